@@ -1,0 +1,131 @@
+//! Interned strings: attribute names, so that a lookup compares pointers.
+
+use pyo3::ffi::{self, PyObject};
+
+use crate::global::Global;
+use crate::object::{Raised, Res};
+
+macro_rules! names {
+    ($($field:ident = $text:literal),* $(,)?) => {
+        /// One interned `str` for each attribute name that the crate looks up.
+        #[allow(non_snake_case, reason = "a field is called exactly as the Python name it holds")]
+        pub(crate) struct Names { $(pub(crate) $field: *mut PyObject,)* }
+
+        impl Names {
+            fn new() -> Res<Names> {
+                Ok(Names { $($field: intern($text)?,)* })
+            }
+        }
+    };
+}
+
+names! {
+    __aenter__ = "__aenter__",
+    __aexit__ = "__aexit__",
+    __await__ = "__await__",
+    __cause__ = "__cause__",
+    __context__ = "__context__",
+    __class__ = "__class__",
+    __self__ = "__self__",
+    __name__ = "__name__",
+    __qualname__ = "__qualname__",
+    __traceback__ = "__traceback__",
+    _asyncio_awaited_by = "_asyncio_awaited_by",
+    _asyncio_future_blocking = "_asyncio_future_blocking",
+    _callback = "_callback",
+    _callbacks = "_callbacks",
+    _cancel_message = "_cancel_message",
+    _check_callback = "_check_callback",
+    _current_handle = "_current_handle",
+    _default_executor = "_default_executor",
+    _exception_handler = "_exception_handler",
+    _loop = "_loop",
+    _make_cancelled_error = "_make_cancelled_error",
+    _must_cancel = "_must_cancel",
+    _log_destroy_pending = "_log_destroy_pending",
+    _log_traceback = "_log_traceback",
+    _source_traceback = "_source_traceback",
+    _timer_handle_cancelled = "_timer_handle_cancelled",
+    _when = "_when",
+    add = "add",
+    add_done_callback = "add_done_callback",
+    args = "args",
+    asyncio_coroutine = "_is_coroutine",
+    call_at = "call_at",
+    call_exception_handler = "call_exception_handler",
+    call_later = "call_later",
+    call_soon = "call_soon",
+    call_soon_threadsafe = "call_soon_threadsafe",
+    cancel = "cancel",
+    cancelled = "cancelled",
+    cancelling = "cancelling",
+    close = "close",
+    context = "context",
+    copy = "copy",
+    coro = "coro",
+    cr_await = "cr_await",
+    create_future = "create_future",
+    create_task = "create_task",
+    current_task = "current_task",
+    data = "data",
+    discard = "discard",
+    done = "done",
+    eager_start = "eager_start",
+    exception = "exception",
+    extract_stack = "extract_stack",
+    future = "future",
+    get_coro = "get_coro",
+    get_debug = "get_debug",
+    get_loop = "get_loop",
+    get_name = "get_name",
+    handle = "handle",
+    is_closed = "is_closed",
+    is_running = "is_running",
+    loop_ = "loop",
+    message = "message",
+    name = "name",
+    remove_done_callback = "remove_done_callback",
+    result = "result",
+    run = "run",
+    send = "send",
+    set_exception = "set_exception",
+    set_name = "set_name",
+    set_result = "set_result",
+    source_traceback = "source_traceback",
+    stop = "stop",
+    submit = "submit",
+    task = "task",
+    throw_ = "throw",
+    time = "time",
+    uncancel = "uncancel",
+    value = "value",
+    when = "when",
+}
+
+static NAMES: Global<Names> = Global::new();
+
+/// The interned names.
+#[inline]
+pub(crate) fn names() -> &'static Names {
+    NAMES.get()
+}
+
+fn intern(text: &str) -> Res<*mut PyObject> {
+    // SAFETY: pointer and length describe valid UTF-8; interned in place, kept for ever.
+    unsafe {
+        let mut name =
+            ffi::PyUnicode_FromStringAndSize(text.as_ptr().cast(), text.len() as ffi::Py_ssize_t);
+        if name.is_null() {
+            return Err(Raised::set());
+        }
+        ffi::PyUnicode_InternInPlace(&mut name);
+        Ok(name)
+    }
+}
+
+/// Interns all names; called once by the module's initialisation.
+pub(crate) unsafe fn init() -> Res<()> {
+    // SAFETY: called once, before any reader, says the caller.
+    unsafe { NAMES.set(Names::new()?) };
+    Ok(())
+}

@@ -1,0 +1,460 @@
+//! The little that stands between this crate and the C API: an owned reference, and an
+//! error that means "the interpreter's error indicator is set".
+//!
+//! Why not PyO3's `Py`/`Bound`: the hot path lives in raw heap types (see `types.rs`), and
+//! `Py` looks up a thread-local at each drop while `Bound` drags a lifetime into futures
+//! that live across turns. **Invariant of the whole crate**: a [`Ref`] is made, cloned and
+//! dropped only while the thread is attached to the interpreter. It is neither `Send` nor
+//! `Sync`, all entries into the crate come from the interpreter, and the one place that
+//! detaches (parking in the poller) touches no Python object. So the methods here are safe.
+
+use core::ffi::{CStr, c_char};
+use core::ptr::{self, NonNull};
+
+use pyo3::ffi::{self, PyObject, PyTypeObject};
+
+/// The interpreter's error indicator is set; whoever receives this hands it on (by
+/// returning NULL at the boundary) or takes the exception with [`take_raised`].
+#[derive(Debug)]
+#[must_use]
+pub(crate) struct Raised(());
+
+/// What anything that may raise returns.
+pub(crate) type Res<T = Ref> = Result<T, Raised>;
+
+impl Raised {
+    /// The indicator was set by the C function just called.
+    pub(crate) fn set() -> Raised {
+        // SAFETY: attached (crate invariant).
+        debug_assert!(unsafe { !ffi::PyErr_Occurred().is_null() }, "no error is set");
+        Raised(())
+    }
+}
+
+/// An owned (strong) reference to a Python object.
+#[repr(transparent)]
+pub(crate) struct Ref(NonNull<PyObject>);
+
+impl Drop for Ref {
+    #[inline]
+    fn drop(&mut self) {
+        // SAFETY: we own one reference; attached (crate invariant).
+        unsafe { ffi::Py_DECREF(self.0.as_ptr()) }
+    }
+}
+
+impl Clone for Ref {
+    #[inline]
+    fn clone(&self) -> Ref {
+        // SAFETY: the object is alive through `self`.
+        unsafe { Ref::borrow(self.0.as_ptr()) }
+    }
+}
+
+impl Ref {
+    /// Takes over a reference that the caller owns. `ptr` must not be NULL.
+    #[inline]
+    pub(crate) unsafe fn own(ptr: *mut PyObject) -> Ref {
+        debug_assert!(!ptr.is_null());
+        // SAFETY: not NULL, says the caller.
+        Ref(unsafe { NonNull::new_unchecked(ptr) })
+    }
+
+    /// Makes a new reference to an object that the caller keeps alive.
+    #[inline]
+    pub(crate) unsafe fn borrow(ptr: *mut PyObject) -> Ref {
+        // SAFETY: alive and not NULL, says the caller.
+        unsafe {
+            ffi::Py_INCREF(ptr);
+            Ref::own(ptr)
+        }
+    }
+
+    /// Takes over the result of a C function that answers NULL with an error set.
+    #[inline]
+    pub(crate) unsafe fn checked(ptr: *mut PyObject) -> Res {
+        match NonNull::new(ptr) {
+            Some(ptr) => Ok(Ref(ptr)),
+            None => Err(Raised::set()),
+        }
+    }
+
+    /// Takes over a reference that may be NULL.
+    #[inline]
+    pub(crate) unsafe fn own_opt(ptr: *mut PyObject) -> Option<Ref> {
+        NonNull::new(ptr).map(Ref)
+    }
+
+    /// Makes a new reference unless `ptr` is NULL.
+    #[inline]
+    pub(crate) unsafe fn borrow_opt(ptr: *mut PyObject) -> Option<Ref> {
+        if ptr.is_null() {
+            None
+        } else {
+            // SAFETY: not NULL; alive, says the caller.
+            Some(unsafe { Ref::borrow(ptr) })
+        }
+    }
+
+    /// `None`, a new reference.
+    #[inline]
+    pub(crate) fn none() -> Ref {
+        // SAFETY: None lives for ever.
+        unsafe { Ref::borrow(ffi::Py_None()) }
+    }
+
+    /// `True` or `False`, a new reference.
+    pub(crate) fn bool(value: bool) -> Ref {
+        // SAFETY: both live for ever.
+        unsafe { Ref::borrow(if value { ffi::Py_True() } else { ffi::Py_False() }) }
+    }
+
+    /// A new `float`.
+    pub(crate) fn float(value: f64) -> Res {
+        // SAFETY: attached.
+        unsafe { Ref::checked(ffi::PyFloat_FromDouble(value)) }
+    }
+
+    /// A new `int`.
+    pub(crate) fn int(value: i64) -> Res {
+        // SAFETY: attached.
+        unsafe { Ref::checked(ffi::PyLong_FromLongLong(value)) }
+    }
+
+    /// A new `str`.
+    pub(crate) fn str(value: &str) -> Res {
+        // SAFETY: pointer and length describe valid UTF-8.
+        unsafe {
+            Ref::checked(ffi::PyUnicode_FromStringAndSize(
+                value.as_ptr().cast::<c_char>(),
+                value.len() as ffi::Py_ssize_t,
+            ))
+        }
+    }
+
+    /// A new `tuple` of new references to `items`.
+    pub(crate) fn tuple(items: &[*mut PyObject]) -> Res {
+        // SAFETY: the tuple is fresh, its slots are set exactly once; items are alive.
+        unsafe {
+            let tuple = Ref::checked(ffi::PyTuple_New(items.len() as ffi::Py_ssize_t))?;
+            for (i, &item) in items.iter().enumerate() {
+                ffi::Py_INCREF(item);
+                ffi::PyTuple_SET_ITEM(tuple.ptr(), i as ffi::Py_ssize_t, item);
+            }
+            Ok(tuple)
+        }
+    }
+
+    /// A new empty `list`.
+    pub(crate) fn list() -> Res {
+        // SAFETY: attached.
+        unsafe { Ref::checked(ffi::PyList_New(0)) }
+    }
+
+    /// A new empty `dict`.
+    pub(crate) fn dict() -> Res {
+        // SAFETY: attached.
+        unsafe { Ref::checked(ffi::PyDict_New()) }
+    }
+
+    /// The borrowed pointer.
+    #[inline]
+    pub(crate) fn ptr(&self) -> *mut PyObject {
+        self.0.as_ptr()
+    }
+
+    /// Gives the reference away.
+    #[inline]
+    pub(crate) fn into_ptr(self) -> *mut PyObject {
+        let ptr = self.0.as_ptr();
+        core::mem::forget(self);
+        ptr
+    }
+
+    /// `self is other`
+    pub(crate) fn is(&self, other: *mut PyObject) -> bool {
+        ptr::eq(self.ptr(), other)
+    }
+
+    /// `self is None`
+    pub(crate) fn is_none(&self) -> bool {
+        // SAFETY: comparing addresses only.
+        self.is(unsafe { ffi::Py_None() })
+    }
+
+    /// The object's type, borrowed.
+    pub(crate) fn type_ptr(&self) -> *mut PyTypeObject {
+        // SAFETY: alive.
+        unsafe { ffi::Py_TYPE(self.ptr()) }
+    }
+
+    /// `getattr(self, name)`
+    pub(crate) fn attr(&self, name: *mut PyObject) -> Res {
+        // SAFETY: both alive; `name` is one of `names()`.
+        unsafe { Ref::checked(ffi::PyObject_GetAttr(self.ptr(), name)) }
+    }
+
+    /// `getattr(self, name, None)`, where absence is Rust's `None`.
+    pub(crate) fn attr_opt(&self, name: *mut PyObject) -> Res<Option<Ref>> {
+        // SAFETY: both alive; the indicator is cleared only for AttributeError.
+        unsafe {
+            let found = ffi::PyObject_GetAttr(self.ptr(), name);
+            if !found.is_null() {
+                return Ok(Some(Ref::own(found)));
+            }
+            if ffi::PyErr_ExceptionMatches(ffi::PyExc_AttributeError) != 0 {
+                ffi::PyErr_Clear();
+                return Ok(None);
+            }
+            Err(Raised::set())
+        }
+    }
+
+    /// `setattr(self, name, value)`
+    pub(crate) fn set_attr(&self, name: *mut PyObject, value: *mut PyObject) -> Res<()> {
+        // SAFETY: all alive.
+        check(unsafe { ffi::PyObject_SetAttr(self.ptr(), name, value) })
+    }
+
+    /// `self()`
+    pub(crate) fn call0(&self) -> Res {
+        // SAFETY: alive; no arguments.
+        unsafe { Ref::checked(ffi::PyObject_CallNoArgs(self.ptr())) }
+    }
+
+    /// `self(arg)`
+    pub(crate) fn call1(&self, arg: *mut PyObject) -> Res {
+        // SAFETY: both alive.
+        unsafe { Ref::checked(ffi::PyObject_CallOneArg(self.ptr(), arg)) }
+    }
+
+    /// `self(*args)`
+    pub(crate) fn call(&self, args: &[*mut PyObject]) -> Res {
+        self.call_kw(args, ptr::null_mut())
+    }
+
+    /// `self(*args)` where the last `len(kwnames)` of `args` are keywords.
+    pub(crate) fn call_kw(&self, args: &[*mut PyObject], kwnames: *mut PyObject) -> Res {
+        // SAFETY: all alive; the count leaves out the keywords, as vectorcall wants.
+        unsafe {
+            let keywords = if kwnames.is_null() { 0 } else { ffi::PyTuple_GET_SIZE(kwnames) };
+            Ref::checked(ffi::PyObject_Vectorcall(
+                self.ptr(),
+                args.as_ptr(),
+                args.len() - keywords as usize,
+                kwnames,
+            ))
+        }
+    }
+
+    /// `self.name(*args)`
+    pub(crate) fn call_method(&self, name: *mut PyObject, args: &[*mut PyObject]) -> Res {
+        // SAFETY: `self` is alive.
+        unsafe { call_method(self.ptr(), name, args) }
+    }
+
+    /// `bool(self)`
+    pub(crate) fn truth(&self) -> Res<bool> {
+        // SAFETY: alive.
+        match unsafe { ffi::PyObject_IsTrue(self.ptr()) } {
+            -1 => Err(Raised::set()),
+            truth => Ok(truth != 0),
+        }
+    }
+}
+
+/// `obj.name(*args)` (at most five arguments)
+pub(crate) unsafe fn call_method(
+    obj: *mut PyObject,
+    name: *mut PyObject,
+    args: &[*mut PyObject],
+) -> Res {
+    let mut all = [ptr::null_mut(); 6];
+    all[0] = obj;
+    all[1..=args.len()].copy_from_slice(args);
+    // SAFETY: all alive, says the caller; the array holds 1 + len(args) of them.
+    unsafe {
+        Ref::checked(ffi::PyObject_VectorcallMethod(
+            name,
+            all.as_ptr(),
+            1 + args.len(),
+            ptr::null_mut(),
+        ))
+    }
+}
+
+/// Turns a C status (-1 with an error set) into a `Res`.
+pub(crate) fn check(status: core::ffi::c_int) -> Res<()> {
+    if status < 0 { Err(Raised::set()) } else { Ok(()) }
+}
+
+/// Hands a result to C: NULL means "an error is set".
+pub(crate) fn to_c(result: Res) -> *mut PyObject {
+    match result {
+        Ok(object) => object.into_ptr(),
+        Err(Raised(())) => ptr::null_mut(),
+    }
+}
+
+/// Hands a status to C: -1 means "an error is set".
+pub(crate) fn to_status(result: Res<()>) -> core::ffi::c_int {
+    match result {
+        Ok(()) => 0,
+        Err(Raised(())) => -1,
+    }
+}
+
+/// `raise exc_type(message)`. `exc_type` must be an exception class.
+pub(crate) unsafe fn raise(exc_type: *mut PyObject, message: &str) -> Raised {
+    if let Ok(text) = Ref::str(message) {
+        // SAFETY: both alive.
+        unsafe { ffi::PyErr_SetObject(exc_type, text.ptr()) };
+    }
+    Raised::set()
+}
+
+/// `raise TypeError(message)`
+pub(crate) fn type_error(message: &str) -> Raised {
+    // SAFETY: a static exception class.
+    unsafe { raise(ffi::PyExc_TypeError, message) }
+}
+
+/// `raise ValueError(message)`
+pub(crate) fn value_error(message: &str) -> Raised {
+    // SAFETY: a static exception class.
+    unsafe { raise(ffi::PyExc_ValueError, message) }
+}
+
+/// `raise RuntimeError(message)`
+pub(crate) fn runtime_error(message: &str) -> Raised {
+    // SAFETY: a static exception class.
+    unsafe { raise(ffi::PyExc_RuntimeError, message) }
+}
+
+/// `raise exception` (an instance, whose traceback is kept).
+pub(crate) fn raise_instance(exception: Ref) -> Raised {
+    // SAFETY: the exception is alive; the functions steal or copy as documented.
+    unsafe {
+        #[cfg(Py_3_12)]
+        ffi::PyErr_SetRaisedException(exception.into_ptr());
+        #[cfg(not(Py_3_12))]
+        {
+            let exc = exception.into_ptr();
+            let kind = ffi::Py_TYPE(exc).cast::<PyObject>();
+            ffi::Py_INCREF(kind);
+            ffi::PyErr_Restore(kind, exc, ffi::PyException_GetTraceback(exc));
+        }
+    }
+    Raised(())
+}
+
+/// Takes the pending exception, normalised and with its traceback, and clears the
+/// indicator.
+pub(crate) fn take_raised(_: Raised) -> Ref {
+    // SAFETY: an error is set, as the token says.
+    unsafe {
+        #[cfg(Py_3_12)]
+        {
+            Ref::own(ffi::PyErr_GetRaisedException())
+        }
+        #[cfg(not(Py_3_12))]
+        {
+            let (mut kind, mut value, mut tb) = (ptr::null_mut(), ptr::null_mut(), ptr::null_mut());
+            ffi::PyErr_Fetch(&mut kind, &mut value, &mut tb);
+            ffi::PyErr_NormalizeException(&mut kind, &mut value, &mut tb);
+            if !tb.is_null() {
+                ffi::PyException_SetTraceback(value, tb);
+                ffi::Py_DECREF(tb);
+            }
+            ffi::Py_DECREF(kind);
+            Ref::own(value)
+        }
+    }
+}
+
+/// Whether the pending exception is an instance of `class`.
+pub(crate) fn raised_matches(_: &Raised, class: *mut PyObject) -> bool {
+    // SAFETY: an error is set; `class` is an exception class.
+    unsafe { ffi::PyErr_ExceptionMatches(class) != 0 }
+}
+
+/// Reports the pending exception through `sys.unraisablehook` ("Exception ignored in").
+pub(crate) fn write_unraisable(_: Raised, context: *mut PyObject) {
+    // SAFETY: an error is set; `context` is an object or NULL.
+    unsafe { ffi::PyErr_WriteUnraisable(context) }
+}
+
+/// `isinstance(obj, class)` without raising: an error in `__instancecheck__` propagates.
+pub(crate) fn isinstance(obj: *mut PyObject, class: *mut PyObject) -> Res<bool> {
+    // SAFETY: both alive.
+    match unsafe { ffi::PyObject_IsInstance(obj, class) } {
+        -1 => Err(Raised::set()),
+        truth => Ok(truth != 0),
+    }
+}
+
+/// `f"{obj!r}"` as Rust text, for messages.
+pub(crate) fn repr(obj: *mut PyObject) -> Res<String> {
+    // SAFETY: alive; the UTF-8 is copied before the str is dropped.
+    unsafe {
+        let text = Ref::checked(ffi::PyObject_Repr(obj))?;
+        to_string(&text)
+    }
+}
+
+/// `str(obj)` as Rust text, for messages. Lone surrogates are replaced.
+pub(crate) fn str_of(obj: *mut PyObject) -> Res<String> {
+    // SAFETY: alive.
+    unsafe {
+        let text = Ref::checked(ffi::PyObject_Str(obj))?;
+        to_string(&text)
+    }
+}
+
+/// The text of a `str` object.
+pub(crate) fn to_string(text: &Ref) -> Res<String> {
+    // SAFETY: a str; the bytes are copied while it is alive.
+    unsafe {
+        let encoded = Ref::checked(ffi::PyUnicode_AsEncodedString(
+            text.ptr(),
+            c"utf-8".as_ptr(),
+            c"backslashreplace".as_ptr(),
+        ))?;
+        let data = ffi::PyBytes_AS_STRING(encoded.ptr()).cast::<u8>();
+        let len = ffi::PyBytes_GET_SIZE(encoded.ptr()) as usize;
+        Ok(String::from_utf8_lossy(core::slice::from_raw_parts(data, len)).into_owned())
+    }
+}
+
+/// The name of an object's type, as `type(obj).__name__`.
+pub(crate) fn type_name(obj: *mut PyObject) -> String {
+    // SAFETY: tp_name is a C string for the life of the type.
+    unsafe {
+        let full = CStr::from_ptr((*ffi::Py_TYPE(obj)).tp_name).to_string_lossy();
+        full.rsplit('.').next().unwrap_or_default().to_owned()
+    }
+}
+
+/// `import module`
+pub(crate) fn import(module: &CStr) -> Res {
+    // SAFETY: a C string.
+    unsafe { Ref::checked(ffi::PyImport_ImportModule(module.as_ptr())) }
+}
+
+/// Swaps a nullable owned slot of a C struct, dropping what was there *after* the store:
+/// a destructor may run arbitrary code that looks at the slot.
+#[inline]
+pub(crate) unsafe fn set_slot(slot: *mut *mut PyObject, value: *mut PyObject) {
+    // SAFETY: the slot is valid, says the caller; the old value was owned by it.
+    unsafe {
+        let old = ptr::replace(slot, value);
+        ffi::Py_XDECREF(old);
+    }
+}
+
+/// Empties a nullable owned slot and hands its content over.
+#[inline]
+pub(crate) unsafe fn take_slot(slot: *mut *mut PyObject) -> Option<Ref> {
+    // SAFETY: as for `set_slot`.
+    unsafe { Ref::own_opt(ptr::replace(slot, ptr::null_mut())) }
+}

@@ -1,0 +1,84 @@
+//! What this crate takes from the standard library: exceptions (so that `except` works
+//! across both), reprs and stack printing (cold, and different in every version), and the
+//! C accelerator's running-loop and current-task registry, which other people read.
+
+use core::ffi::CStr;
+
+use pyo3::ffi::PyObject;
+
+use crate::global::Global;
+use crate::names::names;
+use crate::object::{Ref, Res, import};
+
+/// Objects imported once. All are kept for the life of the process.
+pub(crate) struct Stdlib {
+    pub(crate) cancelled_error: Ref,
+    pub(crate) invalid_state_error: Ref,
+    pub(crate) future_repr: Ref,
+    pub(crate) task_repr: Ref,
+    pub(crate) task_get_stack: Ref,
+    pub(crate) task_print_stack: Ref,
+    pub(crate) extract_stack: Ref,
+    pub(crate) format_callback_source: Ref,
+    pub(crate) is_coroutine: Ref,
+    pub(crate) get_running_loop: Ref,
+    pub(crate) get_running_loop_or_none: Ref,
+    pub(crate) set_running_loop: Ref,
+    pub(crate) get_event_loop: Ref,
+    pub(crate) enter_task: Ref,
+    pub(crate) leave_task: Ref,
+    pub(crate) register_task: Ref,
+    pub(crate) unregister_task: Ref,
+    pub(crate) logger: Ref,
+}
+
+static STDLIB: Global<Stdlib> = Global::new();
+
+/// The imported objects.
+#[inline]
+pub(crate) fn stdlib() -> &'static Stdlib {
+    STDLIB.get()
+}
+
+fn from(module: &CStr, name: &str) -> Res {
+    let name = Ref::str(name)?;
+    import(module)?.attr(name.ptr())
+}
+
+/// Imports what is needed; called once by the module's initialisation.
+///
+/// `asyncio` comes before `_asyncio`: the other way round leaves `asyncio.tasks` on its
+/// Python fallbacks.
+pub(crate) unsafe fn init() -> Res<()> {
+    import(c"asyncio")?;
+    let _ = names();
+    let stdlib = Stdlib {
+        cancelled_error: from(c"asyncio.exceptions", "CancelledError")?,
+        invalid_state_error: from(c"asyncio.exceptions", "InvalidStateError")?,
+        future_repr: from(c"asyncio.base_futures", "_future_repr")?,
+        task_repr: from(c"asyncio.base_tasks", "_task_repr")?,
+        task_get_stack: from(c"asyncio.base_tasks", "_task_get_stack")?,
+        task_print_stack: from(c"asyncio.base_tasks", "_task_print_stack")?,
+        extract_stack: from(c"asyncio.format_helpers", "extract_stack")?,
+        format_callback_source: from(c"asyncio.format_helpers", "_format_callback_source")?,
+        is_coroutine: from(c"asyncio.coroutines", "iscoroutine")?,
+        get_running_loop: from(c"_asyncio", "get_running_loop")?,
+        get_running_loop_or_none: from(c"_asyncio", "_get_running_loop")?,
+        set_running_loop: from(c"_asyncio", "_set_running_loop")?,
+        get_event_loop: from(c"_asyncio", "get_event_loop")?,
+        enter_task: from(c"_asyncio", "_enter_task")?,
+        leave_task: from(c"_asyncio", "_leave_task")?,
+        register_task: from(c"_asyncio", "_register_task")?,
+        unregister_task: from(c"_asyncio", "_unregister_task")?,
+        logger: from(c"asyncio.log", "logger")?,
+    };
+    // SAFETY: called once, before any reader, says the caller.
+    unsafe { STDLIB.set(stdlib) };
+    Ok(())
+}
+
+/// `CancelledError`, borrowed.
+#[inline]
+pub(crate) fn cancelled_error() -> *mut PyObject {
+    stdlib().cancelled_error.ptr()
+}
