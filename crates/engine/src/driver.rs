@@ -1,0 +1,46 @@
+//! What the floor above does around a turn.
+
+use std::convert::Infallible;
+use std::io;
+
+/// The floor above, where a turn meets it: it lets go of its locks while the loop
+/// blocks, and looks at signals.
+pub trait Driver {
+    /// Why a turn was broken off.
+    type Error;
+
+    /// Calls `block`, which may take long. The place to release the GIL.
+    fn park<R>(&mut self, block: impl FnOnce() -> R) -> R;
+
+    /// A signal has cut the wait short. An error leaves the turn; no event is lost.
+    fn interrupted(&mut self) -> Result<(), Self::Error>;
+
+    /// The poller does not work any more, for instance because somebody closed its
+    /// descriptor. The answer leaves the turn.
+    fn poll_failed(&mut self, error: io::Error) -> Self::Error;
+
+    /// Called once per poll, which while work is ready means every 61 jobs or 4 ms.
+    fn tick(&mut self) -> Result<(), Self::Error> {
+        Ok(())
+    }
+}
+
+/// The driver of a plain Rust program: blocks in place and leaves signals alone.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct PlainDriver;
+
+impl Driver for PlainDriver {
+    type Error = Infallible;
+
+    fn park<R>(&mut self, block: impl FnOnce() -> R) -> R {
+        block()
+    }
+
+    fn interrupted(&mut self) -> Result<(), Infallible> {
+        Ok(())
+    }
+
+    fn poll_failed(&mut self, error: io::Error) -> Infallible {
+        panic!("the event loop cannot poll: {error}")
+    }
+}

@@ -1,0 +1,217 @@
+//! The loop itself: its parts, and what can be asked of it.
+//!
+//! Every method takes `&self` and may be called from inside a running job. So no part
+//! stays borrowed while foreign code runs, and foreign code is everything that runs or
+//! drops a job.
+
+use std::cell::{Cell, RefCell};
+use std::fmt;
+use std::io;
+use std::marker::PhantomData;
+use std::os::fd::RawFd;
+use std::sync::Arc;
+
+use crate::clock::Clock;
+use crate::job::Job;
+use crate::poller::{Events, Poller};
+use crate::ready::ReadyQueue;
+use crate::remote::{Remote, Shared};
+use crate::timers::{TimerKey, Timers};
+use crate::watchers::{Side, Watchers};
+
+/// An event loop.
+///
+/// A loop belongs to one thread at a time and has no locks of its own; other threads go
+/// through [`EventLoop::remote`]. A floor with a lock of its own that covers every call (such
+/// as Python's GIL) may move a loop between threads under that lock.
+pub struct EventLoop {
+    pub(crate) ready: ReadyQueue,
+    pub(crate) timers: RefCell<Timers>,
+    /// No timer is due before this. May be too early (after a cancellation), never too late.
+    pub(crate) deadline: Cell<u64>,
+    pub(crate) watchers: Watchers,
+    pub(crate) poller: Poller,
+    /// Taken out while in use, so that a turn inside a turn finds an empty one.
+    pub(crate) events: Cell<Events>,
+    pub(crate) clock: Clock,
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) stopping: Cell<bool>,
+    pub(crate) polled: crate::turn::Polled,
+    closed: Cell<bool>,
+    _thread: PhantomData<*mut ()>,
+}
+
+impl EventLoop {
+    /// A loop on real time.
+    pub fn new() -> io::Result<EventLoop> {
+        EventLoop::with_clock(Clock::Monotonic)
+    }
+
+    /// A loop on a clock of your choice.
+    pub fn with_clock(clock: Clock) -> io::Result<EventLoop> {
+        let (poller, waker) = Poller::new()?;
+        Ok(EventLoop {
+            ready: ReadyQueue::new(),
+            timers: RefCell::new(Timers::new()),
+            deadline: Cell::new(u64::MAX),
+            watchers: Watchers::new(),
+            poller,
+            events: Cell::default(),
+            clock,
+            shared: Arc::new(Shared::new(waker)),
+            stopping: Cell::new(false),
+            polled: crate::turn::Polled::default(),
+            closed: Cell::new(false),
+            _thread: PhantomData,
+        })
+    }
+
+    /// Puts a job at the end of the ready queue (asyncio's `call_soon`). A closed loop drops it.
+    #[inline]
+    pub fn schedule(&self, job: Job) {
+        // What comes back from a closed loop is dropped here, where nothing is borrowed.
+        let _ = self.ready.push(job);
+    }
+
+    /// How many jobs are in the ready queue.
+    pub fn ready_len(&self) -> usize {
+        self.ready.len()
+    }
+
+    /// The loop's time in nanoseconds (asyncio's `time`).
+    #[inline]
+    pub fn now(&self) -> u64 {
+        self.clock.now()
+    }
+
+    /// Schedules `job` once the loop's time has reached `when` (asyncio's `call_at`);
+    /// `u64::MAX` is never. A closed loop drops the job, and the key names nothing.
+    pub fn set_timer(&self, when: u64, job: Job) -> TimerKey {
+        if self.closed.get() {
+            drop(job);
+            return TimerKey::from_raw(0);
+        }
+        if when < self.deadline.get() {
+            self.deadline.set(when);
+        }
+        self.timers.borrow_mut().insert(when, job)
+    }
+
+    /// Takes a timer back. `None` when it has fired or was cancelled before.
+    pub fn cancel_timer(&self, key: TimerKey) -> Option<Job> {
+        self.timers.borrow_mut().cancel(key)
+    }
+
+    /// When the next timer is due.
+    pub fn next_timer(&self) -> Option<u64> {
+        let next = self.timers.borrow_mut().next();
+        self.deadline.set(next.unwrap_or(u64::MAX));
+        next
+    }
+
+    /// Schedules a clone of `job` whenever `fd` is readable (asyncio's `add_reader`), at every
+    /// poll for as long as it is. Answers the job that it replaces.
+    ///
+    /// # Errors
+    ///
+    /// What the system says: `EBADF` for no descriptor, `EPERM` for one that cannot be waited
+    /// for, such as a regular file. The job is dropped then, and one set before stays.
+    pub fn set_reader(&self, fd: RawFd, job: Job) -> io::Result<Option<Job>> {
+        self.set_side(fd, Side::Read, job)
+    }
+
+    /// Schedules a clone of `job` whenever `fd` is writable. Otherwise as
+    /// [`EventLoop::set_reader`].
+    pub fn set_writer(&self, fd: RawFd, job: Job) -> io::Result<Option<Job>> {
+        self.set_side(fd, Side::Write, job)
+    }
+
+    /// Stops watching `fd` for reading. The descriptor may be closed already.
+    pub fn remove_reader(&self, fd: RawFd) -> Option<Job> {
+        self.watchers.remove(&self.poller, fd, Side::Read)
+    }
+
+    /// Stops watching `fd` for writing. The descriptor may be closed already.
+    pub fn remove_writer(&self, fd: RawFd) -> Option<Job> {
+        self.watchers.remove(&self.poller, fd, Side::Write)
+    }
+
+    /// The handle by which other threads reach this loop.
+    pub fn remote(&self) -> Remote {
+        Remote::new(Arc::clone(&self.shared))
+    }
+
+    /// Makes [`EventLoop::run`] return after the current turn. When it is not running, the
+    /// next one makes one turn without blocking.
+    pub fn stop(&self) {
+        self.stopping.set(true);
+    }
+
+    /// Shows every job that the loop owns, except what is still in the inbox: for a garbage
+    /// collector's traversal. Allocates nothing; `f` must not call back into the loop.
+    pub fn for_each_job(&self, f: &mut dyn FnMut(&Job)) {
+        self.ready.for_each(f);
+        self.timers.borrow().for_each(f);
+        self.watchers.for_each(f);
+    }
+
+    /// Drops all jobs: ready, timers, readers, writers, and those in the inbox. What a job's
+    /// drop schedules is dropped as well.
+    pub fn clear(&self) {
+        loop {
+            drop(self.shared.inbox.take());
+            if let Some(job) = self.pop_any() {
+                drop(job);
+                continue;
+            }
+            if !self.shared.inbox.has_news() {
+                break;
+            }
+        }
+    }
+
+    /// Clears the loop and refuses everything from now on: [`EventLoop::schedule`] and timers
+    /// drop their job, readers and writers fail, and [`Remote::schedule`] hands the job back.
+    pub fn close(&self) {
+        self.closed.set(true);
+        drop(self.shared.inbox.close());
+        while let Some(job) = self.pop_any() {
+            drop(job);
+        }
+        self.ready.close();
+    }
+
+    /// Whether [`EventLoop::close`] was called.
+    pub fn is_closed(&self) -> bool {
+        self.closed.get()
+    }
+
+    fn pop_any(&self) -> Option<Job> {
+        self.ready
+            .pop_before(self.ready.end())
+            .or_else(|| self.timers.borrow_mut().pop_any())
+            .or_else(|| self.watchers.remove_any(&self.poller))
+    }
+
+    fn set_side(&self, fd: RawFd, side: Side, job: Job) -> io::Result<Option<Job>> {
+        if self.closed.get() {
+            return Err(io::Error::other("the event loop is closed"));
+        }
+        self.watchers.set(&self.poller, fd, side, job)
+    }
+}
+
+impl Drop for EventLoop {
+    fn drop(&mut self) {
+        self.close();
+    }
+}
+
+impl fmt::Debug for EventLoop {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("EventLoop")
+            .field("ready", &self.ready.len())
+            .field("closed", &self.closed.get())
+            .finish_non_exhaustive()
+    }
+}

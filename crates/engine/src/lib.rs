@@ -1,0 +1,24 @@
+//! The floor that turns the loop: jobs, ready queue, timers, poller, inbox.
+//!
+//! This crate knows no futures, no asyncio policy and no Python; the floors above
+//! it build all of that out of [`Job`]s.
+
+mod clock;
+mod driver;
+mod event_loop;
+mod inbox;
+mod job;
+mod poller;
+mod ready;
+mod remote;
+mod thread_id;
+mod timers;
+mod turn;
+mod watchers;
+
+pub use clock::{Clock, VirtualClock};
+pub use driver::{Driver, PlainDriver};
+pub use event_loop::EventLoop;
+pub use job::{Flow, Job, JobVTable};
+pub use remote::Remote;
+pub use timers::TimerKey;

@@ -1,0 +1,256 @@
+//! epoll, level-triggered, without anything in between.
+//!
+//! The calls that name a watched descriptor go through libc: the number may belong to a
+//! file that was closed long ago, and the borrowed descriptors of rustix promise otherwise.
+
+use std::cell::RefCell;
+use std::io;
+use std::os::fd::{AsRawFd, OwnedFd, RawFd};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use rustix::event::{EventfdFlags, epoll, eventfd};
+use rustix::io::Errno;
+
+use super::{Event, Interest};
+
+/// How many events one wait brings at most. What is left over is ready at the next one too.
+const EVENTS_AT_ONCE: usize = 1024;
+
+/// Marks the waker among the events: no descriptor has this number.
+const WAKER: u64 = u64::MAX;
+
+pub(crate) struct Poller {
+    /// Replaced by `reset`, on the loop's thread.
+    epoll: RefCell<OwnedFd>,
+    waker: Arc<OwnedFd>,
+}
+
+/// Ends the wait of the poller that it came with.
+pub(crate) struct Waker {
+    eventfd: Arc<OwnedFd>,
+}
+
+#[derive(Default)]
+pub(crate) struct Events {
+    list: Vec<libc::epoll_event>,
+    woken: bool,
+}
+
+impl Poller {
+    pub(crate) fn new() -> io::Result<(Poller, Waker)> {
+        let eventfd = Arc::new(eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?);
+        let epoll = epoll_with(&eventfd)?;
+        let waker = Waker {
+            eventfd: Arc::clone(&eventfd),
+        };
+        Ok((
+            Poller {
+                epoll: RefCell::new(epoll),
+                waker: eventfd,
+            },
+            waker,
+        ))
+    }
+
+    pub(crate) fn update(
+        &self,
+        fd: RawFd,
+        generation: u32,
+        old: Interest,
+        new: Interest,
+    ) -> io::Result<()> {
+        let mut event = libc::epoll_event {
+            events: flags(new),
+            u64: token(fd, generation),
+        };
+        if new.is_none() {
+            return self.control(libc::EPOLL_CTL_DEL, fd, &mut event);
+        }
+        let (first, second, mistaken) = if old.is_none() {
+            (libc::EPOLL_CTL_ADD, libc::EPOLL_CTL_MOD, libc::EEXIST)
+        } else {
+            (libc::EPOLL_CTL_MOD, libc::EPOLL_CTL_ADD, libc::ENOENT)
+        };
+        match self.control(first, fd, &mut event) {
+            // The file was closed and another has its number now, or the other way round: the
+            // kernel knows better what is registered.
+            Err(error) if error.raw_os_error() == Some(mistaken) => {
+                self.control(second, fd, &mut event)
+            }
+            result => result,
+        }
+    }
+
+    /// Waits until something is ready, a signal arrives, or `timeout` (`None`: never) is over.
+    pub(crate) fn wait(&self, events: &mut Events, timeout: Option<Duration>) -> io::Result<()> {
+        events.list.clear();
+        events.woken = false;
+        events.list.reserve(EVENTS_AT_ONCE);
+        let epoll = self.epoll.borrow().as_raw_fd();
+        let count = wait(epoll, &mut events.list, timeout)?;
+        // SAFETY: the kernel has written that many, within the capacity that it was told.
+        unsafe { events.list.set_len(count) };
+        if events.list.iter().any(|event| event.u64 == WAKER) {
+            events.woken = true;
+            self.quiet();
+        }
+        Ok(())
+    }
+
+    pub(crate) fn reset(&self) -> io::Result<()> {
+        let fresh = epoll_with(&self.waker)?;
+        self.epoll.replace(fresh);
+        Ok(())
+    }
+
+    /// Takes back what the waker has written.
+    fn quiet(&self) {
+        let mut count = [0; 8];
+        loop {
+            match rustix::io::read(&self.waker, &mut count) {
+                Err(Errno::INTR) => {}
+                // Nothing there (`AGAIN`): somebody was faster, which is as good.
+                _ => return,
+            }
+        }
+    }
+
+    fn control(
+        &self,
+        operation: libc::c_int,
+        fd: RawFd,
+        event: &mut libc::epoll_event,
+    ) -> io::Result<()> {
+        let epoll = self.epoll.borrow().as_raw_fd();
+        // SAFETY: the kernel checks both numbers; `event` lives through the call.
+        if unsafe { libc::epoll_ctl(epoll, operation, fd, event) } == 0 {
+            Ok(())
+        } else {
+            Err(io::Error::last_os_error())
+        }
+    }
+}
+
+impl Waker {
+    pub(crate) fn wake(&self) {
+        loop {
+            match rustix::io::write(&self.eventfd, &1u64.to_ne_bytes()) {
+                Err(Errno::INTR) => {}
+                // The counter being full (`AGAIN`) means that the loop is being woken already.
+                _ => return,
+            }
+        }
+    }
+}
+
+impl Events {
+    pub(crate) fn iter(&self) -> impl Iterator<Item = Event> + '_ {
+        const ERROR: u32 = (libc::EPOLLERR | libc::EPOLLHUP) as u32;
+        const READ: u32 = (libc::EPOLLIN | libc::EPOLLPRI | libc::EPOLLRDHUP) as u32 | ERROR;
+        const WRITE: u32 = libc::EPOLLOUT as u32 | ERROR;
+        self.list
+            .iter()
+            .filter(|event| event.u64 != WAKER)
+            .map(|event| Event {
+                fd: event.u64 as u32 as RawFd,
+                generation: (event.u64 >> 32) as u32,
+                readable: event.events & READ != 0,
+                writable: event.events & WRITE != 0,
+            })
+    }
+}
+
+fn epoll_with(waker: &OwnedFd) -> io::Result<OwnedFd> {
+    let epoll = epoll::create(epoll::CreateFlags::CLOEXEC)?;
+    epoll::add(
+        &epoll,
+        waker,
+        epoll::EventData::new_u64(WAKER),
+        epoll::EventFlags::IN,
+    )?;
+    Ok(epoll)
+}
+
+fn flags(interest: Interest) -> u32 {
+    let read = if interest.read { libc::EPOLLIN } else { 0 };
+    let write = if interest.write { libc::EPOLLOUT } else { 0 };
+    (read | write) as u32
+}
+
+fn token(fd: RawFd, generation: u32) -> u64 {
+    u64::from(generation) << 32 | u64::from(fd as u32)
+}
+
+/// Waits with nanosecond resolution where the kernel can (5.11), else rounded up to
+/// milliseconds. Answers how many events were written to the spare capacity of `list`.
+fn wait(
+    epoll: RawFd,
+    list: &mut Vec<libc::epoll_event>,
+    timeout: Option<Duration>,
+) -> io::Result<usize> {
+    /// Set once the kernel, or a sandbox, has refused.
+    static COARSE: AtomicBool = AtomicBool::new(false);
+
+    let spare = list.spare_capacity_mut();
+    let capacity = spare.len().min(EVENTS_AT_ONCE) as libc::c_int;
+    let buffer = spare.as_mut_ptr().cast::<libc::epoll_event>();
+    let exact = !matches!(timeout, None | Some(Duration::ZERO));
+    if exact && !COARSE.load(Ordering::Relaxed) {
+        let timeout = timeout.map(KernelTimespec::from);
+        let timeout = timeout
+            .as_ref()
+            .map_or(std::ptr::null(), std::ptr::from_ref);
+        let no_mask = std::ptr::null::<libc::sigset_t>();
+        // SAFETY: the buffer has room for `capacity` events and the timeout lives through the
+        // call; by its number because the C library may be older than the kernel.
+        let count = unsafe {
+            libc::syscall(
+                libc::SYS_epoll_pwait2,
+                epoll,
+                buffer,
+                capacity,
+                timeout,
+                no_mask,
+                8,
+            )
+        };
+        if count >= 0 {
+            return Ok(count as usize);
+        }
+        let error = io::Error::last_os_error();
+        match error.raw_os_error() {
+            Some(libc::ENOSYS | libc::EPERM) => COARSE.store(true, Ordering::Relaxed),
+            _ => return Err(error),
+        }
+    }
+    // SAFETY: the buffer has room for `capacity` events.
+    let count = unsafe { libc::epoll_wait(epoll, buffer, capacity, milliseconds(timeout)) };
+    usize::try_from(count).map_err(|_| io::Error::last_os_error())
+}
+
+/// 64 bits everywhere, unlike the C library's.
+#[repr(C)]
+struct KernelTimespec {
+    seconds: i64,
+    nanoseconds: i64,
+}
+
+impl From<Duration> for KernelTimespec {
+    fn from(duration: Duration) -> KernelTimespec {
+        KernelTimespec {
+            seconds: i64::try_from(duration.as_secs()).unwrap_or(i64::MAX),
+            nanoseconds: duration.subsec_nanos().into(),
+        }
+    }
+}
+
+/// Rounded up, so that no timer is early; -1 is for ever.
+fn milliseconds(timeout: Option<Duration>) -> libc::c_int {
+    match timeout {
+        None => -1,
+        Some(timeout) => libc::c_int::try_from(timeout.as_nanos().div_ceil(1_000_000))
+            .unwrap_or(libc::c_int::MAX),
+    }
+}

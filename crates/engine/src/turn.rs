@@ -1,0 +1,223 @@
+//! A turn of the loop: asyncio's `_run_once`.
+//!
+//! What is due (I/O, then timers) goes to the end of the ready queue, and then the jobs
+//! that are in it at this moment run, once each, in order. What they schedule waits for
+//! the next turn.
+//!
+//! asyncio polls on every turn. That costs a system call (100 ns and more), often for the
+//! sake of a single job that takes as long. So while work is ready, I/O is looked at only
+//! every [`JOBS_PER_POLL`] jobs, or once the kernel's clock has ticked (every 4 ms, mostly).
+//! Timers are not put off: the coarse clock tells for 5 ns that none can be due, and when
+//! it cannot tell, the precise one is asked.
+
+use std::cell::Cell;
+use std::io::{self, ErrorKind};
+use std::time::Duration;
+
+use crate::clock::{Clock, monotonic_coarse};
+use crate::driver::Driver;
+use crate::event_loop::EventLoop;
+use crate::job::Flow;
+use crate::poller::Events;
+
+/// How many jobs may run between two polls while work is ready. (A prime, as tokio's, so
+/// that it does not beat in time with what the jobs do.)
+const JOBS_PER_POLL: usize = 61;
+
+/// The coarse clock may be this much behind the precise one: the longest tick that Linux
+/// is built with, 10 ms, and as much again.
+const COARSE_LAG: u64 = 20_000_000;
+
+/// When the loop polled last.
+#[derive(Default)]
+pub(crate) struct Polled {
+    /// Jobs that have run since.
+    jobs: Cell<usize>,
+    /// The coarse clock then.
+    at: Cell<u64>,
+}
+
+impl EventLoop {
+    /// Makes one turn. Waits for something to do if there is nothing, unless
+    /// [`EventLoop::stop`] was called.
+    ///
+    /// # Errors
+    ///
+    /// Those of the driver. No job and no event is lost then.
+    pub fn turn<D: Driver>(&self, driver: &mut D) -> Result<Flow, D::Error> {
+        self.shared.bind_thread();
+        self.turn_here(driver)
+    }
+
+    /// Turns until [`EventLoop::stop`] was called (`Continue`), a job answers [`Flow::Stop`]
+    /// (`Stop`), or the driver errs. Each of these uses the call to `stop` up. The first turn
+    /// always polls.
+    ///
+    /// # Errors
+    ///
+    /// Those of the driver.
+    pub fn run<D: Driver>(&self, driver: &mut D) -> Result<Flow, D::Error> {
+        self.shared.bind_thread();
+        self.polled.jobs.set(JOBS_PER_POLL);
+        let result = loop {
+            match self.turn_here(driver) {
+                Ok(Flow::Continue) if !self.stopping.get() => {}
+                result => break result,
+            }
+        };
+        self.stopping.set(false);
+        result
+    }
+
+    #[inline]
+    fn turn_here<D: Driver>(&self, driver: &mut D) -> Result<Flow, D::Error> {
+        if self.shared.inbox.has_news() {
+            self.empty_inbox();
+        }
+        self.collect(driver)?;
+
+        let end = self.ready.end();
+        let mut jobs = 0;
+        let mut flow = Flow::Continue;
+        while let Some(job) = self.ready.pop_before(end) {
+            jobs += 1;
+            if job.run() == Flow::Stop {
+                flow = Flow::Stop;
+                break;
+            }
+        }
+        self.polled
+            .jobs
+            .set(self.polled.jobs.get().saturating_add(jobs));
+        Ok(flow)
+    }
+
+    /// Moves what is due to the ready queue, and waits for it if there is nothing else to do.
+    #[inline]
+    fn collect<D: Driver>(&self, driver: &mut D) -> Result<(), D::Error> {
+        let coarse = monotonic_coarse();
+        if self.ready.is_empty()
+            || self.polled.jobs.get() >= JOBS_PER_POLL
+            || coarse != self.polled.at.get()
+        {
+            self.polled.jobs.set(0);
+            self.polled.at.set(coarse);
+            return self.poll(driver);
+        }
+        let deadline = self.deadline.get();
+        if deadline != u64::MAX && self.may_be_due(deadline, coarse) {
+            self.fire_timers();
+        }
+        Ok(())
+    }
+
+    #[inline]
+    fn may_be_due(&self, deadline: u64, coarse: u64) -> bool {
+        match self.clock {
+            Clock::Monotonic => deadline <= coarse.saturating_add(COARSE_LAG),
+            Clock::Virtual(_) => true,
+        }
+    }
+
+    #[inline(never)]
+    fn poll<D: Driver>(&self, driver: &mut D) -> Result<(), D::Error> {
+        // Before anything is decided: it may run signal handlers, which schedule and stop.
+        driver.tick()?;
+        let result = match self.patience() {
+            // With nobody to watch, there is nothing to see.
+            Some(Duration::ZERO) if self.watchers.is_empty() => Ok(()),
+            Some(Duration::ZERO) => self.look(),
+            patience => {
+                self.ready.shrink();
+                let result = self.sleep(driver, patience);
+                self.empty_inbox();
+                // The clock has moved on meanwhile.
+                self.polled.at.set(monotonic_coarse());
+                result
+            }
+        };
+        match result {
+            Ok(()) => {}
+            Err(error) if error.kind() == ErrorKind::Interrupted => driver.interrupted()?,
+            Err(error) => return Err(driver.poll_failed(error)),
+        }
+        if self.deadline.get() != u64::MAX {
+            self.fire_timers();
+        }
+        Ok(())
+    }
+
+    /// How long the loop may wait; `None` is for ever.
+    fn patience(&self) -> Option<Duration> {
+        if !self.ready.is_empty() || self.stopping.get() || self.is_closed() {
+            return Some(Duration::ZERO);
+        }
+        match self.next_timer() {
+            None | Some(u64::MAX) => None,
+            Some(when) => Some(Duration::from_nanos(when.saturating_sub(self.now()))),
+        }
+    }
+
+    /// Looks what is ready, without waiting.
+    fn look(&self) -> io::Result<()> {
+        let mut events = self.events.take();
+        let result = self.poller.wait(&mut events, Some(Duration::ZERO));
+        self.finish(events, result)
+    }
+
+    /// Waits, in the arms of the driver, until something is ready.
+    fn sleep<D: Driver>(&self, driver: &mut D, patience: Option<Duration>) -> io::Result<()> {
+        let patience = match (&self.clock, patience) {
+            // Virtual time does not pass by waiting; it jumps, once I/O has had its chance.
+            (Clock::Virtual(_), Some(_)) => Some(Duration::ZERO),
+            (_, patience) => patience,
+        };
+        if !self.shared.inbox.fall_asleep() {
+            return self.look();
+        }
+        let mut events = self.events.take();
+        let poller = &self.poller;
+        let result = driver.park(|| poller.wait(&mut events, patience));
+        self.finish(events, result)?;
+        if let Clock::Virtual(clock) = &self.clock
+            && self.ready.is_empty()
+            && !self.shared.inbox.is_woken()
+            && let Some(when) = self.next_timer().filter(|&when| when != u64::MAX)
+        {
+            clock.advance_to(when);
+        }
+        Ok(())
+    }
+
+    /// Schedules what the events ask for, and puts their memory back.
+    fn finish(&self, events: Events, result: io::Result<()>) -> io::Result<()> {
+        let result = result.and_then(|()| {
+            self.watchers
+                .dispatch(&self.poller, &events, |job| self.schedule(job))
+        });
+        self.events.set(events);
+        result
+    }
+
+    /// Moves the due timers to the ready queue.
+    fn fire_timers(&self) {
+        let now = self.now();
+        if now < self.deadline.get() {
+            return;
+        }
+        loop {
+            let due = self.timers.borrow_mut().pop_due(now);
+            match due {
+                Some(job) => self.schedule(job),
+                None => break,
+            }
+        }
+        self.next_timer();
+    }
+
+    fn empty_inbox(&self) {
+        for job in self.shared.inbox.take() {
+            self.schedule(job.0);
+        }
+    }
+}
