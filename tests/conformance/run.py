@@ -15,6 +15,8 @@ import argparse
 import fnmatch
 import hashlib
 import json
+import os
+import shutil
 import sys
 import threading
 import tomllib
@@ -188,7 +190,12 @@ def main():
     limits = Limits(test=options.test_limit, file=options.file_limit)
     report = Report()
     jobs = []
-    for python in options.python or [sys.executable]:
+    for name in options.python or [sys.executable]:
+        # Workers run in folders of their own, so the path must be whole.
+        python = shutil.which(name)
+        if python is None:
+            sys.exit(f"there is no interpreter {name}")
+        python = os.path.abspath(python)
         try:
             interpreter = interpreters.prepare(python, modules, package_folder)
         except interpreters.Unusable as reason:
