@@ -1,0 +1,85 @@
+# Everything that the project can do for itself. Each target sets up what it needs; what a machine must
+# bring is Rust (cargo), Python 3.11 or newer, a C compiler and make.
+
+PYTHON ?= python3
+
+.DEFAULT_GOAL := help
+.PHONY: help demo build test test-all test-rust test-python test-asan test-loom conformance \
+        bench fmt lint layers clean distclean python venv
+
+help:
+	@echo 'make demo          make .venv, build and install rasyncio into it, run the tour'
+	@echo 'make test          lint, Rust tests, Python tests and conformance on $(PYTHON)'
+	@echo 'make test-all      Python tests and conformance on Python 3.11 to 3.15'
+	@echo 'make test-asan     the tests under AddressSanitizer'
+	@echo 'make test-loom     the cross-thread inbox under the loom model checker'
+	@echo 'make conformance   CPython tests alone, those that are only reported included'
+	@echo 'make bench         measure beside stock asyncio, uvloop and rloop'
+	@echo 'make fmt lint      format; check format, clippy and layering'
+	@echo 'make build         the extension for $(PYTHON), into build/'
+	@echo 'make clean         remove what was built; distclean: downloaded Pythons and .venv too'
+	@echo
+	@echo 'PYTHON=... chooses the interpreter, REQUIRE_ALL=1 makes test-all fail where one is missing.'
+
+# A first look in plain shell: everything after it is written in Python 3.11.
+python:
+	@command -v $(PYTHON) >/dev/null || { echo '$(PYTHON) is missing: install Python 3.11 or newer, or say PYTHON=...'; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo '$(PYTHON) is older than 3.11: say PYTHON=...'; exit 1; }
+
+venv: python
+	@$(PYTHON) scripts/setup.py --venv
+
+demo: venv
+	@unset CONDA_PREFIX; VIRTUAL_ENV=$(CURDIR)/.venv .venv/bin/maturin develop --release --quiet
+	@.venv/bin/python examples/tour.py
+
+build: python
+	@$(PYTHON) scripts/setup.py
+	@$(PYTHON) scripts/build_extension.py --python $(PYTHON)
+
+test: venv lint test-rust test-python
+
+test-rust: python
+	@$(PYTHON) scripts/setup.py
+	cargo test --quiet
+
+test-python: venv
+	@$(PYTHON) scripts/setup.py --tests
+	@$(PYTHON) scripts/test_python.py
+
+test-all: venv
+	@$(PYTHON) scripts/test_python.py --all $(if $(REQUIRE_ALL),--require-all)
+
+test-asan: venv
+	@$(PYTHON) scripts/setup.py --tests
+	@$(PYTHON) scripts/test_asan.py
+
+# The flag reaches dependencies too, hence a target folder of its own.
+test-loom: python
+	@$(PYTHON) scripts/setup.py
+	CARGO_TARGET_DIR=$(or $(CARGO_TARGET_DIR),target)/loom RUSTFLAGS='--cfg loom' cargo test --quiet --release --package rasyncio-engine loom
+
+conformance: build
+	@$(PYTHON) scripts/setup.py --tests
+	@$(PYTHON) tests/conformance/run.py --tier all
+
+bench: python
+	@$(PYTHON) scripts/setup.py
+	@$(PYTHON) bench/run.py --setup
+
+fmt:
+	cargo fmt --all
+
+lint: python layers
+	@$(PYTHON) scripts/setup.py
+	cargo fmt --all --check
+	PYO3_PYTHON=$$(command -v $(PYTHON)) cargo clippy --quiet --workspace --all-targets -- -D warnings
+
+layers: python
+	@$(PYTHON) scripts/check_layers.py
+
+clean:
+	rm -rf build target
+
+distclean: clean
+	rm -rf .venv .cache
