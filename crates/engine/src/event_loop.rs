@@ -9,6 +9,7 @@ use std::fmt;
 use std::io;
 use std::marker::PhantomData;
 use std::os::fd::RawFd;
+use std::ptr;
 use std::sync::Arc;
 
 use crate::clock::Clock;
@@ -17,7 +18,8 @@ use crate::poller::{Events, Poller};
 use crate::ready::ReadyQueue;
 use crate::remote::{Remote, Shared};
 use crate::timers::{TimerKey, Timers};
-use crate::watchers::{Side, Watchers};
+use crate::turn::Polled;
+use crate::watchers::{Firing, Side, Watchers};
 
 /// An event loop.
 ///
@@ -36,7 +38,8 @@ pub struct EventLoop {
     pub(crate) clock: Clock,
     pub(crate) shared: Arc<Shared>,
     pub(crate) stopping: Cell<bool>,
-    pub(crate) polled: crate::turn::Polled,
+    pub(crate) polled: Polled,
+    current_task: Cell<*mut ()>,
     closed: Cell<bool>,
     _thread: PhantomData<*mut ()>,
 }
@@ -60,7 +63,8 @@ impl EventLoop {
             clock,
             shared: Arc::new(Shared::new(waker)),
             stopping: Cell::new(false),
-            polled: crate::turn::Polled::default(),
+            polled: Polled::default(),
+            current_task: Cell::new(ptr::null_mut()),
             closed: Cell::new(false),
             _thread: PhantomData,
         })
@@ -117,13 +121,22 @@ impl EventLoop {
     /// What the system says: `EBADF` for no descriptor, `EPERM` for one that cannot be waited
     /// for, such as a regular file. The job is dropped then, and one set before stays.
     pub fn set_reader(&self, fd: RawFd, job: Job) -> io::Result<Option<Job>> {
-        self.set_side(fd, Side::Read, job)
+        self.watchers
+            .set(&self.poller, fd, Side::Read, Firing::Always, job)
+    }
+
+    /// Schedules `job` itself the first time that `fd` is readable, and stops watching then.
+    /// Otherwise as [`EventLoop::set_reader`].
+    pub fn set_reader_once(&self, fd: RawFd, job: Job) -> io::Result<Option<Job>> {
+        self.watchers
+            .set(&self.poller, fd, Side::Read, Firing::Once, job)
     }
 
     /// Schedules a clone of `job` whenever `fd` is writable. Otherwise as
     /// [`EventLoop::set_reader`].
     pub fn set_writer(&self, fd: RawFd, job: Job) -> io::Result<Option<Job>> {
-        self.set_side(fd, Side::Write, job)
+        self.watchers
+            .set(&self.poller, fd, Side::Write, Firing::Always, job)
     }
 
     /// Stops watching `fd` for reading. The descriptor may be closed already.
@@ -141,6 +154,19 @@ impl EventLoop {
         Remote::new(Arc::clone(&self.shared))
     }
 
+    /// What [`EventLoop::set_current_task`] was told last; null at first.
+    #[inline]
+    pub fn current_task(&self) -> *mut () {
+        self.current_task.get()
+    }
+
+    /// Notes what is being run just now, and answers what was before. The loop only keeps the
+    /// pointer, for those who share the loop; what it means is their agreement.
+    #[inline]
+    pub fn set_current_task(&self, task: *mut ()) -> *mut () {
+        self.current_task.replace(task)
+    }
+
     /// Makes [`EventLoop::run`] return after the current turn. When it is not running, the
     /// next one makes one turn without blocking.
     pub fn stop(&self) {
@@ -155,49 +181,36 @@ impl EventLoop {
         self.watchers.for_each(f);
     }
 
-    /// Drops all jobs: ready, timers, readers, writers, and those in the inbox. What a job's
-    /// drop schedules is dropped as well.
+    /// Drops all jobs: ready, timers, readers, writers, and those in the inbox. What their drop
+    /// adds meanwhile may stay.
     pub fn clear(&self) {
-        loop {
-            drop(self.shared.inbox.take());
-            if let Some(job) = self.pop_any() {
-                drop(job);
-                continue;
-            }
-            if !self.shared.inbox.has_news() {
-                break;
-            }
+        drop(self.shared.inbox.take());
+        drop(self.ready.take());
+        let timers = self.timers.borrow().len();
+        for _ in 0..timers {
+            let timer = self.timers.borrow_mut().pop_any();
+            drop(timer);
+        }
+        for fd in 0..self.watchers.end() {
+            drop(self.remove_reader(fd));
+            drop(self.remove_writer(fd));
         }
     }
 
     /// Clears the loop and refuses everything from now on: [`EventLoop::schedule`] and timers
     /// drop their job, readers and writers fail, and [`Remote::schedule`] hands the job back.
+    /// [`EventLoop::run`] returns.
     pub fn close(&self) {
         self.closed.set(true);
+        self.poller.close();
         drop(self.shared.inbox.close());
-        while let Some(job) = self.pop_any() {
-            drop(job);
-        }
-        self.ready.close();
+        drop(self.ready.close());
+        self.clear();
     }
 
     /// Whether [`EventLoop::close`] was called.
     pub fn is_closed(&self) -> bool {
         self.closed.get()
-    }
-
-    fn pop_any(&self) -> Option<Job> {
-        self.ready
-            .pop_before(self.ready.end())
-            .or_else(|| self.timers.borrow_mut().pop_any())
-            .or_else(|| self.watchers.remove_any(&self.poller))
-    }
-
-    fn set_side(&self, fd: RawFd, side: Side, job: Job) -> io::Result<Option<Job>> {
-        if self.closed.get() {
-            return Err(io::Error::other("the event loop is closed"));
-        }
-        self.watchers.set(&self.poller, fd, side, job)
     }
 }
 

@@ -7,6 +7,7 @@
 
 use std::cell::Cell;
 use std::fmt;
+use std::marker::PhantomData;
 use std::mem;
 use std::rc::Rc;
 
@@ -72,14 +73,15 @@ impl Job {
         })
     }
 
-    /// Makes a job of a closure that can run as often as the job is cloned.
+    /// Makes a job of a closure that can run as often as the job is cloned, at the cost of one
+    /// allocation.
     ///
     /// A panic in the closure aborts the process. Running a clone from inside the closure
     /// itself does nothing.
-    pub fn from_fn_mut(f: impl FnMut() + 'static) -> Job {
-        let cell: Rc<ClosureCell> = Rc::new(Cell::new(Some(Box::new(f))));
-        // SAFETY: the table is the one for what `Rc::into_raw` gives for a `ClosureCell`.
-        unsafe { Job::new(Rc::into_raw(cell).cast_mut().cast(), &CLOSURE) }
+    pub fn from_fn_mut<F: FnMut() + 'static>(f: F) -> Job {
+        let cell = Rc::new(Cell::new(Some(f)));
+        // SAFETY: the table is the one for what `Rc::into_raw` gives for a `Cell<Option<F>>`.
+        unsafe { Job::new(Rc::into_raw(cell).cast_mut().cast(), Closure::<F>::TABLE) }
     }
 
     /// Runs the job.
@@ -139,31 +141,34 @@ impl fmt::Debug for Job {
     }
 }
 
-/// Taken out while it runs, so that a closure that runs a clone of itself finds nothing.
-type ClosureCell = Cell<Option<Box<dyn FnMut()>>>;
+/// The functions for an `Rc<Cell<Option<F>>>`. The closure is taken out while it runs, so that
+/// one that runs a clone of itself finds nothing.
+struct Closure<F>(PhantomData<F>);
 
-static CLOSURE: JobVTable = JobVTable {
-    run: run_closure,
-    drop: drop_closure,
-    clone: clone_closure,
-};
+impl<F: FnMut() + 'static> Closure<F> {
+    const TABLE: &'static JobVTable = &JobVTable {
+        run: Self::run,
+        drop: Self::drop,
+        clone: Self::clone,
+    };
 
-unsafe extern "C" fn run_closure(data: *mut ()) -> Flow {
-    // SAFETY: `data` is one ownership of an `Rc<ClosureCell>`, made by `from_fn_mut`.
-    let cell = unsafe { Rc::from_raw(data.cast_const().cast::<ClosureCell>()) };
-    if let Some(mut f) = cell.take() {
-        f();
-        cell.set(Some(f));
+    unsafe extern "C" fn run(data: *mut ()) -> Flow {
+        // SAFETY: `data` is one ownership of the `Rc` that `from_fn_mut` made.
+        let cell = unsafe { Rc::from_raw(data.cast_const().cast::<Cell<Option<F>>>()) };
+        if let Some(mut f) = cell.take() {
+            f();
+            cell.set(Some(f));
+        }
+        Flow::Continue
     }
-    Flow::Continue
-}
 
-unsafe extern "C" fn drop_closure(data: *mut ()) {
-    // SAFETY: `data` is one ownership of an `Rc<ClosureCell>`, made by `from_fn_mut`.
-    drop(unsafe { Rc::from_raw(data.cast_const().cast::<ClosureCell>()) });
-}
+    unsafe extern "C" fn drop(data: *mut ()) {
+        // SAFETY: `data` is one ownership of the `Rc` that `from_fn_mut` made.
+        drop(unsafe { Rc::from_raw(data.cast_const().cast::<Cell<Option<F>>>()) });
+    }
 
-unsafe extern "C" fn clone_closure(data: *mut ()) {
-    // SAFETY: `data` comes from `Rc::into_raw` and the caller holds one ownership of it.
-    unsafe { Rc::increment_strong_count(data.cast_const().cast::<ClosureCell>()) };
+    unsafe extern "C" fn clone(data: *mut ()) {
+        // SAFETY: `data` comes from `Rc::into_raw` and the caller holds one ownership of it.
+        unsafe { Rc::increment_strong_count(data.cast_const().cast::<Cell<Option<F>>>()) };
+    }
 }

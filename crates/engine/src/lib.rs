@@ -3,9 +3,11 @@
 //! This crate knows no futures, no asyncio policy and no Python; the floors above
 //! it build all of that out of [`Job`]s.
 
+mod abi;
 mod clock;
 mod driver;
 mod event_loop;
+mod foreign;
 mod inbox;
 mod job;
 mod poller;
@@ -16,9 +18,11 @@ mod timers;
 mod turn;
 mod watchers;
 
+pub use abi::{ABI_VERSION, LoopAbi, RawJob, RemoveWatch, SetWatch};
 pub use clock::{Clock, VirtualClock};
 pub use driver::{Driver, PlainDriver};
 pub use event_loop::EventLoop;
+pub use foreign::{AbiError, ForeignLoop, ForeignRemote};
 pub use job::{Flow, Job, JobVTable};
 pub use remote::Remote;
 pub use timers::TimerKey;

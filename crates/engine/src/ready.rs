@@ -105,12 +105,20 @@ impl ReadyQueue {
         }
     }
 
-    /// Refuses further jobs. Those inside stay until they are popped.
-    pub(crate) fn close(&self) {
+    /// Takes all jobs out, for the caller to drop where nothing is in the midst of anything.
+    pub(crate) fn take(&self) -> ReadyQueue {
+        let taken = ReadyQueue::new();
+        taken.buffer.swap(&self.buffer);
+        taken.capacity.swap(&self.capacity);
+        taken.head.set(self.head.replace(self.tail.get()));
+        taken.tail.set(self.tail.get());
+        taken
+    }
+
+    /// Refuses further jobs and takes out those inside.
+    pub(crate) fn close(&self) -> ReadyQueue {
         self.closed.set(true);
-        if self.is_empty() {
-            self.resize(0);
-        }
+        self.take()
     }
 
     /// Gives the memory of a long gone burst back.
@@ -129,7 +137,7 @@ impl ReadyQueue {
     }
 
     /// Being closed is looked at here only, so that an open queue never pays for it:
-    /// a closed one without jobs has no room.
+    /// a closed one has no buffer, and so never any room.
     #[cold]
     #[inline(never)]
     fn grow(&self) -> bool {

@@ -1,6 +1,7 @@
 //! The handle by which other threads reach a loop.
 
 use std::fmt;
+use std::mem::ManuallyDrop;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -64,8 +65,7 @@ impl Remote {
     ///
     /// # Safety
     ///
-    /// The job must be fit to run and to be dropped on the loop's thread. When it comes back,
-    /// or when the last `Remote` of a dropped loop goes, it is dropped on this one.
+    /// The job must be fit to run and to be dropped on the loop's thread.
     pub unsafe fn schedule(&self, job: Job) -> Result<(), Job> {
         match self.shared.inbox.push(RemoteJob(job)) {
             Ok(wake) => {
@@ -85,6 +85,28 @@ impl Remote {
     /// did, made it.
     pub fn is_loop_thread(&self) -> bool {
         self.shared.is_bound_here()
+    }
+
+    /// The handle as a pointer, which [`Remote::from_raw`] takes back.
+    pub(crate) fn into_raw(self) -> *const () {
+        Arc::into_raw(self.shared).cast()
+    }
+
+    /// # Safety
+    ///
+    /// `raw` comes from `into_raw`, and its ownership passes to the result.
+    pub(crate) unsafe fn from_raw(raw: *const ()) -> Remote {
+        // SAFETY: the caller's promise.
+        let shared = unsafe { Arc::from_raw(raw.cast()) };
+        Remote { shared }
+    }
+
+    /// # Safety
+    ///
+    /// `raw` comes from `into_raw`, and somebody owns it for as long as the result lives.
+    pub(crate) unsafe fn borrow_raw(raw: *const ()) -> ManuallyDrop<Remote> {
+        // SAFETY: the caller's promise; never dropped, so nothing is given up.
+        ManuallyDrop::new(unsafe { Remote::from_raw(raw) })
     }
 
     fn ring(&self, wake: Wake) {

@@ -103,6 +103,10 @@ impl Timers {
         }
     }
 
+    pub(crate) fn len(&self) -> usize {
+        self.live
+    }
+
     pub(crate) fn insert(&mut self, when: u64, job: Job) -> TimerKey {
         let key = self.occupy(job);
         self.live += 1;

@@ -61,7 +61,7 @@ impl EventLoop {
         self.polled.jobs.set(JOBS_PER_POLL);
         let result = loop {
             match self.turn_here(driver) {
-                Ok(Flow::Continue) if !self.stopping.get() => {}
+                Ok(Flow::Continue) if !self.stopping.get() && !self.is_closed() => {}
                 result => break result,
             }
         };
@@ -191,10 +191,10 @@ impl EventLoop {
 
     /// Schedules what the events ask for, and puts their memory back.
     fn finish(&self, events: Events, result: io::Result<()>) -> io::Result<()> {
-        let result = result.and_then(|()| {
+        if result.is_ok() {
             self.watchers
-                .dispatch(&self.poller, &events, |job| self.schedule(job))
-        });
+                .dispatch(&self.poller, &events, |job| self.schedule(job));
+        }
         self.events.set(events);
         result
     }

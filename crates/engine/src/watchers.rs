@@ -1,7 +1,7 @@
 //! Readers and writers: which job to schedule when a descriptor is ready.
 //!
 //! The table is indexed by the descriptor's number (descriptors are small and dense), and
-//! costs 40 bytes for each up to the highest ever watched. Each entry is one registration
+//! costs 48 bytes for each up to the highest ever watched. Each entry is one registration
 //! with the poller, for reading, writing or both.
 //!
 //! Files can be closed and their numbers reused behind the loop's back. A registration
@@ -15,7 +15,7 @@ use std::io;
 use std::os::fd::RawFd;
 
 use crate::job::Job;
-use crate::poller::{Events, Interest, Poller};
+use crate::poller::{Events, Interest, Poller, Registration};
 
 pub(crate) struct Watchers {
     /// Borrowed only while jobs are moved or cloned, never while they run or are dropped.
@@ -33,7 +33,18 @@ struct Table {
 struct Watch {
     reader: Option<Job>,
     writer: Option<Job>,
+    /// The reader goes when it fires.
+    once: bool,
     generation: u32,
+}
+
+/// How often a watch schedules its job.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Firing {
+    /// At every poll, a clone.
+    Always,
+    /// Once, itself. For readers only.
+    Once,
 }
 
 /// The half of a watch that a call is about.
@@ -91,25 +102,27 @@ impl Watchers {
         poller: &Poller,
         fd: RawFd,
         side: Side,
+        firing: Firing,
         job: Job,
     ) -> io::Result<Option<Job>> {
         let table = &mut *self.table.borrow_mut();
         let index = usize::try_from(fd).map_err(|_| io::Error::from_raw_os_error(libc::EBADF))?;
-        let (old, mut generation) = match table.watches.get(index) {
-            Some(watch) => (watch.interest(), watch.generation),
-            None => (Interest::NONE, 0),
-        };
-        if old.is_none() {
-            table.generation = table.generation.wrapping_add(1);
-            generation = table.generation;
-        }
-        // Even where the interest stays the same: the number may be another file's by now.
-        poller.update(fd, generation, old, old.with(side, true))?;
+        let old = table
+            .watches
+            .get(index)
+            .map_or(Interest::NONE, Watch::interest);
+        // Always told, and always as something new: the number may be another file's by now.
+        table.generation = table.generation.wrapping_add(1);
+        poller.update(fd, table.generation, old, old.with(side, true))?;
         if index >= table.watches.len() {
             table.watches.resize_with(index + 1, Watch::default);
         }
         let watch = &mut table.watches[index];
-        watch.generation = generation;
+        watch.generation = table.generation;
+        watch.once = match side {
+            Side::Read => firing == Firing::Once,
+            Side::Write => watch.once,
+        };
         let replaced = watch.side(side).replace(job);
         if replaced.is_none() {
             table.count += 1;
@@ -130,40 +143,34 @@ impl Watchers {
         Some(job)
     }
 
-    /// Takes any reader or writer away.
-    pub(crate) fn remove_any(&self, poller: &Poller) -> Option<Job> {
-        let fd = {
-            let table = self.table.borrow();
-            if table.count == 0 {
-                return None;
-            }
-            table
-                .watches
-                .iter()
-                .position(|watch| !watch.interest().is_none())? as RawFd
-        };
-        self.remove(poller, fd, Side::Read)
-            .or_else(|| self.remove(poller, fd, Side::Write))
+    /// Every descriptor with a reader or a writer is below this.
+    pub(crate) fn end(&self) -> RawFd {
+        self.table.borrow().watches.len() as RawFd
     }
 
-    /// Hands a clone of the job of each ready side to `schedule`, which must not call back.
-    pub(crate) fn dispatch(
-        &self,
-        poller: &Poller,
-        events: &Events,
-        mut schedule: impl FnMut(Job),
-    ) -> io::Result<()> {
+    /// Hands the job of each ready side, or a clone of it, to `schedule`, which must not call
+    /// back.
+    pub(crate) fn dispatch(&self, poller: &Poller, events: &Events, mut schedule: impl FnMut(Job)) {
         let mut stale = false;
-        let table = self.table.borrow();
+        let table = &mut *self.table.borrow_mut();
         for event in events.iter() {
-            let watch = table.watches.get(event.fd as usize);
+            let watch = table.watches.get_mut(event.fd as usize);
             let Some(watch) = watch.filter(|watch| {
                 !watch.interest().is_none() && watch.generation == event.generation
             }) else {
                 stale = true;
                 continue;
             };
-            if event.readable
+            if event.readable && watch.once {
+                let old = watch.interest();
+                watch.once = false;
+                if let Some(job) = watch.reader.take() {
+                    table.count -= 1;
+                    schedule(job);
+                }
+                // Fails only as in `remove`.
+                let _ = poller.update(event.fd, watch.generation, old, watch.interest());
+            } else if event.readable
                 && let Some(job) = &watch.reader
             {
                 schedule(job.clone());
@@ -175,9 +182,9 @@ impl Watchers {
             }
         }
         if stale {
-            table.register_anew(poller)
-        } else {
-            Ok(())
+            // A failure (no descriptor left, no memory) leaves the poller as it was. The stale
+            // event comes again with the next poll, and with it the next attempt.
+            let _ = poller.renew(table.registrations());
         }
     }
 
@@ -189,26 +196,14 @@ impl Watchers {
 }
 
 impl Table {
-    /// Costs a system call for each descriptor, and is for the one case that the kernel leaves
-    /// no other way out of.
-    fn register_anew(&self, poller: &Poller) -> io::Result<()> {
-        poller.reset()?;
-        for (fd, watch) in self.watches.iter().enumerate() {
-            let interest = watch.interest();
-            if interest.is_none() {
-                continue;
-            }
-            match poller.update(fd as RawFd, watch.generation, Interest::NONE, interest) {
-                // Closed without being removed: it cannot be ready any more.
-                Err(error) if is_gone(&error) => {}
-                result => result?,
-            }
-        }
-        Ok(())
+    fn registrations(&self) -> impl Iterator<Item = Registration> + '_ {
+        self.watches
+            .iter()
+            .enumerate()
+            .map(|(fd, watch)| Registration {
+                fd: fd as RawFd,
+                generation: watch.generation,
+                interest: watch.interest(),
+            })
     }
-}
-
-/// Whether a number has no file, or one that cannot be polled.
-fn is_gone(error: &io::Error) -> bool {
-    matches!(error.raw_os_error(), Some(libc::EBADF | libc::EPERM))
 }

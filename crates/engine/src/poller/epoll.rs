@@ -13,7 +13,7 @@ use std::time::Duration;
 use rustix::event::{EventfdFlags, epoll, eventfd};
 use rustix::io::Errno;
 
-use super::{Event, Interest};
+use super::{Event, Interest, Registration, closed, is_gone};
 
 /// How many events one wait brings at most. What is left over is ready at the next one too.
 const EVENTS_AT_ONCE: usize = 1024;
@@ -22,8 +22,8 @@ const EVENTS_AT_ONCE: usize = 1024;
 const WAKER: u64 = u64::MAX;
 
 pub(crate) struct Poller {
-    /// Replaced by `reset`, on the loop's thread.
-    epoll: RefCell<OwnedFd>,
+    /// Replaced by `renew`, and gone after `close`.
+    epoll: RefCell<Option<OwnedFd>>,
     waker: Arc<OwnedFd>,
 }
 
@@ -35,7 +35,6 @@ pub(crate) struct Waker {
 #[derive(Default)]
 pub(crate) struct Events {
     list: Vec<libc::epoll_event>,
-    woken: bool,
 }
 
 impl Poller {
@@ -47,7 +46,7 @@ impl Poller {
         };
         Ok((
             Poller {
-                epoll: RefCell::new(epoll),
+                epoll: RefCell::new(Some(epoll)),
                 waker: eventfd,
             },
             waker,
@@ -61,48 +60,57 @@ impl Poller {
         old: Interest,
         new: Interest,
     ) -> io::Result<()> {
-        let mut event = libc::epoll_event {
-            events: flags(new),
-            u64: token(fd, generation),
-        };
-        if new.is_none() {
-            return self.control(libc::EPOLL_CTL_DEL, fd, &mut event);
-        }
-        let (first, second, mistaken) = if old.is_none() {
-            (libc::EPOLL_CTL_ADD, libc::EPOLL_CTL_MOD, libc::EEXIST)
-        } else {
-            (libc::EPOLL_CTL_MOD, libc::EPOLL_CTL_ADD, libc::ENOENT)
-        };
-        match self.control(first, fd, &mut event) {
-            // The file was closed and another has its number now, or the other way round: the
-            // kernel knows better what is registered.
-            Err(error) if error.raw_os_error() == Some(mistaken) => {
-                self.control(second, fd, &mut event)
-            }
-            result => result,
-        }
+        update(
+            self.number()?,
+            &Registration {
+                fd,
+                generation,
+                interest: new,
+            },
+            old,
+        )
     }
 
     /// Waits until something is ready, a signal arrives, or `timeout` (`None`: never) is over.
     pub(crate) fn wait(&self, events: &mut Events, timeout: Option<Duration>) -> io::Result<()> {
         events.list.clear();
-        events.woken = false;
         events.list.reserve(EVENTS_AT_ONCE);
-        let epoll = self.epoll.borrow().as_raw_fd();
-        let count = wait(epoll, &mut events.list, timeout)?;
+        let count = wait(self.number()?, &mut events.list, timeout)?;
         // SAFETY: the kernel has written that many, within the capacity that it was told.
         unsafe { events.list.set_len(count) };
         if events.list.iter().any(|event| event.u64 == WAKER) {
-            events.woken = true;
             self.quiet();
         }
         Ok(())
     }
 
-    pub(crate) fn reset(&self) -> io::Result<()> {
+    pub(crate) fn renew(
+        &self,
+        registrations: impl Iterator<Item = Registration>,
+    ) -> io::Result<()> {
         let fresh = epoll_with(&self.waker)?;
-        self.epoll.replace(fresh);
+        for registration in registrations.filter(|it| !it.interest.is_none()) {
+            match update(fresh.as_raw_fd(), &registration, Interest::NONE) {
+                Err(error) if is_gone(&error) => {}
+                result => result?,
+            }
+        }
+        self.epoll.replace(Some(fresh));
         Ok(())
+    }
+
+    /// Closing the descriptor, rather than removing one registration after the other, also
+    /// spares a parent process whose poller this is as well since a `fork`.
+    pub(crate) fn close(&self) {
+        self.epoll.replace(None);
+    }
+
+    fn number(&self) -> io::Result<RawFd> {
+        self.epoll
+            .borrow()
+            .as_ref()
+            .map(AsRawFd::as_raw_fd)
+            .ok_or_else(closed)
     }
 
     /// Takes back what the waker has written.
@@ -114,21 +122,6 @@ impl Poller {
                 // Nothing there (`AGAIN`): somebody was faster, which is as good.
                 _ => return,
             }
-        }
-    }
-
-    fn control(
-        &self,
-        operation: libc::c_int,
-        fd: RawFd,
-        event: &mut libc::epoll_event,
-    ) -> io::Result<()> {
-        let epoll = self.epoll.borrow().as_raw_fd();
-        // SAFETY: the kernel checks both numbers; `event` lives through the call.
-        if unsafe { libc::epoll_ctl(epoll, operation, fd, event) } == 0 {
-            Ok(())
-        } else {
-            Err(io::Error::last_os_error())
         }
     }
 }
@@ -171,6 +164,40 @@ fn epoll_with(waker: &OwnedFd) -> io::Result<OwnedFd> {
         epoll::EventFlags::IN,
     )?;
     Ok(epoll)
+}
+
+/// Tells the kernel what to watch a descriptor for, where it was watched for `old`.
+fn update(epoll: RawFd, registration: &Registration, old: Interest) -> io::Result<()> {
+    let &Registration {
+        fd,
+        generation,
+        interest,
+    } = registration;
+    let mut event = libc::epoll_event {
+        events: flags(interest),
+        u64: token(fd, generation),
+    };
+    let mut control = |operation| {
+        // SAFETY: the kernel checks both numbers; `event` lives through the call.
+        match unsafe { libc::epoll_ctl(epoll, operation, fd, &mut event) } {
+            0 => Ok(()),
+            _ => Err(io::Error::last_os_error()),
+        }
+    };
+    if interest.is_none() {
+        return control(libc::EPOLL_CTL_DEL);
+    }
+    // The second is for a number that has changed its file: the kernel knows better than the
+    // caller what is registered.
+    let (first, mistaken, second) = if old.is_none() {
+        (libc::EPOLL_CTL_ADD, libc::EEXIST, libc::EPOLL_CTL_MOD)
+    } else {
+        (libc::EPOLL_CTL_MOD, libc::ENOENT, libc::EPOLL_CTL_ADD)
+    };
+    match control(first) {
+        Err(error) if error.raw_os_error() == Some(mistaken) => control(second),
+        result => result,
+    }
 }
 
 fn flags(interest: Interest) -> u32 {

@@ -4,12 +4,22 @@
 //! - `Poller::new() -> io::Result<(Poller, Waker)>`;
 //! - `update(fd, generation, old, new)`: one registration per descriptor, level-triggered;
 //! - `wait(&mut Events, timeout)`;
-//! - `reset()`: forgets all registrations, for the caller to make them anew;
+//! - `renew(registrations)`: replaces all registrations by these, or fails and changes nothing;
+//! - `close()`: forgets everything and fails from then on;
 //! - `Waker::wake`, from any thread: ends the current wait, or the next.
 
-mod epoll;
+use std::io;
+use std::os::fd::RawFd;
 
+#[cfg(all(target_os = "linux", not(feature = "portable-poller")))]
+mod epoll;
+#[cfg(all(target_os = "linux", not(feature = "portable-poller")))]
 pub(crate) use epoll::{Events, Poller, Waker};
+
+#[cfg(not(all(target_os = "linux", not(feature = "portable-poller"))))]
+mod portable;
+#[cfg(not(all(target_os = "linux", not(feature = "portable-poller"))))]
+pub(crate) use portable::{Events, Poller, Waker};
 
 /// What to watch a descriptor for.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -29,13 +39,31 @@ impl Interest {
     }
 }
 
+/// What the poller is to know about one descriptor.
+pub(crate) struct Registration {
+    pub(crate) fd: RawFd,
+    pub(crate) generation: u32,
+    pub(crate) interest: Interest,
+}
+
 /// One descriptor that is ready. Errors and hang-ups make it both readable and writable, so
 /// that whoever waits gets to see them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Event {
-    pub(crate) fd: i32,
+    pub(crate) fd: RawFd,
     /// The generation that the registration was made with.
     pub(crate) generation: u32,
     pub(crate) readable: bool,
     pub(crate) writable: bool,
+}
+
+/// Whether a number has no file, or one that cannot be polled. A file that was closed without
+/// being removed first answers so.
+fn is_gone(error: &io::Error) -> bool {
+    matches!(error.raw_os_error(), Some(libc::EBADF | libc::EPERM))
+}
+
+/// What every call answers after `close`.
+fn closed() -> io::Error {
+    io::Error::other("the event loop is closed")
 }
