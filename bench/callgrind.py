@@ -93,14 +93,26 @@ def readable(function: str) -> str:
 def main() -> None:
     countable = [row.name for row in ROWS.values() if row.countable]
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("--setup", action="store_true", help="first make, build and install all that is missing")
-    parser.add_argument("--python", metavar="VERSION|PATH", help="interpreter (default: a 3.13, else this one)")
-    parser.add_argument("--rows", metavar="A,B", default=",".join(countable), help=f"of: {', '.join(countable)}")
-    parser.add_argument("--contestant", default=NATIVE, choices=CONTESTANTS, help="default: %(default)s")
-    parser.add_argument("--functions", type=int, metavar="N", help="the N functions that cost the most in each row")
+    parser.add_argument(
+        "--setup", action="store_true", help="first make, build and install all that is missing"
+    )
+    parser.add_argument(
+        "--python", metavar="VERSION|PATH", help="interpreter (default: a 3.13, else this one)"
+    )
+    parser.add_argument(
+        "--rows", metavar="A,B", default=",".join(countable), help=f"of: {', '.join(countable)}"
+    )
+    parser.add_argument(
+        "--contestant", default=NATIVE, choices=CONTESTANTS, help="default: %(default)s"
+    )
+    parser.add_argument(
+        "--functions", type=int, metavar="N", help="the N functions that cost the most in each row"
+    )
     parser.add_argument("--save", metavar="FILE", help="write the counts as JSON")
     parser.add_argument("--against", metavar="FILE", help="compare with counts saved before")
-    parser.add_argument("--tolerance", type=float, default=2.0, metavar="PERCENT", help="default: %(default)s")
+    parser.add_argument(
+        "--tolerance", type=float, default=2.0, metavar="PERCENT", help="default: %(default)s"
+    )
     options = parser.parse_args()
     environment = Environment(find_interpreter(options.python))
     if options.setup:

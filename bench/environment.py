@@ -106,16 +106,16 @@ class Environment:
         self.run(compiler, *flags, f"-I{include}", str(source), "-o", target)
 
     def install_rasyncio(self) -> None:
-        if not (ROOT / "pyproject.toml").exists():
-            say("there is no rasyncio to build: its columns will be left out")
-            return
-        say("building rasyncio (release)")
-        pip = [self.python, "-m", "pip", "--quiet", "--disable-pip-version-check"]
-        if output(self.python, "-c", "import maturin") is None:
-            self.run(*pip, "install", "maturin>=1.9,<2")
-        # Cargo sees what has changed; pip does not, hence the force.
-        options = ["--no-deps", "--no-build-isolation", "--force-reinstall"]
-        self.run(*pip, "install", *options, str(ROOT))
+        """Build a release and let this environment see the folder that it is built into."""
+        say("building rasyncio (release: takes a minute or two when something has changed)")
+        builder = ROOT / "scripts" / "build_extension.py"
+        command = [sys.executable, str(builder), "--python", self.python, "--profile", "release"]
+        done = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True)
+        if done.returncode:
+            raise SetupError("rasyncio does not build")
+        folder = done.stdout.strip()
+        packages = output(self.python, "-c", "import sysconfig as s; print(s.get_path('platlib'))")
+        Path(str(packages), "rasyncio.pth").write_text(folder + "\n")
 
     def run(self, *command: str) -> None:
         try:

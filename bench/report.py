@@ -13,7 +13,15 @@ from rows import ROWS
 MEMORY = "memory"
 OURS = [LOOP, NATIVE]
 # Rows that floor.py has a floor for.  (It cannot be asked: it needs the built module.)
-FLOORED = {"sleep0-1", "sleep0-1000", "create-task", "gather", "taskgroup", "call-soon-chained", "call-soon-burst"}
+FLOORED = {
+    "sleep0-1",
+    "sleep0-1000",
+    "create-task",
+    "gather",
+    "taskgroup",
+    "call-soon-chained",
+    "call-soon-burst",
+}
 
 
 def quotients(above: list, below: list) -> list[float]:
@@ -38,11 +46,14 @@ def evaluate(about: dict, names: list[str], rows: list[str], bench) -> dict:
             costs = {name: [bench.memory[name]] for name in names if name in bench.memory}
             title = f"memory per sleeping task, {about['tasks']} of them"
         else:
-            costs = {name: bench.samples[row, name] for name in names if (row, name) in bench.samples}
+            costs = {
+                name: bench.samples[row, name] for name in names if (row, name) in bench.samples
+            }
             title = ROWS[row].title
         results["rows"][row] = evaluate_row(title, "bytes" if row == MEMORY else "ns", costs)
     results["errors"] = [
-        {"row": row, "contestant": name, "error": error} for (row, name), error in bench.errors.items()
+        {"row": row, "contestant": name, "error": error}
+        for (row, name), error in bench.errors.items()
     ]
     return results
 
@@ -55,20 +66,31 @@ def evaluate_row(title: str, unit: str, costs: dict[str, list]) -> dict:
         if known:
             medians[name] = statistics.median(known)
     peers = [name for name in medians if CONTESTANTS[name].peer]
-    best = None
-    if peers:
-        # Against the first peer in pairs, for the same reason as everywhere.
-        base = costs[peers[0]]
-        best = max(peers, key=lambda name: statistics.median(quotients(base, costs[name]) or [0]))
+    best = best_of({name: costs[name] for name in peers})
     row = {"title": title, "unit": unit, "best_peer": best, "contestants": {}}
     for name in medians:
         row["contestants"][name] = {
             "cost": medians[name],
-            "to_best_peer": middle(quotients(costs[best], costs[name])) if best and name != FLOOR else None,
-            "of_floor": middle(quotients(costs[FLOOR], costs[name])) if FLOOR in medians and name != FLOOR else None,
+            "to_best_peer": middle(quotients(costs[best], costs[name]))
+            if best and name != FLOOR
+            else None,
+            "of_floor": middle(quotients(costs[FLOOR], costs[name]))
+            if FLOOR in medians and name != FLOOR
+            else None,
             "samples": costs[name],
         }
     return row
+
+
+def best_of(costs: dict[str, list]) -> str | None:
+    """The one that none of the others is faster than, compared turn by turn."""
+
+    def behind(name: str) -> float:
+        return max(
+            statistics.median(quotients(costs[name], other) or [1]) for other in costs.values()
+        )
+
+    return min(costs, key=behind, default=None)
 
 
 def figure(entry: dict | None, key: str) -> str:
@@ -88,7 +110,10 @@ def grid(lines: list[list[str]]) -> str:
     widths = [max(map(len, column)) for column in zip(*lines)]
     out = []
     for number, line in enumerate(lines):
-        cells = [line[0].ljust(widths[0]), *(cell.rjust(width) for cell, width in zip(line[1:], widths[1:]))]
+        cells = [
+            line[0].ljust(widths[0]),
+            *(cell.rjust(width) for cell, width in zip(line[1:], widths[1:])),
+        ]
         out.append("  ".join(cells).rstrip())
         if not number:
             out.append("  ".join("-" * width for width in widths))
@@ -119,7 +144,13 @@ def table(results: dict) -> str:
         if floored:
             line += [figure(entries.get(name), "of_floor") for name in [row["best_peer"], *ours]]
         lines.append(line)
-    text = ["", heading(results["about"]), "", "Speed, the best peer of each row being 1.00 (memory: thrift)", grid(lines)]
+    text = [
+        "",
+        heading(results["about"]),
+        "",
+        "Speed, the best peer of each row being 1.00 (memory: thrift)",
+        grid(lines),
+    ]
     for error in results["errors"]:
         text.append(f"\n{error['row']} failed on {error['contestant']}: {error['error'].strip()}")
     return "\n".join(text)
@@ -133,7 +164,11 @@ def absolute_table(results: dict) -> str:
         line = [row["title"]]
         for name in names:
             entry = row["contestants"].get(name)
-            scale = (lambda cost: f"{cost:.0f}") if row["unit"] == "bytes" else (lambda cost: f"{1e6 / cost:.0f}")
+            scale = (
+                (lambda cost: f"{cost:.0f}")
+                if row["unit"] == "bytes"
+                else (lambda cost: f"{1e6 / cost:.0f}")
+            )
             line.append(scale(entry["cost"]) if entry else "-")
         lines.append(line)
     return "\nThousand operations per second here and now (memory: bytes per task)\n" + grid(lines)

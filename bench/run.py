@@ -9,7 +9,7 @@ import os
 import subprocess
 import sys
 import threading
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 
 import report
 from contestants import CONTESTANTS, FLOOR, LOOP, NATIVE
@@ -145,20 +145,39 @@ class Bench:
 
 def arguments():
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("--setup", action="store_true", help="first make, build and install all that is missing")
-    parser.add_argument("--python", metavar="VERSION|PATH", help="interpreter (default: a 3.13, else this one)")
+    parser.add_argument(
+        "--setup", action="store_true", help="first make, build and install all that is missing"
+    )
+    parser.add_argument(
+        "--python", metavar="VERSION|PATH", help="interpreter (default: a 3.13, else this one)"
+    )
     parser.add_argument("--rows", metavar="A,B", help=f"of: {', '.join([*ROWS, report.MEMORY])}")
     parser.add_argument("--contestants", metavar="A,B", help=f"of: {', '.join(CONTESTANTS)}")
-    parser.add_argument("--rounds", type=int, metavar="N", help="rounds, each in new processes (default: 5)")
-    parser.add_argument("--samples", type=int, metavar="N", help="samples per row and round (default: 5)")
-    parser.add_argument("--sample-time", type=float, metavar="S", help="seconds per sample (default: 0.05)")
-    parser.add_argument("--tasks", type=int, metavar="N", help="sleeping tasks of the memory row (default: 200000)")
+    parser.add_argument(
+        "--rounds", type=int, metavar="N", help="rounds, each in new processes (default: 5)"
+    )
+    parser.add_argument(
+        "--samples", type=int, metavar="N", help="samples per row and round (default: 5)"
+    )
+    parser.add_argument(
+        "--sample-time", type=float, metavar="S", help="seconds per sample (default: 0.05)"
+    )
+    parser.add_argument(
+        "--tasks", type=int, metavar="N", help="sleeping tasks of the memory row (default: 200000)"
+    )
     parser.add_argument("--quick", action="store_true", help="rough figures in less than a minute")
     parser.add_argument("--absolute", action="store_true", help="also print operations per second")
-    parser.add_argument("--output", metavar="FILE", help="JSON (default: build/bench/<interpreter>/results.json)")
+    parser.add_argument(
+        "--output", metavar="FILE", help="JSON (default: build/bench/<interpreter>/results.json)"
+    )
     options = parser.parse_args()
     quick = options.quick
-    for name, thorough, rough in [("rounds", 5, 2), ("samples", 5, 2), ("sample_time", 0.05, 0.02), ("tasks", 200_000, 50_000)]:
+    for name, thorough, rough in [
+        ("rounds", 5, 2),
+        ("samples", 5, 2),
+        ("sample_time", 0.05, 0.02),
+        ("tasks", 200_000, 50_000),
+    ]:
         if getattr(options, name) is None:
             setattr(options, name, rough if quick else thorough)
     return parser, options
@@ -191,11 +210,13 @@ def describe(python: str, names: list[str], options) -> dict:
     ask = "import platform as p; print(p.python_implementation(), p.python_version(), '|', p.python_compiler())"
     versions = {}
     for module in {CONTESTANTS[name].module for name in names} - {"asyncio", "rasyncio_floor"}:
-        versions[module] = output(python, "-c", f"import importlib.metadata as m; print(m.version('{module}'))")
+        ask_version = f"import {module} as m; print(getattr(m, '__version__', 'of no version'))"
+        versions[module] = output(python, "-c", ask_version)
     return {
-        "when": datetime.now(timezone.utc).isoformat(timespec="seconds"),
+        "when": datetime.now(UTC).isoformat(timespec="seconds"),
         "interpreter": output(python, "-c", ask),
         "versions": dict(sorted(versions.items())),
+        "commit": output("git", "-C", str(ROOT), "describe", "--always", "--dirty"),
         "machine": " ".join(os.uname()[i] for i in (0, 2, 4)),
         "processors": os.cpu_count(),
         "load": round(os.getloadavg()[0], 2),
