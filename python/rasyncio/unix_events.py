@@ -1,0 +1,148 @@
+"""The event loop.
+
+Its scheduling half is native (`_rasyncio.BaseLoop`: callbacks, timers, futures, tasks, readers and
+writers, executors). Sockets, transports, servers, pipes and subprocesses are the methods of the
+standard library's loop, which run unchanged over our readers, timers and tasks.
+"""
+
+import sys
+import threading
+import time
+import warnings
+import weakref
+from asyncio import timeouts
+from asyncio import unix_events as _stock
+from asyncio.log import logger
+from asyncio.unix_events import *  # noqa: F403
+
+from . import _rasyncio
+from ._stock import fallback
+
+# Our loops derive from it, also when install() has put ours in its place.
+_StockLoop = _stock._UnixSelectorEventLoop
+
+
+# It carries the stock class's name, so that its repr, in logs and in tests, is the same.
+class _UnixSelectorEventLoop(_rasyncio.BaseLoop, _StockLoop):
+    """asyncio's event loop, with a native engine.
+
+    `selector` is accepted because asyncio's loop takes one. The engine polls by itself: a selector
+    given here watches nothing, and is closed with the loop.
+    """
+
+    def __init__(self, selector=None):
+        _rasyncio.BaseLoop.__init__(self)
+        self._selector = selector
+        # What stock methods read. Its own __init__ would open a selector and a socket pair.
+        self._transports = weakref.WeakValueDictionary()
+        self._unix_server_sockets = {}
+        self._signal_handlers = {}
+        self._ssock = self._csock = None
+        self._internal_fds = 0
+        self._clock_resolution = time.get_clock_info("monotonic").resolution
+        self._asyncgens = weakref.WeakSet()
+        self._asyncgens_shutdown_called = False
+        self._executor_shutdown_called = False
+        if hasattr(_stock, "_PidfdChildWatcher"):  # since 3.14; before that a policy had it
+            self._watcher = (
+                _stock._PidfdChildWatcher()
+                if _stock.can_use_pidfd()
+                else _stock._ThreadedChildWatcher()
+            )
+
+    def close(self):
+        """Drop all callbacks and timers and release the loop's descriptors.
+
+        The default executor is told to end and not waited for. Closing twice does nothing;
+        RuntimeError while the loop runs.
+        """
+        if self.is_running():
+            raise RuntimeError("Cannot close a running event loop")
+        if self.is_closed():
+            return
+        if self.get_debug():
+            logger.debug("Close %r", self)
+        self._remove_signal_handlers()
+        if self._ssock is not None:
+            self._close_self_pipe()
+        _rasyncio.BaseLoop.close(self)
+        self._executor_shutdown_called = True
+        executor, self._default_executor = self._default_executor, None
+        if executor is not None:
+            executor.shutdown(wait=False)
+        if self._selector is not None:
+            self._selector.close()
+            self._selector = None
+
+    # Signals: the interpreter's C handler writes the signal's number to a socket that the loop
+    # reads. Few programs need it, so the pair is made by the first handler.
+
+    def add_signal_handler(self, sig, callback, *args):
+        """Call `callback(*args)` in the loop whenever the signal `sig` arrives.
+
+        Only in the main thread (RuntimeError elsewhere); ValueError for a number that is no
+        signal, RuntimeError for one that cannot be caught, TypeError for a coroutine function.
+        """
+        if self._csock is None and not self.is_closed():
+            self._make_self_pipe()
+        super().add_signal_handler(sig, callback, *args)
+
+    def _remove_signal_handlers(self):
+        if sys.is_finalizing():
+            if self._signal_handlers:
+                warnings.warn(
+                    f"Closing the loop {self!r} on interpreter shutdown stage, "
+                    f"skipping signal handlers removal",
+                    ResourceWarning,
+                    source=self,
+                )
+                self._signal_handlers.clear()
+            return
+        for sig in list(self._signal_handlers):
+            self.remove_signal_handler(sig)
+
+    def _add_callback(self, handle):
+        """Run an existing handle in the next turn."""
+        if not handle._cancelled:
+            self.call_soon(_run_handle, handle, context=handle._context)
+
+    def _add_callback_signalsafe(self, handle):
+        # Called from a reader, in the loop's own thread: there is nobody to wake.
+        self._add_callback(handle)
+
+    if sys.version_info < (3, 12):
+
+        async def shutdown_default_executor(self, timeout=None):
+            """End the default executor and wait for its threads, at most `timeout` seconds."""
+            self._executor_shutdown_called = True
+            executor = self._default_executor
+            if executor is None:
+                return
+            ended = self.create_future()
+            thread = threading.Thread(target=self._do_shutdown, args=(ended,))
+            thread.start()
+            try:
+                async with timeouts.timeout(timeout):
+                    await ended
+            except TimeoutError:
+                warnings.warn(
+                    f"The executor did not finishing joining its threads within {timeout} seconds.",
+                    RuntimeWarning,
+                    stacklevel=2,
+                )
+                executor.shutdown(wait=False)
+            else:
+                thread.join()
+
+
+def _run_handle(handle):
+    # It may have been cancelled since it was queued.
+    if not handle._cancelled:
+        handle._run()
+
+
+SelectorEventLoop = EventLoop = _UnixSelectorEventLoop
+
+__all__ = tuple(dict.fromkeys((*_stock.__all__, "EventLoop")))
+
+__getattr__ = fallback("unix_events")
