@@ -54,6 +54,8 @@ class Interpreter:
     venv: Path
     #: Name of each test file that this Python has, with a digest of its contents.
     files: dict
+    #: What the environment has besides, where rasyncio is installed.
+    extra: dict
 
     def command(self, *arguments):
         # By way of the base: it may be a launcher into another root, where alone the
@@ -69,6 +71,7 @@ class Interpreter:
         environment["LC_ALL"] = "C.UTF-8"
         if install:
             environment["RASYNCIO_INSTALL"] = "1"
+            environment.update(self.extra)
         return environment
 
 
@@ -79,7 +82,7 @@ def _output(command):
     return done.stdout
 
 
-def prepare(python, modules, package_folder):
+def prepare(python, modules, package_folder, extra):
     """Make the virtual environment of `python`, with rasyncio from `package_folder` in it.
 
     `package_folder` is a callable from the version ("3.13") to the folder that holds the package.
@@ -101,4 +104,4 @@ def prepare(python, modules, package_folder):
         _output([python, "-I", "-m", "venv", "--without-pip", "--symlinks", str(venv)])
     site = venv / "lib" / f"python{version}" / "site-packages"
     (site / "rasyncio.pth").write_text(f"{package_folder(version)}\n{HOOK}", encoding="utf-8")
-    return Interpreter(python, version, found["build"], venv, files)
+    return Interpreter(python, version, found["build"], venv, files, extra)

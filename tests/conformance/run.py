@@ -163,6 +163,13 @@ def main():
     parser.add_argument("--tier", choices=("required", "reported", "all"), default="required")
     parser.add_argument("--stock", action="store_true", help="run stock asyncio alone")
     parser.add_argument("--package", help="folder that holds the package rasyncio")
+    parser.add_argument(
+        "--env",
+        action="append",
+        default=[],
+        metavar="NAME=VALUE",
+        help="set for the runs on rasyncio alone",
+    )
     parser.add_argument("--not-applicable", default=HERE / "not_applicable.toml")
     parser.add_argument("--jobs", type=int, default=2)
     parser.add_argument("--test-limit", type=float, default=Limits.test, help="seconds for one test")
@@ -187,6 +194,7 @@ def main():
             )
         return folder
 
+    extra = dict(setting.split("=", 1) for setting in options.env)
     limits = Limits(test=options.test_limit, file=options.file_limit)
     report = Report()
     jobs = []
@@ -197,7 +205,7 @@ def main():
             sys.exit(f"there is no interpreter {name}")
         python = os.path.abspath(python)
         try:
-            interpreter = interpreters.prepare(python, modules, package_folder)
+            interpreter = interpreters.prepare(python, modules, package_folder, extra)
         except interpreters.Unusable as reason:
             sys.exit(str(reason))
         jobs += [(interpreter, module) for module in wanted if module in interpreter.files]
