@@ -32,13 +32,15 @@ async def main():
     print("  done at once:", task.done(), "listed:", task in asyncio.all_tasks())
     print("  result:", await task)
 
-    print("while it starts, it is the current task:")
+    print("while it starts, the current task is another:")
 
-    async def who():
-        return asyncio.current_task().get_name()
+    main_task = asyncio.current_task()
 
-    print(" ", asyncio.create_task(who(), name="eager").result())
-    print("  and afterwards:", asyncio.current_task().get_name())
+    async def am_i_main():
+        return asyncio.current_task() is main_task
+
+    print("  in the eager one:", asyncio.create_task(am_i_main()).result())
+    print("  and afterwards:  ", await am_i_main())
 
     print("gather, all from the cache:", await asyncio.gather(cached("a", cache), cached("b", cache)))
 
