@@ -13,9 +13,7 @@ from ._rasyncio import (
 from ._stock import fallback
 
 __all__ = tuple(
-    dict.fromkeys(
-        (*_stock.__all__, "future_add_to_awaited_by", "future_discard_from_awaited_by")
-    )
+    dict.fromkeys((*_stock.__all__, "future_add_to_awaited_by", "future_discard_from_awaited_by"))
 )
 
 _CFuture = Future

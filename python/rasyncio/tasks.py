@@ -20,9 +20,7 @@ from ._rasyncio import (
 )
 from ._stock import fallback
 
-__all__ = tuple(
-    dict.fromkeys((*_stock.__all__, "create_eager_task_factory", "eager_task_factory"))
-)
+__all__ = tuple(dict.fromkeys((*_stock.__all__, "create_eager_task_factory", "eager_task_factory")))
 
 _CTask = Task
 

@@ -1,0 +1,1 @@
+from asyncio.base_events import *

@@ -1,0 +1,1 @@
+from asyncio.streams import *

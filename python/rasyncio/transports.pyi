@@ -1,0 +1,1 @@
+from asyncio.transports import *
