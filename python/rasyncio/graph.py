@@ -73,7 +73,8 @@ def format_call_graph(future=None, /, *, depth=1, limit=None):
 
 def print_call_graph(future=None, /, *, file=None, depth=1, limit=None):
     """Print the call graph to `file`, or standard output; arguments as `capture_call_graph()`."""
-    print(format_call_graph(future, depth=depth + 1, limit=limit), file=file)
+    # With depth=1 this function's own frame is shown: so does CPython, and so callers count.
+    print(format_call_graph(future, depth=depth, limit=limit), file=file)
 
 
 def _check_future(future):
