@@ -2,7 +2,7 @@
 """Finds the Pythons that rasyncio supports, and provides those that the machine does not have.
 
     scripts/pythons.py                  one line each: version, then the interpreter
-    scripts/pythons.py --provide        makes 3.14 and 3.15 available from Debian sid if need be
+    scripts/pythons.py --provide        fetches 3.13 to 3.15 from Debian sid if need be
     scripts/pythons.py --require-all    fails, naming what is missing, unless all are there
 
 Looked for on PATH and among pyenv's versions; a version counts only with test.test_asyncio.
@@ -17,8 +17,8 @@ import sys
 from pathlib import Path
 
 VERSIONS = ("3.11", "3.12", "3.13", "3.14", "3.15")
-#: Those that Debian sid has; no distribution offers the others together.
-FROM_SID = ("3.14", "3.15")
+#: Those that Debian sid has.
+FROM_SID = ("3.13", "3.14", "3.15")
 
 ROOT = Path(__file__).resolve().parent.parent
 SID = ROOT / "scripts" / "sid"

@@ -36,7 +36,7 @@ def install_debian(packages, purpose):
         sys.exit(f"setup: {purpose} is missing. On Debian, as root: {' '.join(command)}")
     print(f"setup: installing {' '.join(packages)} for {purpose}", flush=True)
     quiet = {"stdin": subprocess.DEVNULL, "stdout": subprocess.DEVNULL}
-    environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
+    environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive", "DEBCONF_NOWARNINGS": "yes"}
     if subprocess.run(command, env=environment, **quiet).returncode == 0:
         return
     # Most often the package lists are absent or old.
