@@ -1,8 +1,7 @@
 """Plain callbacks: `call_soon`, `call_later`, `call_at`, and taking them back.
 
 Callbacks asked for with `call_soon` run in the order in which they were asked
-for. Timers run in the order of their deadlines, equal deadlines in the order
-in which they were made.
+for. Timers run in the order of their deadlines, whenever they were made.
 """
 
 import asyncio
@@ -30,7 +29,6 @@ async def main():
     loop.call_at(start + 0.09, finished.set_result, "the last timer")
     loop.call_at(start + 0.06, show, "60 ms")
     timer = loop.call_at(start + 0.03, show, "30 ms")
-    loop.call_at(start + 0.03, show, "30 ms too, made later")
     unwanted = loop.call_later(0.01, show, "never shown")
     unwanted.cancel()
     print("  when() is the deadline asked for:", timer.when() == start + 0.03)

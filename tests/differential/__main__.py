@@ -1,0 +1,65 @@
+"""Plays many programs: `python -m tests.differential --programs 10000`."""
+
+import argparse
+import importlib
+import pprint
+import sys
+import time
+import warnings
+
+from . import compare, generate, shrink
+
+
+def arguments():
+    parser = argparse.ArgumentParser(prog="python -m tests.differential", description=__doc__)
+    parser.add_argument("--programs", type=int, default=1000, help="how many")
+    parser.add_argument("--seed", type=int, default=0, help="the number of the first program")
+    parser.add_argument("--size", type=int, default=40, help="the most steps in a program")
+    parser.add_argument("--show", type=int, metavar="SEED", help="print one program and its log")
+    parser.add_argument("--module", default="rasyncio", help="the module under test")
+    parser.add_argument("--mixture", choices=compare.MIXTURES, action="append")
+    parser.add_argument("--failures", type=int, default=1, help="stop after so many")
+    return parser.parse_args()
+
+
+def show(seed, size):
+    program = generate.program(seed, size=size)
+    pprint.pprint(program)
+    print("\n".join(compare.stock_log(program)))
+
+
+def report(program, module, mixture):
+    def fails(program):
+        return compare.difference(program, module, mixture) is not None
+
+    program = shrink.shrink(program, fails)
+    print(f"\nprogram {program['seed']} differs: {mixture}")
+    pprint.pprint(program)
+    print(compare.difference(program, module, mixture))
+
+
+def main():
+    warnings.simplefilter("ignore")  # programs abandon coroutines by design
+    options = arguments()
+    if options.show is not None:
+        show(options.show, options.size)
+        return 0
+    module = importlib.import_module(options.module)
+    failed = 0
+    start = time.monotonic()
+    for seed in range(options.seed, options.seed + options.programs):
+        program = generate.program(seed, size=options.size)
+        for mixture in options.mixture or compare.MIXTURES:
+            if compare.difference(program, module, mixture) is not None:
+                failed += 1
+                report(program, module, mixture)
+        if seed % 1000 == 999:
+            compare.collect()
+        if failed >= options.failures:
+            break
+    print(f"{seed - options.seed + 1} programs, {failed} differ, {time.monotonic() - start:.1f} s")
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,69 @@
+"""Random programs run on rasyncio exactly as on stock asyncio. More of them: `python -m tests.differential`."""
+
+import asyncio
+import importlib
+import pprint
+
+import pytest
+from _compare import MODULE
+from differential import compare, generate, loops, shrink
+
+PROGRAMS = 300
+BATCH = 50
+
+pytestmark = pytest.mark.filterwarnings("ignore")
+
+
+@pytest.mark.parametrize("mixture", compare.MIXTURES)
+@pytest.mark.parametrize("first", range(0, PROGRAMS, BATCH))
+def test_programs_run_in_the_same_order(first, mixture):
+    module = importlib.import_module(MODULE)
+    for seed in range(first, first + BATCH):
+        program = generate.program(seed)
+        found = compare.difference(program, module, mixture)
+        assert found is None, f"{found}\n\n{pprint.pformat(program)}"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("mixture", compare.MIXTURES)
+def test_ten_thousand_programs_run_in_the_same_order(mixture):
+    module = importlib.import_module(MODULE)
+    for seed in range(10_000):
+        found = compare.difference(generate.program(seed), module, mixture)
+        assert found is None, f"program {seed}: {found}"
+
+
+class SwapsEverySecond(loops.VirtualTimeLoop):
+    """A loop that gets the order wrong now and then."""
+
+    calls = 0
+
+    def call_soon(self, callback, *args, context=None):
+        handle = super().call_soon(callback, *args, context=context)
+        self.calls += 1
+        if self.calls % 7 == 0 and len(self._ready) > 1:
+            self._ready.rotate(1)
+        return handle
+
+
+def test_the_comparison_notices_a_wrong_order():
+    differing = 0
+    for seed in range(30):
+        program = generate.program(seed)
+        wrong = compare.play(program, asyncio, SwapsEverySecond(), 1.0)
+        differing += wrong != compare.stock_log(program)
+    assert differing > 10
+
+
+def test_the_same_number_makes_the_same_program():
+    assert generate.program(12) == generate.program(12)
+    assert generate.program(12) != generate.program(13)
+
+
+def test_shrinking_keeps_only_what_makes_the_program_fail():
+    program = {"script": [("log",), ("timeout", 1, [("log",), ("turn",), ("raise", "Boom")]), ("log",)]}
+
+    def fails(program):
+        return "raise" in repr(program["script"])
+
+    assert shrink.shrink(program, fails)["script"] == [("raise", "Boom")]
