@@ -88,13 +88,15 @@ def retry_failed(interpreter, run, *, install, limits, failed=None):
 class Report:
     """What is printed: a line for each file as it ends, then the sum."""
 
-    def __init__(self):
+    def __init__(self, brief):
+        self._brief = brief
         self._lock = threading.Lock()
-        self.passed = self.failed = self.reported_failed = self.stale = 0
+        self.compared = self.passed = self.failed = self.reported_failed = self.stale = 0
         self.unsteady = []
 
     def file(self, version, run, result, unsteady, required):
         with self._lock:
+            self.compared += len(result.passed) + len(result.failed) + len(result.not_applicable)
             self.passed += len(result.passed)
             self.stale += len(result.stale)
             self.unsteady += unsteady
@@ -103,7 +105,13 @@ class Report:
             else:
                 self.reported_failed += len(result.failed)
             for test, outcome in result.failed.items():
-                print(f"--- {version} {test}: {outcome.kind}\n{outcome.detail.rstrip()}\n")
+                lines = outcome.detail.strip().splitlines()
+                if self._brief:
+                    # An exception is its traceback's last line; an ended process says how first.
+                    gist = lines[-1 if outcome.kind == "failed" else 0] if lines else ""
+                    print(f"--- {version} {test}: {outcome.kind}: {gist}")
+                else:
+                    print(f"--- {version} {test}: {outcome.kind}", *lines, "", sep="\n")
             for test, why in result.stale.items():
                 print(f"--- {version} {test}: listed in not_applicable.toml, but {why}\n")
             columns = [
@@ -118,6 +126,9 @@ class Report:
 
     def end(self):
         print()
+        if not self.compared:
+            print("no test was selected")
+            return 2
         for test in self.unsteady:
             print(f"unsteady, passed when run again: {test}")
         if self.reported_failed:
@@ -161,6 +172,7 @@ def main():
     parser.add_argument("--file", action="append", default=[], help="a test file, such as test_tasks")
     parser.add_argument("-k", action="append", default=[], dest="patterns", help="as unittest's -k")
     parser.add_argument("--tier", choices=("required", "reported", "all"), default="required")
+    parser.add_argument("--brief", action="store_true", help="the last line of a failure only")
     parser.add_argument("--stock", action="store_true", help="run stock asyncio alone")
     parser.add_argument("--package", help="folder that holds the package rasyncio")
     parser.add_argument(
@@ -196,7 +208,7 @@ def main():
 
     extra = dict(setting.split("=", 1) for setting in options.env)
     limits = Limits(test=options.test_limit, file=options.file_limit)
-    report = Report()
+    report = Report(options.brief)
     jobs = []
     for name in options.python or [sys.executable]:
         # Workers run in folders of their own, so the path must be whole.
