@@ -5,6 +5,9 @@ which costs more than running a short task. Native tasks are in a list of their 
 weak set is made to iterate over them as well, when somebody looks.
 """
 
+import _asyncio
+import gc
+import sys
 import weakref
 from asyncio import tasks as _stock
 
@@ -26,11 +29,21 @@ class _TaskReferences(set):
         return set.__contains__(self, reference) or reference() in _rasyncio._native_tasks()
 
 
+def _find():
+    """The weak set that the running version's `all_tasks()` reads."""
+    if sys.version_info < (3, 12):
+        return _stock._all_tasks
+    if sys.version_info < (3, 14):
+        return _stock._scheduled_tasks
+    # Since 3.14 all_tasks() is C, and the set of the tasks that are not its own has no name.
+    sets = [held for held in gc.get_referents(_asyncio) if type(held) is weakref.WeakSet]
+    if len(sets) != 1:
+        raise ImportError("rasyncio does not find where this version of asyncio registers tasks")
+    return sets[0]
+
+
 def connect():
-    """Let the stock registry see native tasks. All versions read it when they are asked."""
-    # 3.11 has one registry; later versions a second one for eager tasks.
-    registry = getattr(_stock, "_scheduled_tasks", None)
-    if registry is None:
-        registry = _stock._all_tasks
+    """Let stock `all_tasks()` see native tasks, also for who has imported it before."""
+    registry = _find()
     if not isinstance(registry.data, _TaskReferences):
         registry.data = _TaskReferences(registry.data)
