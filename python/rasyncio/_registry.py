@@ -22,6 +22,10 @@ class _TaskReferences(set):
         for task in _rasyncio._native_tasks():
             yield weakref.ref(task)
 
+    def copy(self):
+        # What a weak set iterates over since 3.14.
+        return set(self)
+
     def __len__(self):
         return set.__len__(self) + len(_rasyncio._native_tasks())
 
