@@ -23,8 +23,8 @@ class _TaskReferences(set):
             yield weakref.ref(task)
 
     def copy(self):
-        # What a weak set iterates over since 3.14.
-        return set(self)
+        # What a weak set iterates over since 3.14. set(self) would not ask __iter__.
+        return set(iter(self))
 
     def __len__(self):
         return set.__len__(self) + len(_rasyncio._native_tasks())
