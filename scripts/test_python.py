@@ -61,7 +61,7 @@ def run_pytest(python, version, package, arguments):
     path = os.pathsep.join([str(package), str(test_packages(version))])
     environment = {**os.environ, "PYTHONPATH": path, "PYTHONDONTWRITEBYTECODE": "1"}
     cache = f"cache_dir={ROOT / 'build' / 'pytest-cache' / version}"
-    command = [python, "-m", "pytest", "-q", "-o", cache, *(arguments or ["-m", "not slow"])]
+    command = [python, "-m", "pytest", "-q", "-o", cache, *arguments]
     return subprocess.run(command, cwd=ROOT, env=environment).returncode
 
 
