@@ -30,13 +30,14 @@ def environment(**extra):
     return {**kept, "PYTHONHASHSEED": "0", "PYTHONUNBUFFERED": "1", "NO_COLOR": "1", **extra}
 
 
-def program_command(path, way):
-    """The command that runs a program in the given way in."""
+def program_command(path, way, *options):
+    """The command that runs a program in the given way in; `options` are the interpreter's."""
+    python = [sys.executable, *options]
     if way == "module":
         if MODULE == "asyncio":
-            return [sys.executable, str(path)]
-        return [sys.executable, "-m", MODULE, str(path)]
-    return [sys.executable, str(HERE / "_program.py"), way, MODULE, str(path)]
+            return [*python, str(path)]
+        return [*python, "-m", MODULE, str(path)]
+    return [*python, str(HERE / "_program.py"), way, MODULE, str(path)]
 
 
 def run(command, *, timeout=60, **extra):
@@ -57,8 +58,9 @@ def run(command, *, timeout=60, **extra):
 
 
 @functools.cache
-def stock_output(path):
-    return run([sys.executable, str(HERE / "_program.py"), "stock", "asyncio", str(path)])
+def stock_output(path, *options, **extra):
+    program = [str(HERE / "_program.py"), "stock", "asyncio", str(path)]
+    return run([sys.executable, *options, *program], **extra)
 
 
 def normal_program_output(path):
@@ -73,9 +75,13 @@ def difference(stock, ours):
     return "\n".join(lines)
 
 
-def check_program(path, way):
-    """Asserts that a program prints on rasyncio what it prints on stock asyncio."""
-    found = difference(stock_output(path), run(program_command(path, way)))
+def check_program(path, way, *options, **extra):
+    """Asserts that a program prints on rasyncio what it prints on stock asyncio.
+
+    `options` are given to the interpreter, `extra` is added to its environment.
+    """
+    stock = stock_output(path, *options, **extra)
+    found = difference(stock, run(program_command(path, way, *options), **extra))
     assert not found, f"{Path(path).name} differs by way of {way}:\n{found}"
 
 

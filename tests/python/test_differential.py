@@ -41,7 +41,7 @@ class SwapsEverySecond(loops.VirtualTimeLoop):
     def call_soon(self, callback, *args, context=None):
         handle = super().call_soon(callback, *args, context=context)
         self.calls += 1
-        if self.calls % 7 == 0 and len(self._ready) > 1:
+        if self.calls % 3 == 0 and len(self._ready) > 1:
             self._ready.rotate(1)
         return handle
 
