@@ -123,14 +123,37 @@ impl<T> Inbox<T> {
         }
     }
 
-    /// Whether [`Inbox::take`] has anything to do. One load.
+    /// Whether there is anything for [`Inbox::take`]. One load.
     #[inline]
-    pub(crate) fn has_news(&self) -> bool {
-        self.state.load(Ordering::Relaxed) != empty()
+    pub(crate) fn has_values(&self) -> bool {
+        is_node(self.state.load(Ordering::Relaxed))
     }
 
-    /// Takes everything out, oldest first, and ends a sleep. For the loop only.
+    /// Takes everything out, oldest first. For the loop only.
+    ///
+    /// Leaves `WOKEN` alone: it is to keep the loop from falling asleep later in this turn.
     pub(crate) fn take(&self) -> Taken<T> {
+        if self.has_values() {
+            // Only the loop takes nodes away, so there still are some.
+            Taken::reversed(self.state.swap(empty(), Ordering::Acquire))
+        } else {
+            Taken {
+                oldest: ptr::null_mut(),
+            }
+        }
+    }
+
+    /// Announces that the loop is going to wait. When it answers false there is news, and the
+    /// loop must not wait. For the loop only; [`Inbox::wake_up`] follows in any case.
+    pub(crate) fn fall_asleep(&self) -> bool {
+        // Relaxed is enough: nothing is handed over, and the exchanges of one word are ordered.
+        self.state
+            .compare_exchange(empty(), sleeping(), Ordering::Relaxed, Ordering::Relaxed)
+            .is_ok()
+    }
+
+    /// Ends a sleep, or the attempt, and takes everything out. For the loop only.
+    pub(crate) fn wake_up(&self) -> Taken<T> {
         // The loop alone closes, so this look cannot be outdated.
         if self.state.load(Ordering::Relaxed) == closed() {
             return Taken {
@@ -138,15 +161,6 @@ impl<T> Inbox<T> {
             };
         }
         Taken::reversed(self.state.swap(empty(), Ordering::Acquire))
-    }
-
-    /// Announces that the loop is going to wait. When it answers false there is news, and the
-    /// loop must not wait. For the loop only; [`Inbox::take`] ends the sleep.
-    pub(crate) fn fall_asleep(&self) -> bool {
-        // Relaxed is enough: nothing is handed over, and the exchanges of one word are ordered.
-        self.state
-            .compare_exchange(empty(), sleeping(), Ordering::Relaxed, Ordering::Relaxed)
-            .is_ok()
     }
 
     /// Whether somebody has ended the sleep, or there is news. For the loop only.
@@ -207,5 +221,215 @@ impl<T> Iterator for Taken<T> {
 impl<T> Drop for Taken<T> {
     fn drop(&mut self) {
         self.for_each(drop);
+    }
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn values_come_out_in_the_order_they_went_in() {
+        let inbox = Inbox::new();
+        for value in 0..5 {
+            assert_eq!(inbox.push(value), Ok(Wake::NotNeeded));
+        }
+        assert!(inbox.has_values());
+        assert_eq!(Vec::from_iter(inbox.take()), [0, 1, 2, 3, 4]);
+        assert!(!inbox.has_values());
+    }
+
+    #[test]
+    fn only_the_first_of_many_wakes_the_sleeper() {
+        let inbox = Inbox::new();
+        assert!(inbox.fall_asleep());
+        assert_eq!(inbox.push(1), Ok(Wake::Needed));
+        assert_eq!(inbox.push(2), Ok(Wake::NotNeeded));
+        assert_eq!(inbox.wake(), Wake::NotNeeded);
+        assert_eq!(Vec::from_iter(inbox.wake_up()), [1, 2]);
+    }
+
+    #[test]
+    fn a_wake_without_a_value_forbids_the_next_sleep() {
+        let inbox = Inbox::<()>::new();
+        assert_eq!(inbox.wake(), Wake::NotNeeded);
+        assert_eq!(inbox.take().count(), 0);
+        assert!(!inbox.fall_asleep());
+        assert_eq!(inbox.wake_up().count(), 0);
+        assert!(inbox.fall_asleep());
+        assert_eq!(inbox.wake(), Wake::Needed);
+    }
+
+    #[test]
+    fn a_closed_inbox_gives_values_back_for_ever() {
+        let inbox = Inbox::new();
+        assert!(inbox.push(1).is_ok());
+        assert_eq!(Vec::from_iter(inbox.close()), [1]);
+        assert_eq!(inbox.push(2), Err(2));
+        assert_eq!(inbox.wake(), Wake::NotNeeded);
+        assert_eq!(inbox.take().count(), 0);
+        assert_eq!(inbox.push(3), Err(3));
+        assert!(!inbox.fall_asleep());
+    }
+
+    #[test]
+    fn what_nobody_took_is_dropped() {
+        let value = std::rc::Rc::new(());
+        let inbox = Inbox::new();
+        assert!(inbox.push(value.clone()).is_ok());
+        assert!(inbox.push(value.clone()).is_ok());
+        let mut taken = inbox.take();
+        drop(taken.next());
+        drop(taken);
+        assert!(inbox.push(value.clone()).is_ok());
+        drop(inbox);
+        assert_eq!(std::rc::Rc::strong_count(&value), 1);
+    }
+}
+
+/// `RUSTFLAGS="--cfg loom" cargo test -p rasyncio-engine --lib --release inbox`
+#[cfg(all(test, loom))]
+mod model {
+    use loom::sync::{Arc, Condvar, Mutex};
+    use loom::thread;
+
+    use super::*;
+
+    /// The eventfd: remembers a wake that comes before the wait.
+    #[derive(Default)]
+    struct Bell {
+        rung: Mutex<bool>,
+        changed: Condvar,
+    }
+
+    impl Bell {
+        fn ring(&self, wake: Wake) {
+            if wake == Wake::Needed {
+                *self.rung.lock().unwrap() = true;
+                self.changed.notify_one();
+            }
+        }
+
+        fn wait(&self) {
+            let mut rung = self.rung.lock().unwrap();
+            while !*rung {
+                rung = self.changed.wait(rung).unwrap();
+            }
+            *rung = false;
+        }
+    }
+
+    struct Loop {
+        inbox: Inbox<Box<u32>>,
+        bell: Bell,
+    }
+
+    impl Loop {
+        fn new() -> Arc<Loop> {
+            Arc::new(Loop {
+                inbox: Inbox::new(),
+                bell: Bell::default(),
+            })
+        }
+
+        /// One turn that waits. A lost wake-up is a deadlock, which loom reports.
+        fn turn(&self) -> Vec<u32> {
+            if self.inbox.fall_asleep() {
+                self.bell.wait();
+            }
+            self.inbox.wake_up().map(|value| *value).collect()
+        }
+    }
+
+    #[test]
+    fn every_value_arrives_once_and_no_wake_up_is_lost() {
+        loom::model(|| {
+            let it = Loop::new();
+            let senders: Vec<_> = [1, 2]
+                .map(|value| {
+                    let it = Arc::clone(&it);
+                    thread::spawn(move || it.bell.ring(it.inbox.push(Box::new(value)).unwrap()))
+                })
+                .into();
+            let mut seen = Vec::new();
+            while seen.len() < 2 {
+                seen.extend(it.turn());
+            }
+            for sender in senders {
+                sender.join().unwrap();
+            }
+            seen.sort_unstable();
+            assert_eq!(seen, [1, 2]);
+        });
+    }
+
+    #[test]
+    fn values_of_one_thread_stay_in_order() {
+        loom::model(|| {
+            let it = Loop::new();
+            let sender = {
+                let it = Arc::clone(&it);
+                thread::spawn(move || {
+                    for value in 0..3 {
+                        it.bell.ring(it.inbox.push(Box::new(value)).unwrap());
+                    }
+                })
+            };
+            let mut seen = Vec::new();
+            while seen.len() < 3 {
+                seen.extend(it.turn());
+            }
+            sender.join().unwrap();
+            assert_eq!(seen, [0, 1, 2]);
+        });
+    }
+
+    #[test]
+    fn a_wake_gets_through_beside_a_value() {
+        loom::model(|| {
+            let it = Loop::new();
+            let waker = {
+                let it = Arc::clone(&it);
+                thread::spawn(move || it.bell.ring(it.inbox.wake()))
+            };
+            let sender = {
+                let it = Arc::clone(&it);
+                thread::spawn(move || it.bell.ring(it.inbox.push(Box::new(1)).unwrap()))
+            };
+            let mut seen = Vec::new();
+            while seen.is_empty() {
+                seen.extend(it.turn());
+            }
+            waker.join().unwrap();
+            sender.join().unwrap();
+            assert_eq!(seen, [1]);
+        });
+    }
+
+    #[test]
+    fn a_lone_wake_ends_the_turn() {
+        loom::model(|| {
+            let it = Loop::new();
+            let waker = {
+                let it = Arc::clone(&it);
+                thread::spawn(move || it.bell.ring(it.inbox.wake()))
+            };
+            assert!(it.turn().is_empty());
+            waker.join().unwrap();
+        });
+    }
+
+    #[test]
+    fn a_value_is_either_taken_at_the_close_or_given_back() {
+        loom::model(|| {
+            let it = Loop::new();
+            let sender = {
+                let it = Arc::clone(&it);
+                thread::spawn(move || it.inbox.push(Box::new(1)).is_ok())
+            };
+            let taken = it.inbox.close().count();
+            assert_eq!(sender.join().unwrap(), taken == 1);
+            assert_eq!(it.inbox.take().count(), 0);
+        });
     }
 }

@@ -4,6 +4,7 @@
 //! it build all of that out of [`Job`]s.
 
 mod abi;
+mod child;
 mod clock;
 mod driver;
 mod event_loop;
@@ -13,16 +14,23 @@ mod job;
 mod poller;
 mod ready;
 mod remote;
+#[cfg(feature = "signals")]
+mod signals;
 mod thread_id;
 mod timers;
 mod turn;
 mod watchers;
+mod workers;
 
 pub use abi::{ABI_VERSION, LoopAbi, RawJob, RemoveWatch, SetWatch};
+pub use child::{Child, ChildWatch};
 pub use clock::{Clock, VirtualClock};
 pub use driver::{Driver, PlainDriver};
 pub use event_loop::EventLoop;
 pub use foreign::{AbiError, ForeignLoop, ForeignRemote};
 pub use job::{Flow, Job, JobVTable};
 pub use remote::Remote;
+#[cfg(feature = "signals")]
+pub use signals::Signals;
 pub use timers::TimerKey;
+pub use workers::{SpawnError, WorkerPool};

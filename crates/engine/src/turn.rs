@@ -17,8 +17,10 @@ use std::time::Duration;
 use crate::clock::{Clock, monotonic_coarse};
 use crate::driver::Driver;
 use crate::event_loop::EventLoop;
+use crate::inbox::Taken;
 use crate::job::Flow;
 use crate::poller::Events;
+use crate::remote::RemoteJob;
 
 /// How many jobs may run between two polls while work is ready. (A prime, as tokio's, so
 /// that it does not beat in time with what the jobs do.)
@@ -71,8 +73,8 @@ impl EventLoop {
 
     #[inline]
     fn turn_here<D: Driver>(&self, driver: &mut D) -> Result<Flow, D::Error> {
-        if self.shared.inbox.has_news() {
-            self.empty_inbox();
+        if self.shared.inbox.has_values() {
+            self.enqueue(self.shared.inbox.take());
         }
         self.collect(driver)?;
 
@@ -130,7 +132,7 @@ impl EventLoop {
             patience => {
                 self.ready.shrink();
                 let result = self.sleep(driver, patience);
-                self.empty_inbox();
+                self.enqueue(self.shared.inbox.wake_up());
                 // The clock has moved on meanwhile.
                 self.polled.at.set(monotonic_coarse());
                 result
@@ -215,9 +217,9 @@ impl EventLoop {
         self.next_timer();
     }
 
-    fn empty_inbox(&self) {
-        for job in self.shared.inbox.take() {
-            self.schedule(job.0);
+    fn enqueue(&self, jobs: Taken<RemoteJob>) {
+        for RemoteJob(job) in jobs {
+            self.schedule(job);
         }
     }
 }

@@ -1,36 +1,13 @@
 //! What a turn runs, and in which order.
 
-use std::cell::RefCell;
+mod common;
+
+use std::cell::Cell;
+use std::io;
 use std::rc::Rc;
 
-use rasyncio_engine::{EventLoop, Flow, Job, PlainDriver};
-
-struct Bench {
-    event_loop: Rc<EventLoop>,
-    log: Rc<RefCell<Vec<&'static str>>>,
-}
-
-impl Bench {
-    fn new() -> Bench {
-        Bench {
-            event_loop: Rc::new(EventLoop::new().unwrap()),
-            log: Rc::default(),
-        }
-    }
-
-    fn says(&self, word: &'static str) -> Job {
-        let log = Rc::clone(&self.log);
-        Job::from_fn(move || log.borrow_mut().push(word))
-    }
-
-    fn turn(&self) -> Flow {
-        self.event_loop.turn(&mut PlainDriver).unwrap()
-    }
-
-    fn log(&self) -> String {
-        self.log.take().join(" ")
-    }
-}
+use common::Bench;
+use rasyncio_engine::{Driver, Flow, Job, JobVTable};
 
 #[test]
 fn jobs_run_in_order() {
@@ -38,20 +15,253 @@ fn jobs_run_in_order() {
     for word in ["a", "b", "c"] {
         bench.event_loop.schedule(bench.says(word));
     }
+    assert_eq!(bench.event_loop.ready_len(), 3);
     bench.turn();
     assert_eq!(bench.log(), "a b c");
+    assert_eq!(bench.event_loop.ready_len(), 0);
 }
 
 #[test]
 fn what_a_job_schedules_waits_for_the_next_turn() {
     let bench = Bench::new();
-    let (event_loop, later) = (Rc::clone(&bench.event_loop), bench.says("later"));
+    let later = bench.says("later");
     bench
         .event_loop
-        .schedule(Job::from_fn(move || event_loop.schedule(later)));
+        .schedule(bench.job(|event_loop| event_loop.schedule(later)));
     bench.event_loop.schedule(bench.says("b"));
     bench.turn();
     assert_eq!(bench.log(), "b");
     bench.turn();
     assert_eq!(bench.log(), "later");
+}
+
+#[test]
+fn order_survives_growth_in_the_midst_of_a_turn() {
+    let bench = Bench::new();
+    let mut words = Vec::new();
+    for round in 0..3 {
+        // Odd sizes, so that the ring is full at all sorts of positions.
+        for number in 0..101 {
+            let word = format!("{round}.{number}");
+            let inner = bench.says(word.clone());
+            bench
+                .event_loop
+                .schedule(bench.job(|event_loop| event_loop.schedule(inner)));
+            words.push(word);
+        }
+        bench.turn();
+        bench.event_loop.schedule(bench.says("end"));
+        words.push("end".into());
+        bench.turn();
+    }
+    assert_eq!(bench.log(), words.join(" "));
+}
+
+#[test]
+fn many_jobs_come_and_go() {
+    let bench = Bench::new();
+    let count = Rc::new(Cell::new(0));
+    for _ in 0..100_000 {
+        let count = Rc::clone(&count);
+        bench
+            .event_loop
+            .schedule(Job::from_fn(move || count.set(count.get() + 1)));
+    }
+    bench.turn();
+    assert_eq!(count.get(), 100_000);
+    bench.event_loop.schedule(bench.says("and goes on"));
+    bench.poll();
+    assert_eq!(bench.log(), "and goes on");
+}
+
+/// A job that answers `Flow::Stop`.
+fn stopper() -> Job {
+    unsafe extern "C" fn run(_: *mut ()) -> Flow {
+        Flow::Stop
+    }
+    unsafe extern "C" fn nothing(_: *mut ()) {}
+    static TABLE: JobVTable = JobVTable {
+        run,
+        drop: nothing,
+        clone: nothing,
+    };
+    // SAFETY: the functions do not touch the data.
+    unsafe { Job::new(std::ptr::null_mut(), &TABLE) }
+}
+
+#[test]
+fn a_job_that_stops_leaves_the_rest_in_order() {
+    let bench = Bench::new();
+    let inner = bench.says("d");
+    bench.event_loop.schedule(bench.says("a"));
+    bench
+        .event_loop
+        .schedule(bench.job(|event_loop| event_loop.schedule(inner)));
+    bench.event_loop.schedule(stopper());
+    bench.event_loop.schedule(bench.says("c"));
+    assert_eq!(bench.turn(), Flow::Stop);
+    assert_eq!(bench.log(), "a");
+    assert_eq!(bench.turn(), Flow::Continue);
+    assert_eq!(bench.log(), "c d");
+}
+
+#[test]
+fn run_answers_stop_for_a_job_that_stops() {
+    let bench = Bench::new();
+    bench.event_loop.schedule(stopper());
+    assert_eq!(bench.run(), Flow::Stop);
+}
+
+#[test]
+fn stop_lets_the_turn_finish() {
+    let bench = Bench::new();
+    let next = bench.says("next turn");
+    bench.event_loop.schedule(bench.job(|event_loop| {
+        event_loop.stop();
+        event_loop.schedule(next);
+    }));
+    bench.event_loop.schedule(bench.says("same turn"));
+    assert_eq!(bench.run(), Flow::Continue);
+    assert_eq!(bench.log(), "same turn");
+    bench.poll();
+    assert_eq!(bench.log(), "next turn");
+}
+
+#[test]
+fn stop_before_run_makes_one_turn_without_waiting() {
+    let bench = Bench::new();
+    bench.event_loop.stop();
+    assert_eq!(bench.run(), Flow::Continue);
+}
+
+#[test]
+fn a_turn_inside_a_turn_takes_over_the_queue() {
+    let bench = Bench::new();
+    let (before, inside) = (bench.says("before"), bench.says("inside"));
+    bench.event_loop.schedule(bench.job(|event_loop| {
+        event_loop.schedule(inside);
+        event_loop.turn(&mut rasyncio_engine::PlainDriver).unwrap();
+    }));
+    bench.event_loop.schedule(before);
+    bench.turn();
+    assert_eq!(bench.log(), "before inside");
+    bench.poll();
+    assert_eq!(bench.log(), "");
+}
+
+#[test]
+fn a_cleared_queue_ends_the_turn() {
+    let bench = Bench::new();
+    let next = bench.says("next");
+    bench.event_loop.schedule(bench.job(|event_loop| {
+        event_loop.clear();
+        event_loop.schedule(next);
+    }));
+    bench.event_loop.schedule(bench.says("cleared"));
+    bench.turn();
+    assert_eq!(bench.log(), "");
+    bench.turn();
+    assert_eq!(bench.log(), "next");
+}
+
+/// Counts what the loop asks of it, and fails when told.
+#[derive(Default)]
+struct Counting {
+    ticks: usize,
+    parks: usize,
+    fail_at_tick: Option<usize>,
+}
+
+impl Driver for Counting {
+    type Error = &'static str;
+
+    fn park<R>(&mut self, block: impl FnOnce() -> R) -> R {
+        self.parks += 1;
+        block()
+    }
+
+    fn interrupted(&mut self) -> Result<(), &'static str> {
+        Err("interrupted")
+    }
+
+    fn poll_failed(&mut self, _: io::Error) -> &'static str {
+        "poll failed"
+    }
+
+    fn tick(&mut self) -> Result<(), &'static str> {
+        self.ticks += 1;
+        if self.fail_at_tick == Some(self.ticks) {
+            Err("tick")
+        } else {
+            Ok(())
+        }
+    }
+}
+
+#[test]
+fn polls_are_bounded_by_jobs_and_never_park_while_work_is_ready() {
+    fn chain(event_loop: &Rc<rasyncio_engine::EventLoop>, left: usize) {
+        let again = Rc::clone(event_loop);
+        event_loop.schedule(Job::from_fn(move || match left {
+            0 => again.stop(),
+            _ => chain(&again, left - 1),
+        }));
+    }
+    let bench = Bench::new();
+    let mut driver = Counting::default();
+    chain(&bench.event_loop, 10_000);
+    assert_eq!(bench.event_loop.run(&mut driver), Ok(Flow::Continue));
+    assert!(driver.ticks >= 10_000 / 61, "{} polls", driver.ticks);
+    assert_eq!(driver.parks, 0);
+}
+
+#[test]
+fn an_error_of_the_driver_leaves_the_turn_and_loses_nothing() {
+    let bench = Bench::new();
+    bench.event_loop.schedule(bench.says("kept"));
+    let mut driver = Counting {
+        fail_at_tick: Some(1),
+        ..Counting::default()
+    };
+    assert_eq!(bench.event_loop.run(&mut driver), Err("tick"));
+    assert_eq!(bench.log(), "");
+    bench.poll();
+    assert_eq!(bench.log(), "kept");
+}
+
+#[test]
+fn the_driver_parks_once_for_a_wait() {
+    let bench = Bench::new();
+    let mut driver = Counting::default();
+    let event_loop = &bench.event_loop;
+    event_loop.set_timer(event_loop.now() + 1_000_000, bench.says("due"));
+    while event_loop.next_timer().is_some() {
+        event_loop.turn(&mut driver).unwrap();
+    }
+    assert_eq!(driver.parks, 1);
+    assert_eq!(bench.log(), "due");
+}
+
+/// While the test waits, somebody sends a signal to its very thread.
+#[cfg(all(feature = "signals", not(feature = "portable-poller")))]
+#[test]
+fn a_signal_ends_the_wait_and_is_told_to_the_driver() {
+    let signals = rasyncio_engine::Signals::new().unwrap();
+    signals.add(libc::SIGUSR2).unwrap();
+    let bench = Bench::new();
+    // SAFETY: no arguments.
+    let waiting = unsafe { libc::pthread_self() } as usize;
+    let done = std::sync::Arc::new(std::sync::atomic::AtomicBool::new(false));
+    let seen = std::sync::Arc::clone(&done);
+    let sender = std::thread::spawn(move || {
+        while !seen.load(std::sync::atomic::Ordering::Relaxed) {
+            // SAFETY: the thread waits for this one at the end.
+            unsafe { libc::pthread_kill(waiting as libc::pthread_t, libc::SIGUSR2) };
+            std::thread::sleep(std::time::Duration::from_millis(1));
+        }
+    });
+    let result = bench.event_loop.run(&mut Counting::default());
+    done.store(true, std::sync::atomic::Ordering::Relaxed);
+    sender.join().unwrap();
+    assert_eq!(result, Err("interrupted"));
 }
