@@ -5,7 +5,7 @@ PYTHON ?= python3
 
 .DEFAULT_GOAL := help
 .PHONY: help demo build test test-all test-rust test-python test-asan test-loom conformance \
-        bench fmt lint layers clean distclean python venv
+        bench fmt lint types layers clean distclean python venv
 
 help:
 	@echo 'make demo          make .venv, build and install rasyncio into it, run the tour'
@@ -37,7 +37,7 @@ build: python
 	@$(PYTHON) scripts/setup.py
 	@$(PYTHON) scripts/build_extension.py --python $(PYTHON)
 
-test: venv lint test-rust test-python
+test: venv lint types test-rust test-python
 
 test-rust: python
 	@$(PYTHON) scripts/setup.py
@@ -74,6 +74,10 @@ lint: python layers
 	@$(PYTHON) scripts/setup.py
 	cargo fmt --all --check
 	PYO3_PYTHON=$$(command -v $(PYTHON)) cargo clippy --quiet --workspace --all-targets -- -D warnings
+
+# The stubs, as a type checker sees them; the checker is in .venv.
+types: venv
+	@.venv/bin/python -m pytest -q -p no:cacheprovider tests/python/typing
 
 layers: python
 	@$(PYTHON) scripts/check_layers.py
