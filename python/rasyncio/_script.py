@@ -30,7 +30,7 @@ def run_path(path, arguments):
             )
             sys.exit(2)
         folder = os.path.dirname(os.path.realpath(path))
-        _run(source, path, [path, *arguments], folder)
+        _run(source, os.path.abspath(path), [path, *arguments], folder)
 
 
 def run_module(name, arguments):
