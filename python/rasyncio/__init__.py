@@ -55,6 +55,7 @@ from .threads import *
 from .timeouts import *
 from .transports import *
 from .unix_events import *
+from .unix_events import _VirtualTimeEventLoop as _new_virtual_event_loop
 
 __all__ = (
     *base_events.__all__,

@@ -141,6 +141,12 @@ def _run_handle(handle):
         handle._run()
 
 
+class _VirtualTimeEventLoop(_UnixSelectorEventLoop):
+    """A loop for tests: when it has nothing to do, its clock jumps to the next deadline."""
+
+    _virtual_time = True
+
+
 SelectorEventLoop = EventLoop = _UnixSelectorEventLoop
 
 __all__ = tuple(dict.fromkeys((*_stock.__all__, "EventLoop")))
