@@ -1,0 +1,358 @@
+//! What Python code sees of a coroutine: the protocol of `collections.abc.Coroutine`, and the
+//! attributes of the interpreter's own coroutines.
+
+use core::ffi::{c_int, c_void};
+use core::ptr;
+
+use pyo3::ffi::{self, Py_ssize_t, PyObject};
+
+use super::frame;
+use super::object::{
+    CoroutineObject, Input, Outcome, State, already_executing, finish, resume,
+};
+use crate::boundary;
+use crate::object::{
+    Raised, Ref, Res, raised_matches, restore_error, runtime_error, set_slot, stash_error, str_of, take_raised,
+    to_c, type_error, type_name, write_unraisable,
+};
+use crate::stdlib::stdlib;
+use crate::types::TypeBuilder;
+
+unsafe extern "C" {
+    // Exported by every supported version, and not in pyo3-ffi.
+    fn _PyGen_SetStopIterationValue(value: *mut PyObject) -> c_int;
+}
+
+/// Adds slots, methods and attributes.
+pub(super) fn add_to(builder: TypeBuilder) -> TypeBuilder {
+    builder
+        .slot(ffi::Py_am_await, am_await as *mut c_void)
+        .slot(ffi::Py_am_send, am_send as *mut c_void)
+        .slot(ffi::Py_tp_iternext, iternext as *mut c_void)
+        .slot(ffi::Py_tp_finalize, finalize as *mut c_void)
+        .slot(ffi::Py_tp_repr, repr as *mut c_void)
+        .onearg(c"send", send)
+        .fastcall(c"throw", throw)
+        .noargs(c"close", close)
+        .get(c"__class__", class)
+        .property(c"__name__", name, Some(set_name))
+        .property(c"__qualname__", qualname, Some(set_qualname))
+        .get(c"cr_await", cr_await)
+        .get(c"cr_code", cr_code)
+        .get(c"cr_frame", cr_frame)
+        .get(c"cr_origin", cr_origin)
+        .get(c"cr_running", cr_running)
+        .get(c"cr_state", cr_state)
+        .get(c"cr_suspended", cr_suspended)
+}
+
+unsafe extern "C" fn am_await(object: *mut PyObject) -> *mut PyObject {
+    let coroutine = object.cast::<CoroutineObject>();
+    // SAFETY: an instance of our type, alive.
+    unsafe {
+        if (*coroutine).state == State::Suspended && !(*coroutine).awaiting.is_null() {
+            return to_c(Err(runtime_error("coroutine is being awaited already")));
+        }
+        Ref::borrow(object).into_ptr()
+    }
+}
+
+unsafe extern "C" fn am_send(
+    object: *mut PyObject,
+    value: *mut PyObject,
+    result: *mut *mut PyObject,
+) -> ffi::PySendResult {
+    // SAFETY: an instance of our type, alive; `result` is writable.
+    unsafe {
+        match resume(object.cast(), Input::Send(value)) {
+            Outcome::Yield(value) => {
+                *result = value.into_ptr();
+                ffi::PySendResult::PYGEN_NEXT
+            }
+            Outcome::Return(value) => {
+                *result = value.into_ptr();
+                ffi::PySendResult::PYGEN_RETURN
+            }
+            Outcome::Raise(_raised) => {
+                *result = ptr::null_mut();
+                ffi::PySendResult::PYGEN_ERROR
+            }
+        }
+    }
+}
+
+/// `await` from an `async def` comes here. NULL without an exception reads as a completion
+/// with None.
+unsafe extern "C" fn iternext(object: *mut PyObject) -> *mut PyObject {
+    // SAFETY: an instance of our type, alive.
+    unsafe {
+        match resume(object.cast(), Input::Send(ffi::Py_None())) {
+            Outcome::Yield(value) => value.into_ptr(),
+            Outcome::Return(value) if value.is_none() => ptr::null_mut(),
+            Outcome::Return(value) => {
+                _PyGen_SetStopIterationValue(value.ptr());
+                ptr::null_mut()
+            }
+            Outcome::Raise(raised) => to_c(Err(raised)),
+        }
+    }
+}
+
+/// What a method answers: a return value travels as `StopIteration`.
+fn stop_iteration(outcome: Outcome) -> Res {
+    match outcome {
+        Outcome::Yield(value) => Ok(value),
+        Outcome::Return(value) => {
+            // SAFETY: alive; both functions set the indicator, even when they fail.
+            unsafe {
+                if value.is_none() {
+                    ffi::PyErr_SetNone(ffi::PyExc_StopIteration);
+                } else {
+                    _PyGen_SetStopIterationValue(value.ptr());
+                }
+            }
+            Err(Raised::set())
+        }
+        Outcome::Raise(raised) => Err(raised),
+    }
+}
+
+unsafe extern "C" fn send(object: *mut PyObject, value: *mut PyObject) -> *mut PyObject {
+    // SAFETY: an instance of our type and a value, alive.
+    boundary::object(|| unsafe { stop_iteration(resume(object.cast(), Input::Send(value))) })
+}
+
+unsafe extern "C" fn throw(
+    object: *mut PyObject,
+    args: *const *mut PyObject,
+    nargs: Py_ssize_t,
+    kwnames: *mut PyObject,
+) -> *mut PyObject {
+    boundary::object(|| {
+        if !kwnames.is_null() {
+            return Err(type_error("coroutine.throw() takes no keyword arguments"));
+        }
+        if nargs == 0 || nargs > 3 {
+            let bound = if nargs == 0 { "at least 1 argument" } else { "at most 3 arguments" };
+            return Err(type_error(&format!("throw expected {bound}, got {nargs}")));
+        }
+        // SAFETY: vectorcall's contract: `nargs` values, alive.
+        unsafe {
+            #[cfg(Py_3_12)]
+            if nargs > 1 {
+                let warned = ffi::PyErr_WarnEx(
+                    ffi::PyExc_DeprecationWarning,
+                    c"the (type, exc, tb) signature of throw() is deprecated, use the single-arg signature instead.".as_ptr(),
+                    1,
+                );
+                crate::object::check(warned)?;
+            }
+            let args = core::slice::from_raw_parts(args, nargs as usize);
+            let exception = exception_of(args)?;
+            stop_iteration(resume(object.cast(), Input::Throw(exception)))
+        }
+    })
+}
+
+/// The exception instance that `throw(type[, value[, traceback]])` means.
+unsafe fn exception_of(args: &[*mut PyObject]) -> Res {
+    // SAFETY: all alive, says the caller.
+    unsafe {
+        let given = |i: usize| {
+            args.get(i).copied().filter(|&value| value != ffi::Py_None())
+        };
+        let kind = args[0];
+        if given(2).is_some_and(|tb| ffi::PyTraceBack_Check(tb) == 0) {
+            return Err(type_error("throw() third argument must be a traceback object"));
+        }
+        let exception = if ffi::PyExceptionInstance_Check(kind) != 0 {
+            if given(1).is_some() {
+                return Err(type_error("instance exception may not have a separate value"));
+            }
+            Ref::borrow(kind)
+        } else if ffi::PyExceptionClass_Check(kind) != 0 {
+            match given(1) {
+                Some(value) if ffi::PyObject_TypeCheck(value, kind.cast()) != 0 => {
+                    Ref::borrow(value)
+                }
+                // As `raise kind, value` once did: a tuple is the arguments.
+                Some(value) if ffi::PyTuple_Check(value) != 0 => {
+                    Ref::checked(ffi::PyObject_Call(kind, value, ptr::null_mut()))?
+                }
+                Some(value) => Ref::borrow(kind).call1(value)?,
+                None => Ref::borrow(kind).call0()?,
+            }
+        } else {
+            return Err(type_error(&format!(
+                "exceptions must be classes or instances deriving from BaseException, not {}",
+                type_name(kind)
+            )));
+        };
+        if ffi::PyExceptionInstance_Check(exception.ptr()) == 0 {
+            return Err(type_error(&format!(
+                "calling {} should have returned an instance of BaseException, not {}",
+                crate::object::repr(kind)?,
+                type_name(exception.ptr())
+            )));
+        }
+        if let Some(tb) = given(2) {
+            ffi::PyException_SetTraceback(exception.ptr(), tb);
+        }
+        Ok(exception)
+    }
+}
+
+unsafe extern "C" fn close(object: *mut PyObject, _: *mut PyObject) -> *mut PyObject {
+    // SAFETY: an instance of our type, alive.
+    boundary::object(|| unsafe { close_coroutine(object.cast()) })
+}
+
+/// Makes a coroutine leave its body: `GeneratorExit` is raised where it is suspended.
+unsafe fn close_coroutine(coroutine: *mut CoroutineObject) -> Res {
+    // SAFETY: alive, says the caller; static exception classes.
+    unsafe {
+        match (*coroutine).state {
+            State::Finished => return Ok(Ref::none()),
+            State::Running => return Err(already_executing()),
+            State::Created => {
+                finish(coroutine);
+                return Ok(Ref::none());
+            }
+            State::Suspended => {}
+        }
+        let exit = Ref::checked(ffi::PyObject_CallNoArgs(ffi::PyExc_GeneratorExit))?;
+        match resume(coroutine, Input::Throw(exit)) {
+            Outcome::Yield(_) => Err(runtime_error("coroutine ignored GeneratorExit")),
+            Outcome::Return(value) => Ok(if cfg!(Py_3_13) { value } else { Ref::none() }),
+            Outcome::Raise(raised) if raised_matches(&raised, ffi::PyExc_GeneratorExit) => {
+                drop(take_raised(raised));
+                Ok(Ref::none())
+            }
+            Outcome::Raise(raised) => Err(raised),
+        }
+    }
+}
+
+unsafe extern "C" fn finalize(object: *mut PyObject) {
+    let coroutine = object.cast::<CoroutineObject>();
+    // SAFETY: an instance of our type, revived for this call. A destructor may be called with
+    // an exception pending, which is put aside.
+    boundary::quiet(|| unsafe {
+        let pending = stash_error();
+        let done = match (*coroutine).state {
+            State::Created => stdlib().warn_unawaited_coroutine.call1(object).map(drop),
+            State::Suspended => close_coroutine(coroutine).map(drop),
+            State::Running | State::Finished => Ok(()),
+        };
+        if let Err(raised) = done {
+            write_unraisable(raised, object);
+        }
+        restore_error(pending);
+    });
+}
+
+unsafe extern "C" fn repr(object: *mut PyObject) -> *mut PyObject {
+    boundary::object(|| {
+        // SAFETY: an instance of our type, alive.
+        let name = unsafe { name_of(object.cast(), Name::Qualified) }?;
+        Ref::str(&format!("<coroutine object {} at {object:p}>", str_of(name.ptr())?))
+    })
+}
+
+#[derive(Clone, Copy)]
+enum Name {
+    Short,
+    Qualified,
+}
+
+unsafe fn name_of(coroutine: *mut CoroutineObject, which: Name) -> Res {
+    // SAFETY: alive, says the caller; `names` is a pair, or NULL.
+    unsafe {
+        let names = (*coroutine).names;
+        if !names.is_null() {
+            return Ok(Ref::borrow(ffi::PyTuple_GET_ITEM(names, which as Py_ssize_t)));
+        }
+        let def = (*coroutine).def;
+        let name = match which {
+            Name::Short => def.name,
+            Name::Qualified => def.qualname,
+        };
+        Ref::checked(ffi::PyUnicode_FromString(name.as_ptr()))
+    }
+}
+
+unsafe fn rename(object: *mut PyObject, value: *mut PyObject, which: Name) -> Res<()> {
+    // SAFETY: an instance of our type; `value` is NULL for a deletion.
+    unsafe {
+        if value.is_null() || ffi::PyUnicode_Check(value) == 0 {
+            let attribute = match which {
+                Name::Short => "__name__",
+                Name::Qualified => "__qualname__",
+            };
+            return Err(type_error(&format!("{attribute} must be set to a string object")));
+        }
+        let coroutine = object.cast();
+        let (short, qualified) = match which {
+            Name::Short => (Ref::borrow(value), name_of(coroutine, Name::Qualified)?),
+            Name::Qualified => (name_of(coroutine, Name::Short)?, Ref::borrow(value)),
+        };
+        let names = Ref::tuple(&[short.ptr(), qualified.ptr()])?;
+        set_slot(&raw mut (*coroutine).names, names.into_ptr());
+        Ok(())
+    }
+}
+
+macro_rules! setter {
+    ($name:ident, $which:expr) => {
+        unsafe extern "C" fn $name(
+            object: *mut PyObject,
+            value: *mut PyObject,
+            _: *mut c_void,
+        ) -> c_int {
+            // SAFETY: the descriptor passes an instance of our type.
+            boundary::status(|| unsafe { rename(object, value, $which) })
+        }
+    };
+}
+
+setter!(set_name, Name::Short);
+setter!(set_qualname, Name::Qualified);
+
+macro_rules! getter {
+    ($name:ident, $coroutine:ident => $value:expr) => {
+        #[allow(unused_unsafe, reason = "some need no pointer")]
+        unsafe extern "C" fn $name(object: *mut PyObject, _: *mut c_void) -> *mut PyObject {
+            let $coroutine = object.cast::<CoroutineObject>();
+            // SAFETY: the descriptor passes an instance of our type, alive.
+            boundary::object(|| unsafe { $value })
+        }
+    };
+}
+
+getter!(name, coroutine => name_of(coroutine, Name::Short));
+getter!(qualname, coroutine => name_of(coroutine, Name::Qualified));
+// `inspect.iscoroutine` and many libraries ask `isinstance(x, types.CoroutineType)`, which also
+// looks at `__class__`. `type(x)` tells the truth.
+getter!(class, _coroutine => Ok(Ref::borrow((&raw mut ffi::PyCoro_Type).cast())));
+getter!(cr_code, coroutine => Ok(Ref::borrow((*coroutine).def.code()?)));
+getter!(cr_origin, _coroutine => Ok(Ref::none()));
+getter!(cr_running, coroutine => Ok(Ref::bool((*coroutine).state == State::Running)));
+getter!(cr_suspended, coroutine => Ok(Ref::bool((*coroutine).state == State::Suspended)));
+getter!(cr_state, coroutine => Ref::str(match (*coroutine).state {
+    State::Created => "CORO_CREATED",
+    State::Running => "CORO_RUNNING",
+    State::Suspended => "CORO_SUSPENDED",
+    State::Finished => "CORO_CLOSED",
+}));
+getter!(cr_frame, coroutine => {
+    if (*coroutine).state == State::Finished { Ok(Ref::none()) } else { frame::new(coroutine, false) }
+});
+getter!(cr_await, coroutine => {
+    if (*coroutine).state != State::Suspended || (*coroutine).awaiting.is_null() {
+        Ok(Ref::none())
+    } else if (*coroutine).inner.get().is_some() {
+        frame::new(coroutine, true)
+    } else {
+        Ok(Ref::borrow((*coroutine).awaiting))
+    }
+});

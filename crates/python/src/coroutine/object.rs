@@ -1,0 +1,413 @@
+//! The coroutine object.
+//!
+//! One allocation: the fields below, then the slots, then the Rust future. A call that
+//! completes at once costs that allocation and nothing else.
+//!
+//! ```text
+//! Created ──resume──> Running ──Pending──> Suspended
+//!    │                   │ ^                   │
+//!    │                   │ └──────resume───────┤
+//!    └───────close───────┴──Ready─> Finished <─┘ close
+//! ```
+//!
+//! The future is alive in every state but `Finished`. `Running` keeps all others out: a
+//! resume, a close and a throw are refused, so the future is never polled or dropped while
+//! it is being polled.
+
+use core::cell::Cell;
+use core::ffi::{c_int, c_void};
+use core::future::Future;
+use core::panic::AssertUnwindSafe;
+use core::pin::Pin;
+use core::ptr;
+use core::task::{Context, Poll};
+use std::panic::catch_unwind;
+use std::sync::Arc;
+
+use pyo3::ffi::{self, PyObject, PyTypeObject, PyVarObject};
+
+use super::CoroutineDef;
+use super::frame;
+use super::waker::{self, Bell, Turn};
+use crate::boundary::panicked;
+use crate::global::Global;
+use crate::object::{
+    Raised, Ref, Res, raise, raise_instance, raised_matches, runtime_error, set_slot, take_raised,
+    take_slot, type_error,
+};
+use crate::types::{TypeBuilder, free_instance};
+
+/// Where a coroutine is in its life; see the head of the file.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum State {
+    Created,
+    Running,
+    Suspended,
+    Finished,
+}
+
+/// Slots and future follow this header in the same allocation, which the collector's
+/// allocator aligns to 16 bytes.
+#[repr(C, align(16))]
+pub(super) struct CoroutineObject {
+    head: PyVarObject,
+    pub(super) weakrefs: *mut PyObject,
+    pub(super) def: &'static CoroutineDef,
+    body: &'static Body,
+    /// What the coroutine awaits while suspended: a future, or the iterator of an awaitable.
+    pub(super) awaiting: *mut PyObject,
+    /// A coroutine which, in Python, this one would be awaiting: they are merged into one
+    /// object, and only call graphs show both.
+    pub(super) inner: Cell<Option<&'static CoroutineDef>>,
+    /// What wakes the coroutine while its body awaits a plain Rust future.
+    pub(super) bell: Option<Arc<Bell>>,
+    /// `(name, qualname)` once Python code has set one of them.
+    pub(super) names: *mut PyObject,
+    pub(super) state: State,
+}
+
+const ITEM: usize = 16;
+
+/// What can be done with the future of one coroutine function.
+struct Body {
+    poll: unsafe fn(*mut u8, &mut Context<'_>) -> Poll<Res>,
+    drop: unsafe fn(*mut u8),
+    /// From the end of the header.
+    offset: usize,
+    slots: usize,
+}
+
+struct Layout<Fut, const N: usize>(core::marker::PhantomData<Fut>);
+
+impl<Fut: Future<Output = Res> + 'static, const N: usize> Layout<Fut, N> {
+    const OFFSET: usize = (N * size_of::<*mut PyObject>()).next_multiple_of(ITEM);
+    const ITEMS: usize = (Self::OFFSET + size_of::<Fut>()).div_ceil(ITEM);
+    const BODY: Body = {
+        assert!(align_of::<Fut>() <= ITEM, "the allocator aligns no further");
+        Body { poll: poll::<Fut>, drop: drop_body::<Fut>, offset: Self::OFFSET, slots: N }
+    };
+}
+
+unsafe fn poll<Fut: Future<Output = Res>>(future: *mut u8, cx: &mut Context<'_>) -> Poll<Res> {
+    // SAFETY: a live `Fut` that stays where it is until it is dropped there.
+    unsafe { Pin::new_unchecked(&mut *future.cast::<Fut>()).poll(cx) }
+}
+
+unsafe fn drop_body<Fut>(future: *mut u8) {
+    // SAFETY: a live `Fut`, not used again.
+    unsafe { future.cast::<Fut>().drop_in_place() }
+}
+
+static TYPE: Global<*mut PyTypeObject> = Global::new();
+
+/// The type of all native coroutines.
+#[inline]
+pub(super) fn coroutine_type() -> *mut PyTypeObject {
+    *TYPE.get()
+}
+
+/// The references that a body works with. Owned by the coroutine object, visible to the
+/// collector, valid as long as the body lives.
+pub(crate) struct Slots<const N: usize>(*mut CoroutineObject);
+
+impl<const N: usize> Clone for Slots<N> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<const N: usize> Copy for Slots<N> {}
+
+impl<const N: usize> Slots<N> {
+    fn slot(self, index: usize) -> *mut *mut PyObject {
+        assert!(index < N, "a coroutine has as many slots as it was made with");
+        // SAFETY: the slots begin right after the header, and there are N of them.
+        unsafe { self.0.add(1).cast::<*mut PyObject>().add(index) }
+    }
+
+    /// The object in a slot, borrowed until the slot is changed; NULL when empty.
+    #[inline]
+    pub(crate) fn get(self, index: usize) -> *mut PyObject {
+        // SAFETY: the object, and so the slot, outlives the body.
+        unsafe { *self.slot(index) }
+    }
+
+    /// Puts an object into a slot, and answers it, borrowed.
+    pub(crate) fn set(self, index: usize, value: Ref) -> *mut PyObject {
+        let value = value.into_ptr();
+        // SAFETY: as above; `set_slot` takes the reference over.
+        unsafe { set_slot(self.slot(index), value) };
+        value
+    }
+
+    /// Empties a slot.
+    pub(crate) fn take(self, index: usize) -> Option<Ref> {
+        // SAFETY: as above.
+        unsafe { take_slot(self.slot(index)) }
+    }
+
+    /// Names the coroutine that Python's version of this one awaits from here on.
+    pub(crate) fn inside(self, def: Option<&'static CoroutineDef>) {
+        // SAFETY: the object outlives the body.
+        unsafe { (*self.0).inner.set(def) }
+    }
+}
+
+/// Makes a coroutine object. `body` receives the slots, filled with `held`, and makes the
+/// future, which starts with the first `send`.
+pub(crate) fn coroutine<const N: usize, F, Fut>(
+    def: &'static CoroutineDef,
+    held: [Option<Ref>; N],
+    body: F,
+) -> Res
+where
+    F: FnOnce(Slots<N>) -> Fut,
+    Fut: Future<Output = Res> + 'static,
+{
+    // SAFETY: `coroutine_type` is variable-sized with items of ITEM bytes, and ITEMS of them
+    // hold slots and future. Everything is written before the collector or anyone else sees
+    // the object; nothing between allocation and tracking can fail.
+    unsafe {
+        let items = Layout::<Fut, N>::ITEMS as ffi::Py_ssize_t;
+        let object: *mut CoroutineObject = ffi::PyObject_GC_NewVar(coroutine_type(), items);
+        if object.is_null() {
+            return Err(Raised::set());
+        }
+        (&raw mut (*object).weakrefs).write(ptr::null_mut());
+        (&raw mut (*object).def).write(def);
+        (&raw mut (*object).body).write(&Layout::<Fut, N>::BODY);
+        (&raw mut (*object).awaiting).write(ptr::null_mut());
+        (&raw mut (*object).inner).write(Cell::new(None));
+        (&raw mut (*object).bell).write(None);
+        (&raw mut (*object).names).write(ptr::null_mut());
+        (&raw mut (*object).state).write(State::Created);
+        let slots = object.add(1).cast::<*mut PyObject>();
+        for (i, value) in held.into_iter().enumerate() {
+            slots.add(i).write(value.map_or(ptr::null_mut(), Ref::into_ptr));
+        }
+        future_of(object).cast::<Fut>().write(body(Slots(object)));
+        ffi::PyObject_GC_Track(object.cast());
+        Ok(Ref::own(object.cast()))
+    }
+}
+
+unsafe fn future_of(object: *mut CoroutineObject) -> *mut u8 {
+    // SAFETY: within the allocation, see `coroutine`.
+    unsafe { object.add(1).cast::<u8>().add((*object).body.offset) }
+}
+
+/// What a coroutine is resumed with.
+pub(super) enum Input {
+    /// A value, borrowed; `None` from a task.
+    Send(*mut PyObject),
+    /// An exception instance, raised where the coroutine is suspended.
+    Throw(Ref),
+}
+
+/// What came of resuming a coroutine.
+pub(super) enum Outcome {
+    Yield(Ref),
+    Return(Ref),
+    Raise(Raised),
+}
+
+/// Resumes a coroutine that the caller keeps alive.
+#[inline]
+pub(super) unsafe fn resume(object: *mut CoroutineObject, input: Input) -> Outcome {
+    // SAFETY: alive, says the caller; `state` guards the future as the head of the file says.
+    unsafe {
+        match ((*object).state, &input) {
+            (State::Suspended, _) => {}
+            (State::Created, Input::Send(value)) => {
+                if *value != ffi::Py_None() {
+                    return Outcome::Raise(type_error(
+                        "can't send non-None value to a just-started coroutine",
+                    ));
+                }
+            }
+            (State::Created, Input::Throw(_)) => return throw_into_created(object, input),
+            (State::Running, _) => return Outcome::Raise(already_executing()),
+            (State::Finished, _) => {
+                return Outcome::Raise(runtime_error("cannot reuse already awaited coroutine"));
+            }
+        }
+        (*object).state = State::Running;
+        if (*object).bell.is_some() {
+            forget_ring(object);
+        }
+        let turn = Turn::new(object, input);
+        let waker = waker::borrowed(&turn);
+        let polled = catch_unwind(AssertUnwindSafe(|| {
+            ((*object).body.poll)(future_of(object), &mut Context::from_waker(&waker))
+        }));
+        match polled {
+            Ok(Poll::Pending) => match turn.into_yielded() {
+                Ok(yielded) => {
+                    (*object).state = State::Suspended;
+                    Outcome::Yield(yielded)
+                }
+                Err(raised) => raise_out(object, raised),
+            },
+            Ok(Poll::Ready(Ok(value))) => {
+                finish(object);
+                Outcome::Return(value)
+            }
+            Ok(Poll::Ready(Err(raised))) => raise_out(object, raised),
+            Err(panic) => {
+                ffi::PyErr_Clear();
+                raise_out(object, panicked(&*panic))
+            }
+        }
+    }
+}
+
+/// The wording of every attempt to enter a coroutine that is running.
+#[cold]
+pub(super) fn already_executing() -> Raised {
+    // SAFETY: a static exception class.
+    unsafe { raise(ffi::PyExc_ValueError, "coroutine already executing") }
+}
+
+#[cold]
+unsafe fn throw_into_created(object: *mut CoroutineObject, input: Input) -> Outcome {
+    let Input::Throw(exception) = input else { unreachable!("called with an exception") };
+    // SAFETY: alive and not running, says the caller.
+    unsafe { raise_out(object, raise_instance(exception)) }
+}
+
+/// Ends a coroutine with the pending exception, which gets a traceback entry of it.
+#[cold]
+unsafe fn raise_out(object: *mut CoroutineObject, raised: Raised) -> Outcome {
+    // SAFETY: alive, says the caller; the exception is put aside while destructors run.
+    unsafe {
+        let def = (*object).def;
+        let exception = take_raised(stop_iteration_is_an_error(raised));
+        finish(object);
+        Outcome::Raise(frame::add_traceback(def, raise_instance(exception)))
+    }
+}
+
+/// A `StopIteration` that leaves a coroutine would read as its completion.
+fn stop_iteration_is_an_error(raised: Raised) -> Raised {
+    // SAFETY: a static exception class.
+    if !raised_matches(&raised, unsafe { ffi::PyExc_StopIteration }) {
+        return raised;
+    }
+    let stop = take_raised(raised);
+    let exception = take_raised(runtime_error("coroutine raised StopIteration"));
+    // SAFETY: both exception instances; the setters steal a reference each.
+    unsafe {
+        ffi::PyException_SetCause(exception.ptr(), stop.clone().into_ptr());
+        ffi::PyException_SetContext(exception.ptr(), stop.into_ptr());
+    }
+    raise_instance(exception)
+}
+
+/// Drops the future and what it held. No exception may be pending: destructors run.
+#[inline]
+pub(super) unsafe fn finish(object: *mut CoroutineObject) {
+    // SAFETY: not finished yet, says the caller, so the future is alive. The state comes
+    // first: whatever a destructor does with this object finds it finished.
+    unsafe {
+        (*object).state = State::Finished;
+        if (*object).bell.is_some() {
+            forget_ring(object);
+        }
+        ((*object).body.drop)(future_of(object));
+        (*object).bell = None;
+        release(object);
+    }
+}
+
+/// The future that the bell would complete is about to be given up.
+#[cold]
+unsafe fn forget_ring(object: *mut CoroutineObject) {
+    // SAFETY: alive, says the caller.
+    unsafe {
+        if let Some(bell) = &(*object).bell {
+            bell.reset();
+        }
+        set_slot(&raw mut (*object).awaiting, ptr::null_mut());
+    }
+}
+
+unsafe fn release(object: *mut CoroutineObject) {
+    // SAFETY: the slots are valid as long as the object.
+    unsafe {
+        set_slot(&raw mut (*object).awaiting, ptr::null_mut());
+        let slots = object.add(1).cast::<*mut PyObject>();
+        for i in 0..(*object).body.slots {
+            set_slot(slots.add(i), ptr::null_mut());
+        }
+    }
+}
+
+unsafe extern "C" fn traverse(
+    object: *mut PyObject,
+    visit: ffi::visitproc,
+    arg: *mut c_void,
+) -> c_int {
+    let object = object.cast::<CoroutineObject>();
+    // SAFETY: the collector passes an object of our type; only fields are read.
+    unsafe {
+        visit_opt!(ffi::Py_TYPE(object.cast()).cast(), visit, arg);
+        visit_opt!((*object).awaiting, visit, arg);
+        visit_opt!((*object).names, visit, arg);
+        let slots = object.add(1).cast::<*mut PyObject>();
+        for i in 0..(*object).body.slots {
+            visit_opt!(*slots.add(i), visit, arg);
+        }
+    }
+    0
+}
+
+unsafe extern "C" fn clear(object: *mut PyObject) -> c_int {
+    let object = object.cast::<CoroutineObject>();
+    // SAFETY: an object of our type, unreachable but for the collector, so it is not running.
+    unsafe {
+        if (*object).state != State::Finished {
+            finish(object);
+        }
+    }
+    0
+}
+
+unsafe extern "C" fn dealloc(object: *mut PyObject) {
+    let coroutine = object.cast::<CoroutineObject>();
+    // SAFETY: the last reference is gone. The finalizer runs Python code and may revive the
+    // object; then it is no longer ours to free.
+    unsafe {
+        if (*coroutine).state != State::Finished
+            && ffi::PyObject_CallFinalizerFromDealloc(object) < 0
+        {
+            return;
+        }
+        ffi::PyObject_GC_UnTrack(object.cast());
+        if !(*coroutine).weakrefs.is_null() {
+            ffi::PyObject_ClearWeakRefs(object);
+        }
+        if (*coroutine).state != State::Finished {
+            finish(coroutine);
+        }
+        set_slot(&raw mut (*coroutine).names, ptr::null_mut());
+        free_instance(object);
+    }
+}
+
+/// Makes the type; called once by the module's initialisation.
+pub(super) unsafe fn init(module: *mut PyObject) -> Res<()> {
+    let flags = ffi::Py_TPFLAGS_HAVE_GC | ffi::Py_TPFLAGS_DISALLOW_INSTANTIATION;
+    let builder = TypeBuilder::new::<CoroutineObject>(c"rasyncio.coroutine")
+        .doc(c"A coroutine whose body is native code.")
+        .itemsize(ITEM)
+        .flags(flags as u64)
+        .slot(ffi::Py_tp_traverse, traverse as *mut c_void)
+        .slot(ffi::Py_tp_clear, clear as *mut c_void)
+        .slot(ffi::Py_tp_dealloc, dealloc as *mut c_void)
+        .weaklist_offset(core::mem::offset_of!(CoroutineObject, weakrefs));
+    // SAFETY: the slots fit the layout; called once, before any reader.
+    unsafe {
+        TYPE.set(super::methods::add_to(builder).build(module, ptr::null_mut())?);
+    }
+    Ok(())
+}

@@ -1,0 +1,120 @@
+//! `asyncio.wait_for`.
+//!
+//! As from Python 3.12 on: the awaitable is awaited in the calling task, inside a timeout.
+//! So nothing is lost when result and cancellation come together, and a coroutine costs no
+//! task of its own.
+
+use core::ptr;
+
+use pyo3::ffi::{self, PyObject};
+
+use crate::args::Signature;
+use crate::awaited_by;
+use crate::coroutine::{
+    CoroutineDef, FunctionDef, Slots, add_function, await_future, await_object, coroutine, finally,
+    raise_from,
+};
+use crate::events;
+use crate::futures;
+use crate::object::{Ref, Res, raised_matches, take_raised};
+use crate::stdlib::cancelled_error;
+use crate::timeouts;
+use crate::timer;
+
+static WAIT_FOR: CoroutineDef = CoroutineDef::new(c"rasyncio/tasks.py", c"wait_for");
+static CANCEL_AND_WAIT: CoroutineDef =
+    CoroutineDef::new(c"rasyncio/tasks.py", c"_cancel_and_wait");
+
+static FUNCTION: FunctionDef = FunctionDef {
+    name: c"wait_for",
+    module: c"rasyncio.tasks",
+    doc: c"Wait for the single Future or coroutine to complete, with timeout.\n\n\
+           Returns result of the Future or coroutine.  When a timeout occurs, it cancels fut\n\
+           and raises TimeoutError.  To prevent fut from being cancelled, wrap it in shield().\n\n\
+           If the wait is cancelled, fut is also cancelled.  If fut suppresses the\n\
+           cancellation and returns a value instead, that value is returned.",
+    signature: "(fut, timeout)",
+    call: wait_for,
+};
+
+static PARAMETERS: Signature = Signature::required("wait_for", &["fut", "timeout"]);
+
+const AWAITABLE: usize = 0;
+const TIMEOUT: usize = 1;
+/// The `Timeout`, or what a cancelled future's completion sets.
+const SCOPE: usize = 2;
+const TASK: usize = 3;
+
+vectorcall!(wait_for, |_this, PARAMETERS [fut, timeout]| {
+    let held = [Some(Ref::borrow(fut)), Some(Ref::borrow(timeout)), None, None];
+    coroutine(&WAIT_FOR, held, body)
+});
+
+async fn body(slots: Slots<4>) -> Res {
+    let timeout = slots.get(TIMEOUT);
+    // SAFETY: None lives for ever.
+    if timeout == unsafe { ffi::Py_None() } {
+        return await_object(slots.get(AWAITABLE)).await;
+    }
+    if timer::is_not_positive(timeout)? {
+        return without_waiting(slots).await;
+    }
+    let scope = slots.set(SCOPE, timeouts::timeout_in(timeout)?).cast();
+    // SAFETY: the slot keeps the timeout alive.
+    unsafe {
+        timeouts::enter(scope)?;
+        let outcome = await_object(slots.get(AWAITABLE)).await;
+        timeouts::exit_with(scope, outcome)
+    }
+}
+
+/// No time at all: what is not done already is cancelled. A coroutine does not even start.
+async fn without_waiting(slots: Slots<4>) -> Res {
+    let future = events::ensure_future(slots.get(AWAITABLE), ptr::null_mut())?;
+    let future = slots.set(AWAITABLE, future);
+    if futures::is_done(future)? {
+        return futures::result(future);
+    }
+    cancel_and_wait(slots).await?;
+    match futures::result(future) {
+        Err(raised) if raised_matches(&raised, cancelled_error()) => {
+            // SAFETY: a static exception class.
+            Err(raise_from(unsafe { ffi::PyExc_TimeoutError }, take_raised(raised)))
+        }
+        outcome => outcome,
+    }
+}
+
+/// Cancels the future and waits until it is done. Not by awaiting it: this wait must end when
+/// it is cancelled itself, whatever the future does about that.
+async fn cancel_and_wait(slots: Slots<4>) -> Res<()> {
+    let future = slots.get(AWAITABLE);
+    let running = events::running_loop()?;
+    let waiter = slots.set(SCOPE, futures::new_future(running.ptr())?);
+    let task = slots.set(TASK, events::current_task(running.ptr())?);
+    drop(running);
+    futures::on_done(future, release, waiter)?;
+    awaited_by::add(future, task)?;
+    slots.inside(Some(&CANCEL_AND_WAIT));
+    let waited = match futures::cancel(future, ptr::null_mut()) {
+        Ok(_) => await_future(waiter).await.map(drop),
+        Err(raised) => Err(raised),
+    };
+    slots.inside(None);
+    finally(waited, || {
+        awaited_by::discard(future, task)?;
+        futures::off_done(future, release, waiter).map(drop)
+    })
+}
+
+/// The future's done callback.
+unsafe fn release(_future: *mut PyObject, waiter: *mut PyObject) -> Res<()> {
+    // SAFETY: None lives for ever.
+    futures::set_result_unless_cancelled(waiter, unsafe { ffi::Py_None() })
+}
+
+/// Adds the function; called once by the module's initialisation.
+pub(crate) unsafe fn init(module: *mut PyObject) -> Res<()> {
+    // SAFETY: `module` is being initialised, says the caller.
+    unsafe { add_function(module, &FUNCTION) }
+}
