@@ -104,7 +104,7 @@ class Report:
                 self.failed += len(result.failed)
             else:
                 self.reported_failed += len(result.failed)
-            for test, outcome in result.failed.items():
+            for test, outcome in told(run.module, result.failed):
                 lines = outcome.detail.strip().splitlines()
                 if self._brief:
                     # An exception is its traceback's last line; an ended process says how first.
@@ -137,6 +137,19 @@ class Report:
             print(f"{self.stale} entries of not_applicable.toml no longer hold")
         print(f"{self.passed} passed, {self.failed} failed")
         return 1 if self.failed or self.stale else 0
+
+
+def told(module, failed):
+    """What is printed of the failures: one cause, not every test that it kept from running."""
+    if processes.LOAD in failed:
+        yield f"{module} {processes.LOAD}", failed[processes.LOAD]
+        return
+    missing = [test for test, outcome in failed.items() if outcome.kind == "missing"]
+    for test, outcome in failed.items():
+        if outcome.kind != "missing" or len(missing) <= 10:
+            yield (f"{module} {test}" if test == processes.EXIT else test), outcome
+    if len(missing) > 10:
+        yield f"{missing[0]} and {len(missing) - 1} more", failed[missing[0]]
 
 
 def judge(interpreter, module, options, limits, report, required):
