@@ -1,0 +1,215 @@
+//! What can go wrong (asyncio's `exceptions`).
+
+use std::any::Any;
+use std::borrow::Cow;
+use std::error::Error;
+use std::fmt;
+use std::io;
+use std::panic;
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// A request to cancel, delivered where the task was suspended (asyncio's `CancelledError`).
+///
+/// Let it travel up with `?`, after awaiting what there is to clean up. To go on in spite of
+/// it, call [`uncancel`](crate::AnyTask::uncancel).
+///
+/// ```
+/// use std::time::Duration;
+/// use rasyncio::{Cancelled, create_task, sleep, yield_now};
+///
+/// async fn worker() -> Result<(), Cancelled> {
+///     let result = sleep(Duration::from_secs(60)).await;
+///     // Here goes the clean-up, which may await.
+///     result
+/// }
+///
+/// rasyncio::run(async {
+///     let task = create_task(worker());
+///     yield_now().await?;
+///     task.cancel_with("no longer needed");
+///     let error = task.await.unwrap_err();
+///     assert_eq!(error.cancelled().unwrap().message(), Some("no longer needed"));
+///     Ok::<_, Cancelled>(())
+/// })
+/// .unwrap();
+/// ```
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Cancelled {
+    message: Option<Arc<str>>,
+}
+
+impl Cancelled {
+    /// A cancellation without a message.
+    pub const fn new() -> Cancelled {
+        Cancelled { message: None }
+    }
+
+    /// A cancellation that says why.
+    pub fn with_message(message: impl Into<Arc<str>>) -> Cancelled {
+        Cancelled {
+            message: Some(message.into()),
+        }
+    }
+
+    /// What was given to [`cancel_with`](crate::AnyTask::cancel_with).
+    pub fn message(&self) -> Option<&str> {
+        self.message.as_deref()
+    }
+}
+
+impl fmt::Display for Cancelled {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.message {
+            Some(message) => write!(f, "cancelled: {message}"),
+            None => f.write_str("cancelled"),
+        }
+    }
+}
+
+impl Error for Cancelled {}
+
+/// Why awaiting a task gave no value.
+///
+/// ```
+/// use rasyncio::{TaskError, create_task};
+///
+/// rasyncio::run(async {
+///     let task = create_task(async { panic!("oops") });
+///     match task.await {
+///         Err(TaskError::Panicked(panic)) => assert_eq!(panic.message(), "oops"),
+///         other => unreachable!("{other:?}"),
+///     }
+/// });
+/// ```
+#[derive(Debug)]
+pub enum TaskError {
+    /// The task was cancelled, or its loop was closed before it had finished.
+    Cancelled(Cancelled),
+    /// The task's code panicked.
+    Panicked(Panic),
+}
+
+impl TaskError {
+    /// The cancellation, if this is one.
+    pub fn cancelled(&self) -> Option<&Cancelled> {
+        match self {
+            TaskError::Cancelled(cancelled) => Some(cancelled),
+            TaskError::Panicked(_) => None,
+        }
+    }
+
+    /// The panic, if this is one.
+    pub fn panicked(&self) -> Option<&Panic> {
+        match self {
+            TaskError::Cancelled(_) => None,
+            TaskError::Panicked(panic) => Some(panic),
+        }
+    }
+}
+
+impl From<Cancelled> for TaskError {
+    fn from(cancelled: Cancelled) -> TaskError {
+        TaskError::Cancelled(cancelled)
+    }
+}
+
+impl fmt::Display for TaskError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            TaskError::Cancelled(cancelled) => cancelled.fmt(f),
+            TaskError::Panicked(panic) => panic.fmt(f),
+        }
+    }
+}
+
+impl Error for TaskError {}
+
+/// What a task panicked with.
+pub struct Panic {
+    message: Cow<'static, str>,
+    /// The lock is never contended: it makes the payload, which is only `Send`, `Sync`.
+    payload: Mutex<Box<dyn Any + Send>>,
+}
+
+impl Panic {
+    pub(crate) fn new(payload: Box<dyn Any + Send>) -> Panic {
+        let message = if let Some(message) = payload.downcast_ref::<&'static str>() {
+            Cow::Borrowed(*message)
+        } else if let Some(message) = payload.downcast_ref::<String>() {
+            Cow::Owned(message.clone())
+        } else {
+            Cow::Borrowed("a value that is no text")
+        };
+        Panic {
+            message,
+            payload: Mutex::new(payload),
+        }
+    }
+
+    /// The text that the code panicked with.
+    pub fn message(&self) -> &str {
+        &self.message
+    }
+
+    /// The value that the code panicked with, as [`std::panic::catch_unwind`] gives it.
+    pub fn into_payload(self) -> Box<dyn Any + Send> {
+        self.payload
+            .into_inner()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Goes on panicking, here.
+    pub fn resume(self) -> ! {
+        panic::resume_unwind(self.into_payload())
+    }
+}
+
+impl fmt::Debug for Panic {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Panic")
+            .field("message", &self.message)
+            .finish_non_exhaustive()
+    }
+}
+
+impl fmt::Display for Panic {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "panicked: {}", self.message)
+    }
+}
+
+/// Why [`try_run`](crate::try_run) did not run anything.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum RunError {
+    /// A loop is running in this thread already.
+    Nested,
+    /// The system gave no loop.
+    Io(io::Error),
+}
+
+impl fmt::Display for RunError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            RunError::Nested => {
+                f.write_str("rasyncio::run() cannot be called from a running event loop")
+            }
+            RunError::Io(error) => write!(f, "the event loop could not be made: {error}"),
+        }
+    }
+}
+
+impl Error for RunError {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        match self {
+            RunError::Nested => None,
+            RunError::Io(error) => Some(error),
+        }
+    }
+}
+
+impl From<io::Error> for RunError {
+    fn from(error: io::Error) -> RunError {
+        RunError::Io(error)
+    }
+}

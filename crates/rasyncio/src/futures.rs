@@ -1,0 +1,72 @@
+//! Futures from elsewhere (asyncio's `futures`).
+
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use pin_project_lite::pin_project;
+
+use crate::exceptions::Cancelled;
+use crate::scope;
+
+/// Makes any future an await that a cancellation is delivered at (the counterpart of asyncio's
+/// `wrap_future`). The future is dropped then.
+///
+/// Futures that know nothing of asyncio's cancellation, such as channels of other crates, let
+/// it wait until the task awaits something else. Wrap them where they wait long.
+///
+/// ```
+/// use std::future::pending;
+/// use rasyncio::{cancellable, create_task, yield_now};
+///
+/// rasyncio::run(async {
+///     let task = create_task(cancellable(pending::<()>()));
+///     yield_now().await.unwrap();
+///     task.cancel();
+///     assert!(task.await.unwrap_err().cancelled().is_some());
+/// });
+/// ```
+pub fn cancellable<F: Future>(future: F) -> Cancellable<F> {
+    Cancellable {
+        future: Some(future),
+        suspended: false,
+    }
+}
+
+pin_project! {
+    /// What [`cancellable`] answers.
+    #[derive(Debug)]
+    #[must_use = "futures do nothing unless awaited"]
+    pub struct Cancellable<F> {
+        #[pin]
+        future: Option<F>,
+        suspended: bool,
+    }
+}
+
+impl<F: Future> Future for Cancellable<F> {
+    type Output = Result<F::Output, Cancelled>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let mut this = self.project();
+        let Some(future) = this.future.as_mut().as_pin_mut() else {
+            panic!("a cancellable future was polled after it had ended");
+        };
+        if *this.suspended
+            && let Some(cancelled) = scope::take_cancellation()
+        {
+            this.future.set(None);
+            return Poll::Ready(Err(cancelled));
+        }
+        match future.poll(cx) {
+            Poll::Ready(output) => {
+                this.future.set(None);
+                Poll::Ready(Ok(output))
+            }
+            Poll::Pending => {
+                *this.suspended = true;
+                scope::suspend(cx);
+                Poll::Pending
+            }
+        }
+    }
+}

@@ -1,0 +1,273 @@
+//! Running a program on a loop (asyncio's `runners`).
+//!
+//! [`run`] is for whole programs, [`Runner`] for several in a row on one loop, and [`Host`] for
+//! a loop that somebody else turns.
+
+use std::fmt;
+use std::rc::Rc;
+use std::thread;
+
+use rasyncio_engine::{Clock, EventLoop, Flow, PlainDriver, VirtualClock};
+
+use crate::events::{self, LoopState};
+use crate::exceptions::{RunError, TaskError};
+use crate::tasks;
+
+/// Runs `main` as the first task of a new loop, and answers what it resolves to (asyncio's
+/// `run`).
+///
+/// When `main` has ended, all other tasks are cancelled and given the time to clean up; then
+/// the loop is closed. `main` may borrow from the caller. Should it panic, so does this.
+///
+/// # Panics
+///
+/// If a loop is running in this thread already, or the system gives none. [`try_run`] answers
+/// that instead.
+///
+/// ```
+/// let greeting = String::from("hello");
+/// assert_eq!(rasyncio::run(async { greeting.len() }), 5);
+/// ```
+#[track_caller]
+pub fn run<F: Future>(main: F) -> F::Output {
+    match try_run(main) {
+        Ok(output) => output,
+        Err(error) => panic!("{error}"),
+    }
+}
+
+/// [`run`], if that is possible.
+///
+/// # Errors
+///
+/// [`RunError::Nested`] if a loop is running in this thread already, and [`RunError::Io`] if
+/// the system gives none. `main` is dropped then.
+///
+/// ```
+/// use rasyncio::{RunError, try_run};
+///
+/// let nested = rasyncio::run(async { try_run(async {}) });
+/// assert!(matches!(nested, Err(RunError::Nested)));
+/// ```
+pub fn try_run<F: Future>(main: F) -> Result<F::Output, RunError> {
+    run_once(Clock::Monotonic, main)
+}
+
+/// [`run`] on virtual time: whenever nothing is ready, the clock jumps to the next timer. This
+/// is what `#[rasyncio::test]` does.
+///
+/// # Panics
+///
+/// As [`run`].
+///
+/// ```
+/// use std::time::Duration;
+/// use rasyncio::{events, runners::run_virtual, sleep};
+///
+/// let day = Duration::from_secs(86_400);
+/// let slept = run_virtual(async {
+///     let start = events::time();
+///     sleep(day).await.unwrap();
+///     events::time() - start
+/// });
+/// assert_eq!(slept, day);
+/// ```
+#[track_caller]
+pub fn run_virtual<F: Future>(main: F) -> F::Output {
+    match run_once(Clock::Virtual(VirtualClock::new()), main) {
+        Ok(output) => output,
+        Err(error) => panic!("{error}"),
+    }
+}
+
+fn run_once<F: Future>(clock: Clock, main: F) -> Result<F::Output, RunError> {
+    if events::is_running() {
+        return Err(RunError::Nested);
+    }
+    let runner = Runner::with_clock(clock)?;
+    let result = runner.run_to_end(main)?;
+    // First, so that the other tasks clean up even if this one has panicked.
+    drop(runner);
+    Ok(output(result))
+}
+
+/// The output of a main task.
+#[track_caller]
+fn output<T>(result: Result<T, TaskError>) -> T {
+    match result {
+        Ok(output) => output,
+        Err(TaskError::Panicked(panic)) => panic.resume(),
+        // Only a task that an earlier run left behind can do that.
+        Err(TaskError::Cancelled(_)) => panic!("the main task was cancelled before it started"),
+    }
+}
+
+/// A loop that runs several programs, one after the other (asyncio's `Runner`).
+///
+/// Tasks that one of them leaves behind go on with the next. Dropping the runner cancels them,
+/// waits until they have cleaned up, and closes the loop.
+///
+/// ```
+/// use rasyncio::{Runner, create_task};
+///
+/// let runner = Runner::new()?;
+/// let task = runner.run(async { create_task(async { 1 }) });
+/// assert_eq!(runner.run(async { task.await.unwrap() }), 1);
+/// # Ok::<_, rasyncio::RunError>(())
+/// ```
+pub struct Runner {
+    // Dropped before the engine.
+    host: Host,
+    engine: EventLoop,
+}
+
+impl Runner {
+    /// A runner on real time.
+    ///
+    /// # Errors
+    ///
+    /// If the system gives no loop.
+    pub fn new() -> Result<Runner, RunError> {
+        Runner::with_clock(Clock::Monotonic)
+    }
+
+    /// A runner on a clock of your choice.
+    ///
+    /// # Errors
+    ///
+    /// If the system gives no loop.
+    pub fn with_clock(clock: Clock) -> Result<Runner, RunError> {
+        let engine = EventLoop::with_clock(clock)?;
+        Ok(Runner {
+            host: Host::new(&engine),
+            engine,
+        })
+    }
+
+    /// Runs `main` as a task, and answers what it resolves to (asyncio's `Runner.run`). Should
+    /// it panic, so does this.
+    ///
+    /// # Panics
+    ///
+    /// If a loop is running in this thread already.
+    #[track_caller]
+    pub fn run<F: Future>(&self, main: F) -> F::Output {
+        match self.run_to_end(main) {
+            Ok(result) => output(result),
+            Err(error) => panic!("{error}"),
+        }
+    }
+
+    fn run_to_end<F: Future>(&self, main: F) -> Result<Result<F::Output, TaskError>, RunError> {
+        if events::is_running() {
+            return Err(RunError::Nested);
+        }
+        Ok(self.host.enter(&self.engine, || {
+            tasks::run_main(main, |task| {
+                while !task.done() {
+                    self.turn();
+                }
+                // As in asyncio, what was scheduled by then has its turn.
+                self.engine.stop();
+                let Ok(Flow::Continue | Flow::Stop) = self.engine.run(&mut PlainDriver);
+            })
+        }))
+    }
+
+    fn turn(&self) {
+        let Ok(Flow::Continue | Flow::Stop) = self.engine.turn(&mut PlainDriver);
+    }
+
+    fn cancel_all_tasks(&self) {
+        let mut tasks = tasks::all_tasks();
+        for task in &tasks {
+            task.cancel();
+        }
+        while let Some(task) = tasks.last() {
+            if task.done() {
+                tasks.pop();
+            } else {
+                self.turn();
+            }
+        }
+    }
+}
+
+impl Drop for Runner {
+    fn drop(&mut self) {
+        self.host.enter(&self.engine, || {
+            // Unwinding is no time to run tasks.
+            if !thread::panicking() {
+                self.cancel_all_tasks();
+            }
+            self.host.close();
+        });
+    }
+}
+
+impl fmt::Debug for Runner {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Runner")
+            .field("engine", &self.engine)
+            .finish_non_exhaustive()
+    }
+}
+
+/// What rasyncio needs on a loop that somebody else turns: its tasks, and its exception
+/// handler.
+///
+/// Tasks run only while the loop is entered. Dropping the host drops the futures of its
+/// unfinished tasks, which then count as cancelled.
+///
+/// ```
+/// use rasyncio::runners::Host;
+/// use rasyncio::create_task;
+/// use rasyncio_engine::{EventLoop, PlainDriver};
+///
+/// let engine = EventLoop::new()?;
+/// let host = Host::new(&engine);
+/// let task = host.enter(&engine, || create_task(async { 1 }));
+/// while !task.done() {
+///     let Ok(_) = host.enter(&engine, || engine.turn(&mut PlainDriver));
+/// }
+/// # Ok::<_, std::io::Error>(())
+/// ```
+pub struct Host {
+    // Counted only so that it may move while tasks point to the state.
+    state: Rc<LoopState>,
+}
+
+impl Host {
+    /// A host for `engine`. There should be but one for each.
+    pub fn new(engine: &EventLoop) -> Host {
+        Host {
+            state: Rc::new(LoopState::new(engine.remote())),
+        }
+    }
+
+    /// Calls `f` with the loop as the running one of this thread: that is where tasks are
+    /// created and timers set, and where wakers are at home. `engine` is the one that the host
+    /// was made for.
+    pub fn enter<R>(&self, engine: &EventLoop, f: impl FnOnce() -> R) -> R {
+        self.state.enter(engine, f)
+    }
+
+    /// Ends all tasks, and those that are created from now on. None of them may be running.
+    fn close(&self) {
+        self.state.closed.set(true);
+        self.state.tasks.abandon_all();
+    }
+}
+
+impl Drop for Host {
+    fn drop(&mut self) {
+        // None is running, for that is inside of `enter`, which borrows the host.
+        self.close();
+    }
+}
+
+impl fmt::Debug for Host {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Host").finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,278 @@
+//! How a cancellation reaches the await that a task is suspended at.
+//!
+//! asyncio throws an exception into the coroutine. A Rust future can only be polled or
+//! dropped, so here the request waits in a [`Scope`], and the innermost future, the *leaf*
+//! that really waits for something, takes it when it is polled next and resolves to
+//! `Err(Cancelled)`. Whoever polls a future decides which scope is current meanwhile: a
+//! Rust task brings its own, and another host (such as a Python coroutine that drives a Rust
+//! future) uses [`Scope::enter`] and [`Scope::request`] and gets the same leaves.
+//!
+//! # What a leaf does
+//!
+//! 1. Polled again after it has been suspended, it first asks [`take_cancellation`], and if
+//!    there is one undoes what it has begun and resolves to it, even if what it waited for
+//!    has happened: in asyncio too the cancellation wins.
+//! 2. If it need not wait it resolves, *without* asking: as in asyncio, an await that does
+//!    not suspend is not cancelled.
+//! 3. Otherwise it keeps the waker, calls [`suspend`], and answers `Pending`.
+//!
+//! A leaf that waits for something that can itself be cancelled (a task, a gathering) calls
+//! [`suspend_on`] instead. Then a request goes straight there, in the same instant, and the
+//! leaf resolves as that thing ends: cancelled, or not if it refused.
+//!
+//! ```
+//! use std::future::poll_fn;
+//! use std::task::{Context, Poll, Waker};
+//! use rasyncio::Cancelled;
+//! use rasyncio::scope::{self, Scope};
+//!
+//! // A leaf that waits for ever.
+//! let mut suspended = false;
+//! let mut leaf = Box::pin(poll_fn(move |cx| {
+//!     if suspended && let Some(cancelled) = scope::take_cancellation() {
+//!         return Poll::Ready(Err::<(), _>(cancelled));
+//!     }
+//!     suspended = true;
+//!     scope::suspend(cx);
+//!     Poll::Pending
+//! }));
+//!
+//! // A host that drives it by hand.
+//! let scope = Scope::new();
+//! let cx = &mut Context::from_waker(Waker::noop());
+//! assert!(scope.enter(|| leaf.as_mut().poll(cx)).is_pending());
+//! scope.request(Cancelled::new());
+//! assert_eq!(scope.enter(|| leaf.as_mut().poll(cx)), Poll::Ready(Err(Cancelled::new())));
+//! ```
+
+use std::cell::Cell;
+use std::fmt;
+use std::ptr;
+use std::rc::Rc;
+use std::task::Context;
+
+use crate::exceptions::Cancelled;
+use crate::scoped::{Scoped, Slot};
+use crate::tasks::AnyTask;
+
+thread_local! {
+    static SLOT: Slot<Scope> = const { Cell::new(ptr::null()) };
+}
+
+static SCOPE: Scoped<Scope> = Scoped::new(&SLOT);
+
+/// A request waits to be taken by a leaf.
+const REQUESTED: u8 = 1;
+/// A leaf has resolved to a cancellation that nobody took back since.
+const DELIVERED: u8 = 2;
+
+/// Where the requests to cancel one thread of execution (a task, a coroutine) wait, and what
+/// became of them.
+///
+/// There is one current scope at a time, that of the code being polled; see the
+/// [module](self).
+#[derive(Default)]
+pub struct Scope {
+    flags: Cell<u8>,
+    /// How many requests were made and not taken back: asyncio's `cancelling()`.
+    requests: Cell<u32>,
+    /// The latest request. Meaningful only with `REQUESTED`, or as the reason later.
+    cancelled: Cell<Option<Cancelled>>,
+    /// Where requests go, for the length of one suspension.
+    target: Cell<Option<Target>>,
+}
+
+/// Something that a leaf waits for and that can itself be cancelled.
+pub trait Cancel {
+    /// Asks it to end. False if that is too late, and then the asker keeps the request.
+    fn cancel(&self, cancelled: &Cancelled) -> bool;
+}
+
+/// A task needs no allocation to be a target.
+enum Target {
+    Task(AnyTask),
+    Other(Rc<dyn Cancel>),
+}
+
+impl Target {
+    fn cancel(&self, cancelled: &Cancelled) -> bool {
+        match self {
+            Target::Task(task) => task.request(cancelled.clone()),
+            Target::Other(other) => other.cancel(cancelled),
+        }
+    }
+}
+
+/// What became of a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[must_use]
+pub enum Requested {
+    /// It has gone to what the leaf waits for. There is nothing more to do.
+    Forwarded,
+    /// It waits in the scope. The future should be polled soon.
+    Waiting,
+}
+
+impl Scope {
+    /// A scope without requests.
+    pub const fn new() -> Scope {
+        Scope {
+            flags: Cell::new(0),
+            requests: Cell::new(0),
+            cancelled: Cell::new(None),
+            target: Cell::new(None),
+        }
+    }
+
+    /// Calls `poll` with this as the current scope.
+    #[inline]
+    pub fn enter<R>(&self, poll: impl FnOnce() -> R) -> R {
+        self.forget_target();
+        SCOPE.set(Some(self), poll)
+    }
+
+    /// Asks the code of this scope to end (asyncio's `Task.cancel`).
+    pub fn request(&self, cancelled: Cancelled) -> Requested {
+        self.requests.set(self.requests.get().saturating_add(1));
+        // Taken out meanwhile: should tasks wait for each other in a ring, this ends the round.
+        if let Some(target) = self.target.take() {
+            let forwarded = target.cancel(&cancelled);
+            // Unless a poll has put a newer one there.
+            self.target.set(Some(self.target.take().unwrap_or(target)));
+            if forwarded {
+                return Requested::Forwarded;
+            }
+        }
+        self.cancelled.set(Some(cancelled));
+        self.set_flag(REQUESTED);
+        Requested::Waiting
+    }
+
+    /// How many requests were made and not taken back (asyncio's `Task.cancelling`).
+    pub fn cancelling(&self) -> u32 {
+        self.requests.get()
+    }
+
+    /// Takes one request back and answers how many are left (asyncio's `Task.uncancel`). With
+    /// the last one goes a request that no leaf has taken yet.
+    pub fn uncancel(&self) -> u32 {
+        let left = self.requests.get().saturating_sub(1);
+        self.requests.set(left);
+        if left == 0 {
+            self.flags.set(0);
+            self.cancelled.set(None);
+        }
+        left
+    }
+
+    /// Whether a request waits for a leaf.
+    #[inline]
+    pub fn is_requested(&self) -> bool {
+        self.flags.get() & REQUESTED != 0
+    }
+
+    /// Takes the reason if the code of this scope, which has ended, has to count as cancelled:
+    /// a request was delivered, or came too late for that, and nobody took it back.
+    pub fn take_reason(&self) -> Option<Cancelled> {
+        if self.requests.get() == 0 || self.flags.replace(0) == 0 {
+            return None;
+        }
+        Some(self.cancelled.take().unwrap_or_default())
+    }
+
+    /// Whatever the leaf waited for, it will say so again when it suspends.
+    #[inline]
+    pub(crate) fn forget_target(&self) {
+        drop(self.target.take());
+    }
+
+    /// Lets go of everything that the scope holds. Its counts stay.
+    pub(crate) fn clear(&self) {
+        self.flags.set(0);
+        self.cancelled.set(None);
+        drop(self.target.take());
+    }
+
+    fn set_flag(&self, flag: u8) {
+        self.flags.set(self.flags.get() | flag);
+    }
+
+    /// The request, which stays the reason of the code's end.
+    fn take_request(&self) -> Option<Cancelled> {
+        if !self.is_requested() {
+            return None;
+        }
+        self.flags.set(self.flags.get() & !REQUESTED);
+        let cancelled = self.cancelled.take().unwrap_or_default();
+        self.cancelled.set(Some(cancelled.clone()));
+        Some(cancelled)
+    }
+
+    fn suspend_on(&self, target: Target) {
+        if self.is_requested() {
+            let cancelled = self.cancelled.take().unwrap_or_default();
+            if target.cancel(&cancelled) {
+                self.flags.set(self.flags.get() & !REQUESTED);
+            }
+            self.cancelled.set(Some(cancelled));
+        }
+        drop(self.target.replace(Some(target)));
+    }
+}
+
+impl fmt::Debug for Scope {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Scope")
+            .field("requested", &self.is_requested())
+            .field("cancelling", &self.cancelling())
+            .finish_non_exhaustive()
+    }
+}
+
+/// Takes the request that waits in the current scope, if there is one, in order to resolve to
+/// it. For leaves that have been suspended.
+#[inline]
+pub fn take_cancellation() -> Option<Cancelled> {
+    SCOPE.with(|scope| {
+        let scope = scope.filter(|scope| scope.is_requested())?;
+        scope.set_flag(DELIVERED);
+        scope.take_request()
+    })
+}
+
+/// A leaf is about to suspend. If a request waits already (the task has cancelled itself, or
+/// was cancelled while something that takes no requests ran), the leaf is polled again in
+/// the next turn.
+#[inline]
+pub fn suspend(cx: &mut Context<'_>) {
+    if SCOPE.with(|scope| scope.is_some_and(Scope::is_requested)) {
+        cx.waker().wake_by_ref();
+    }
+}
+
+/// A leaf is about to suspend, waiting for `target`. Requests go there, one that waits already
+/// included, until the leaf is polled again. When `target` ended by cancellation, the leaf says
+/// so with [`delivered`] and resolves to that.
+#[inline]
+pub fn suspend_on(target: Rc<dyn Cancel>) {
+    with_current(|scope| scope.suspend_on(Target::Other(target)));
+}
+
+/// [`suspend_on`] a task.
+#[inline]
+pub(crate) fn suspend_on_task(task: &AnyTask) {
+    with_current(|scope| scope.suspend_on(Target::Task(task.clone())));
+}
+
+/// A leaf resolves to a cancellation that it did not take here, but that came back from what
+/// it waited for.
+pub fn delivered(cancelled: &Cancelled) {
+    with_current(|scope| {
+        scope.set_flag(DELIVERED);
+        scope.cancelled.set(Some(cancelled.clone()));
+    });
+}
+
+fn with_current(f: impl FnOnce(&Scope)) {
+    SCOPE.with(|scope| scope.map_or((), f));
+}

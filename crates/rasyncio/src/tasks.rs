@@ -1,0 +1,322 @@
+//! Tasks (asyncio's `tasks`).
+//!
+//! [`create_task`] gives a future to the loop, which runs it beside all others, in the same
+//! thread. The [`Task`] that it answers is awaited for the output. Dropping it detaches the
+//! task, which runs on, for the loop owns it: unlike in asyncio there is no need to keep a
+//! reference. A task is ended early by [`cancel`](AnyTask::cancel) only.
+//!
+//! # Cancellation
+//!
+//! `cancel` is a request, delivered at the await where the task is suspended, which then
+//! resolves to [`Cancelled`]. The task may await its clean-up, and may refuse:
+//!
+//! - A task that was asked to end, and has ended without taking that back, counts as
+//!   cancelled whatever its future resolved to: its output is dropped, and who awaits it gets
+//!   [`TaskError::Cancelled`].
+//! - To go on instead, or to end with an output nevertheless, take the request back with
+//!   [`uncancel`](AnyTask::uncancel).
+//!
+//! asyncio tells the two apart by the exception that leaves the coroutine, but a future may
+//! resolve to anything, so here the count decides that asyncio keeps as well
+//! ([`cancelling`](AnyTask::cancelling)). Everything else is as there: a task that has not
+//! started never does, cancelling a task that awaits another cancels that one, and the
+//! awaiting one only if the other gives in.
+
+mod cell;
+mod gather;
+mod join;
+mod list;
+mod refs;
+mod sleep;
+mod state;
+mod waker;
+
+use std::fmt;
+use std::marker::PhantomData;
+use std::ops::Deref;
+use std::sync::Arc;
+
+pub use gather::{
+    GatherResults, Gatherable, Gathered, Gathering, IntoTask, gather, gather_iter,
+};
+pub use join::{Join, JoinMut};
+pub(crate) use list::TaskList;
+pub use sleep::{Sleep, YieldNow, sleep, sleep_until, yield_now};
+
+use crate::events;
+use crate::exceptions::Cancelled;
+#[cfg(doc)]
+use crate::exceptions::TaskError;
+use crate::scope::Requested;
+use cell::{CURRENT, Raw, Waiter};
+pub(crate) use cell::run_main;
+use state::{AGAIN, CANCELLED, DONE, PANICKED, RUNNING};
+
+/// A task, and the right to its output (asyncio's `Task`).
+///
+/// Awaiting it gives the output of its future, or a [`TaskError`]; awaiting `&mut task` does
+/// too, and leaves the task in your hands if you stop awaiting. Dropping it detaches the task;
+/// should that panic, the panic goes to the
+/// [exception handler](events::set_exception_handler).
+///
+/// What can be done without knowing the type of the output is [`AnyTask`]'s.
+#[must_use = "a task runs anyway, but this is the only way to its output"]
+pub struct Task<T> {
+    any: AnyTask,
+    output: PhantomData<fn() -> T>,
+}
+
+/// A task of whatever output: to look at and to cancel it. Clones are the same task.
+///
+/// ```
+/// use rasyncio::{AnyTask, create_task};
+///
+/// rasyncio::run(async {
+///     let one = create_task(async { 1 });
+///     let any: AnyTask = (*one).clone();
+///     assert_eq!(any, *one);
+///     assert_eq!(one.await.unwrap(), 1);
+///     assert!(any.done());
+/// });
+/// ```
+pub struct AnyTask {
+    raw: Raw,
+}
+
+/// What a task is called.
+enum Name {
+    Number(u64),
+    Text(Box<str>),
+}
+
+/// Runs `future` as a task of the running loop, from the next turn on (asyncio's
+/// `create_task`).
+///
+/// # Panics
+///
+/// If no loop is running.
+///
+/// ```
+/// use rasyncio::create_task;
+///
+/// rasyncio::run(async {
+///     let answer = create_task(async { 6 * 7 });
+///     assert_eq!(answer.await.unwrap(), 42);
+/// });
+/// ```
+#[track_caller]
+pub fn create_task<F>(future: F) -> Task<F::Output>
+where
+    F: Future + 'static,
+{
+    Builder::new().create_task(future)
+}
+
+/// How to make a task: `create_task` with more to say.
+///
+/// ```
+/// use rasyncio::tasks::Builder;
+///
+/// rasyncio::run(async {
+///     let task = Builder::new().name("accountant").create_task(async {});
+///     assert_eq!(task.name(), "accountant");
+///     task.await
+/// })
+/// .unwrap();
+/// ```
+#[derive(Clone, Debug, Default)]
+pub struct Builder {
+    name: Option<Box<str>>,
+}
+
+impl Builder {
+    /// As `create_task` would do it.
+    pub fn new() -> Builder {
+        Builder::default()
+    }
+
+    /// Names the task (the `name` of asyncio's `create_task`). Without, it is `Task-1`,
+    /// `Task-2` and so on, counted for each loop.
+    pub fn name(mut self, name: impl Into<Box<str>>) -> Builder {
+        self.name = Some(name.into());
+        self
+    }
+
+    /// Makes the task, as [`create_task`] does.
+    ///
+    /// # Panics
+    ///
+    /// If no loop is running.
+    #[track_caller]
+    pub fn create_task<F>(self, future: F) -> Task<F::Output>
+    where
+        F: Future + 'static,
+    {
+        events::with_running(|owner, _| {
+            let name = match self.name {
+                Some(name) => Name::Text(name),
+                None => Name::Number(owner.next_number()),
+            };
+            cell::spawn(owner, future, name)
+        })
+    }
+}
+
+/// The task that is running (asyncio's `current_task`); `None` outside of tasks.
+///
+/// ```
+/// assert!(rasyncio::current_task().is_none());
+/// rasyncio::run(async { assert_eq!(rasyncio::current_task().unwrap().name(), "Task-1") });
+/// ```
+pub fn current_task() -> Option<AnyTask> {
+    CURRENT.with(|task| task.map(cell::running_handle))
+}
+
+/// The running loop's unfinished tasks, oldest first (asyncio's `all_tasks`).
+///
+/// # Panics
+///
+/// If no loop is running.
+///
+/// ```
+/// use rasyncio::{all_tasks, create_task};
+///
+/// rasyncio::run(async {
+///     let task = create_task(async {});
+///     assert_eq!(all_tasks().len(), 2);
+///     task.await.unwrap();
+///     assert_eq!(all_tasks().len(), 1);
+/// });
+/// ```
+#[track_caller]
+pub fn all_tasks() -> Vec<AnyTask> {
+    events::with_running(|owner, _| owner.tasks.handles())
+}
+
+impl AnyTask {
+    /// Asks the task to end (asyncio's `Task.cancel`). False if it has ended already.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use rasyncio::{create_task, current_task, sleep, yield_now};
+    ///
+    /// rasyncio::run(async {
+    ///     let stubborn = create_task(async {
+    ///         if sleep(Duration::from_secs(60)).await.is_err() {
+    ///             current_task().unwrap().uncancel();
+    ///         }
+    ///         "as you see, I live"
+    ///     });
+    ///     yield_now().await.unwrap();
+    ///     assert!(stubborn.cancel());
+    ///     assert_eq!(stubborn.await.unwrap(), "as you see, I live");
+    /// });
+    /// ```
+    pub fn cancel(&self) -> bool {
+        self.request(Cancelled::new())
+    }
+
+    /// Asks the task to end, and says why (asyncio's `Task.cancel(msg)`).
+    pub fn cancel_with(&self, message: impl Into<Arc<str>>) -> bool {
+        self.request(Cancelled::with_message(message))
+    }
+
+    pub(crate) fn request(&self, cancelled: Cancelled) -> bool {
+        if self.done() {
+            return false;
+        }
+        let header = self.header();
+        match header.scope.request(cancelled) {
+            Requested::Forwarded => {}
+            Requested::Waiting if header.state.has(RUNNING) => header.state.insert(AGAIN),
+            Requested::Waiting => waker::wake_ref(self.raw, header),
+        }
+        true
+    }
+
+    /// Whether the task has ended, in whatever way (asyncio's `Task.done`).
+    pub fn done(&self) -> bool {
+        self.header().state.has(DONE)
+    }
+
+    fn has_failed(&self) -> bool {
+        self.header().state.has(CANCELLED | PANICKED)
+    }
+
+    /// Whether the task has ended as cancelled (asyncio's `Task.cancelled`).
+    pub fn cancelled(&self) -> bool {
+        self.header().state.has(CANCELLED)
+    }
+
+    /// How many times the task was asked to end, less the times that this was taken back
+    /// (asyncio's `Task.cancelling`).
+    pub fn cancelling(&self) -> u32 {
+        self.header().scope.cancelling()
+    }
+
+    /// Takes one request to end back, and answers how many are left (asyncio's
+    /// `Task.uncancel`). Those left decide that the task, when it ends, ends as cancelled.
+    pub fn uncancel(&self) -> u32 {
+        self.header().scope.uncancel()
+    }
+
+    /// What the task is called (asyncio's `Task.get_name`).
+    pub fn name(&self) -> String {
+        match &*self.header().name.borrow() {
+            Name::Number(number) => format!("Task-{number}"),
+            Name::Text(text) => String::from(&**text),
+        }
+    }
+
+    /// Names the task (asyncio's `Task.set_name`).
+    pub fn set_name(&self, name: impl Into<Box<str>>) {
+        let name = Name::Text(name.into());
+        self.header().name.replace(name);
+    }
+}
+
+impl PartialEq for AnyTask {
+    fn eq(&self, other: &AnyTask) -> bool {
+        self.raw == other.raw
+    }
+}
+
+impl Eq for AnyTask {}
+
+impl fmt::Debug for AnyTask {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let state = match () {
+            () if self.cancelled() => "cancelled",
+            () if self.done() => "finished",
+            () if self.cancelling() > 0 => "cancelling",
+            () => "pending",
+        };
+        write!(f, "<Task {state} name={:?}>", self.name())
+    }
+}
+
+impl<T> Task<T> {
+    fn set_waiter(&self, waiter: Waiter) {
+        self.any.set_waiter(waiter);
+    }
+}
+
+impl<T> Deref for Task<T> {
+    type Target = AnyTask;
+
+    fn deref(&self) -> &AnyTask {
+        &self.any
+    }
+}
+
+impl<T> Drop for Task<T> {
+    fn drop(&mut self) {
+        self.any.detach();
+    }
+}
+
+impl<T> fmt::Debug for Task<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.any.fmt(f)
+    }
+}

@@ -1,0 +1,451 @@
+//! Awaiting several at once.
+//!
+//! A gathering is decided by the end of one of its tasks: the first that fails, or the last.
+//! As with asyncio's future of that name, the decision is taken note of one turn later, and
+//! who awaits it runs one turn after that.
+
+use std::array;
+use std::cell::Cell;
+use std::fmt;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::task::{Context, Poll, Waker};
+
+use super::cell::{OnDone, Waiter};
+use super::{AnyTask, Task, create_task};
+use crate::events;
+use crate::exceptions::{Cancelled, TaskError};
+use crate::scope::{self, Cancel};
+
+/// Runs several futures at once and answers all their outputs, in order, or the first error
+/// (asyncio's `gather`).
+///
+/// Takes a tuple (of up to twelve), an array or a `Vec` of futures and [`Task`]s; for other
+/// collections and iterators there is [`gather_iter`]. Futures become tasks at once, not when
+/// the gathering is awaited.
+///
+/// - An error is a [`TaskError`]. The other tasks run on after it. What the futures resolve to
+///   is for the caller to look at, should it be a `Result`.
+/// - Cancelling the task that awaits the gathering cancels all its tasks.
+/// - [`return_exceptions`](Gathering::return_exceptions) waits for all, and answers one result
+///   for each.
+///
+/// # Panics
+///
+/// If no loop is running.
+///
+/// ```
+/// use rasyncio::{create_task, gather};
+///
+/// rasyncio::run(async {
+///     let (one, two) = gather((create_task(async { 1 }), async { "two" })).await?;
+///     assert_eq!((one, two), (1, "two"));
+///     let squares = gather([2, 3].map(|n| async move { n * n })).await?;
+///     assert_eq!(squares, [4, 9]);
+///     Ok::<_, rasyncio::TaskError>(())
+/// })
+/// .unwrap();
+/// ```
+#[track_caller]
+pub fn gather<G: Gatherable>(group: G) -> Gathering<G::Tasks> {
+    Gathering::new(group.into_tasks())
+}
+
+/// [`gather`] for anything that gives futures or tasks.
+///
+/// ```
+/// rasyncio::run(async {
+///     let sum: i32 = rasyncio::gather_iter((1..=3).map(|n| async move { n })).await?.iter().sum();
+///     assert_eq!(sum, 6);
+///     Ok::<_, rasyncio::TaskError>(())
+/// })
+/// .unwrap();
+/// ```
+#[track_caller]
+pub fn gather_iter<I>(group: I) -> Gathering<Vec<Task<<I::Item as IntoTask>::Output>>>
+where
+    I: IntoIterator<Item: IntoTask>,
+{
+    Gathering::new(group.into_iter().map(IntoTask::into_task).collect())
+}
+
+/// A future that can become a task, or a task already (asyncio's `ensure_future`).
+pub trait IntoTask {
+    /// What the future resolves to.
+    type Output;
+
+    /// The task.
+    ///
+    /// # Panics
+    ///
+    /// If no loop is running and there is a task to be made.
+    fn into_task(self) -> Task<Self::Output>;
+}
+
+impl<F: Future + 'static> IntoTask for F {
+    type Output = F::Output;
+
+    #[track_caller]
+    fn into_task(self) -> Task<F::Output> {
+        create_task(self)
+    }
+}
+
+impl<T> IntoTask for Task<T> {
+    type Output = T;
+
+    fn into_task(self) -> Task<T> {
+        self
+    }
+}
+
+/// What [`gather`] takes.
+pub trait Gatherable {
+    /// The same, of tasks.
+    type Tasks: Gathered;
+
+    /// Makes tasks of all that are not.
+    fn into_tasks(self) -> Self::Tasks;
+}
+
+/// The tasks of a gathering.
+pub trait Gathered: Unpin {
+    /// Their outputs.
+    type Values;
+    /// Their results.
+    type Results;
+
+    #[doc(hidden)]
+    fn visit(&self, visit: &mut dyn FnMut(&AnyTask));
+    #[doc(hidden)]
+    fn error(&self, which: usize) -> Option<TaskError>;
+    #[doc(hidden)]
+    fn values(&self) -> Self::Values;
+    #[doc(hidden)]
+    fn results(&self) -> Self::Results;
+}
+
+impl<F: IntoTask> Gatherable for Vec<F> {
+    type Tasks = Vec<Task<F::Output>>;
+
+    #[track_caller]
+    fn into_tasks(self) -> Self::Tasks {
+        self.into_iter().map(F::into_task).collect()
+    }
+}
+
+impl<T> Gathered for Vec<Task<T>> {
+    type Values = Vec<T>;
+    type Results = Vec<Result<T, TaskError>>;
+
+    fn visit(&self, visit: &mut dyn FnMut(&AnyTask)) {
+        self.iter().for_each(|task| visit(task));
+    }
+
+    fn error(&self, which: usize) -> Option<TaskError> {
+        result(&self[which]).err()
+    }
+
+    fn values(&self) -> Vec<T> {
+        self.iter().map(value).collect()
+    }
+
+    fn results(&self) -> Self::Results {
+        self.iter().map(result).collect()
+    }
+}
+
+impl<F: IntoTask, const N: usize> Gatherable for [F; N] {
+    type Tasks = [Task<F::Output>; N];
+
+    #[track_caller]
+    fn into_tasks(self) -> Self::Tasks {
+        self.map(F::into_task)
+    }
+}
+
+impl<T, const N: usize> Gathered for [Task<T>; N] {
+    type Values = [T; N];
+    type Results = [Result<T, TaskError>; N];
+
+    fn visit(&self, visit: &mut dyn FnMut(&AnyTask)) {
+        self.iter().for_each(|task| visit(task));
+    }
+
+    fn error(&self, which: usize) -> Option<TaskError> {
+        result(&self[which]).err()
+    }
+
+    fn values(&self) -> [T; N] {
+        array::from_fn(|which| value(&self[which]))
+    }
+
+    fn results(&self) -> Self::Results {
+        array::from_fn(|which| result(&self[which]))
+    }
+}
+
+macro_rules! gather_tuples {
+    ($($future:ident $which:tt),+) => {
+        impl<$($future: IntoTask),+> Gatherable for ($($future,)+) {
+            type Tasks = ($(Task<$future::Output>,)+);
+
+            #[track_caller]
+            fn into_tasks(self) -> Self::Tasks {
+                ($(self.$which.into_task(),)+)
+            }
+        }
+
+        impl<$($future),+> Gathered for ($(Task<$future>,)+) {
+            type Values = ($($future,)+);
+            type Results = ($(Result<$future, TaskError>,)+);
+
+            fn visit(&self, visit: &mut dyn FnMut(&AnyTask)) {
+                $(visit(&self.$which);)+
+            }
+
+            fn error(&self, which: usize) -> Option<TaskError> {
+                match which {
+                    $($which => result(&self.$which).err(),)+
+                    _ => None,
+                }
+            }
+
+            fn values(&self) -> Self::Values {
+                ($(value(&self.$which),)+)
+            }
+
+            fn results(&self) -> Self::Results {
+                ($(result(&self.$which),)+)
+            }
+        }
+    };
+}
+
+gather_tuples!(A 0);
+gather_tuples!(A 0, B 1);
+gather_tuples!(A 0, B 1, C 2);
+gather_tuples!(A 0, B 1, C 2, D 3);
+gather_tuples!(A 0, B 1, C 2, D 3, E 4);
+gather_tuples!(A 0, B 1, C 2, D 3, E 4, F 5);
+gather_tuples!(A 0, B 1, C 2, D 3, E 4, F 5, G 6);
+gather_tuples!(A 0, B 1, C 2, D 3, E 4, F 5, G 6, H 7);
+gather_tuples!(A 0, B 1, C 2, D 3, E 4, F 5, G 6, H 7, I 8);
+gather_tuples!(A 0, B 1, C 2, D 3, E 4, F 5, G 6, H 7, I 8, J 9);
+gather_tuples!(A 0, B 1, C 2, D 3, E 4, F 5, G 6, H 7, I 8, J 9, K 10);
+gather_tuples!(A 0, B 1, C 2, D 3, E 4, F 5, G 6, H 7, I 8, J 9, K 10, L 11);
+
+/// The result of a task that has ended.
+fn result<T>(task: &Task<T>) -> Result<T, TaskError> {
+    task.take()
+        .expect("a gathering was awaited again after it had given its outputs")
+}
+
+/// The output of a task that has ended well.
+fn value<T>(task: &Task<T>) -> T {
+    match result(task) {
+        Ok(value) => value,
+        Err(error) => unreachable!("a failed task decides the gathering, yet: {error}"),
+    }
+}
+
+/// What [`gather`] answers. Dropped before it has ended, it detaches its tasks.
+#[must_use = "futures do nothing unless awaited"]
+pub struct Gathering<G> {
+    tasks: G,
+    state: Rc<State>,
+    suspended: bool,
+}
+
+/// What [`Gathering::return_exceptions`] answers.
+#[must_use = "futures do nothing unless awaited"]
+pub struct GatherResults<G>(Gathering<G>);
+
+/// What the tasks know of their gathering.
+struct State {
+    tasks: Vec<AnyTask>,
+    unfinished: Cell<usize>,
+    failed: Cell<Option<usize>>,
+    return_exceptions: Cell<bool>,
+    /// Somebody has asked all tasks to end.
+    cancelled: Cell<Option<Cancelled>>,
+    /// The decision was taken note of.
+    over: Cell<bool>,
+    waker: Cell<Option<Waker>>,
+}
+
+impl<G: Gathered> Gathering<G> {
+    fn new(group: G) -> Gathering<G> {
+        let mut tasks = Vec::new();
+        group.visit(&mut |task| tasks.push(task.clone()));
+        let state = Rc::new(State {
+            unfinished: Cell::new(tasks.len()),
+            tasks,
+            failed: Cell::new(None),
+            return_exceptions: Cell::new(false),
+            cancelled: Cell::new(None),
+            over: Cell::new(false),
+            waker: Cell::new(None),
+        });
+        for (which, task) in state.tasks.iter().enumerate() {
+            if task.done() {
+                state.note(which, task.has_failed());
+            } else {
+                task.set_waiter(Waiter::Callback(state.clone(), which));
+            }
+        }
+        state.over.set(state.is_decided());
+        Gathering {
+            tasks: group,
+            state,
+            suspended: false,
+        }
+    }
+
+    /// Waits for all, and answers one result for each (the `return_exceptions` of asyncio's
+    /// `gather`). The error of the whole is that the gathering itself was cancelled.
+    ///
+    /// ```
+    /// use rasyncio::gather;
+    ///
+    /// rasyncio::run(async {
+    ///     let (bad, good) = gather((async { panic!("oops") }, async { 1 }))
+    ///         .return_exceptions()
+    ///         .await?;
+    ///     assert!(bad.is_err());
+    ///     assert_eq!(good.unwrap(), 1);
+    ///     Ok::<_, rasyncio::Cancelled>(())
+    /// })
+    /// .unwrap();
+    /// ```
+    pub fn return_exceptions(self) -> GatherResults<G> {
+        self.state.return_exceptions.set(true);
+        self.state.over.set(self.state.is_decided());
+        GatherResults(self)
+    }
+
+    /// Ready when all is decided, with an error if this await or the gathering was cancelled.
+    fn poll_over(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Cancelled>> {
+        if !self.state.over.get() {
+            self.suspended = true;
+            drop(self.state.waker.replace(Some(cx.waker().clone())));
+            scope::suspend_on(self.state.clone());
+            return Poll::Pending;
+        }
+        if self.suspended
+            && let Some(cancelled) = scope::take_cancellation()
+        {
+            return Poll::Ready(Err(cancelled));
+        }
+        if self.state.unfinished.get() == 0
+            && self.state.error().is_none()
+            && let Some(cancelled) = self.state.cancelled.take()
+        {
+            scope::delivered(&cancelled);
+            return Poll::Ready(Err(cancelled));
+        }
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl<G: Gathered> Future for Gathering<G> {
+    type Output = Result<G::Values, TaskError>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let this = self.get_mut();
+        this.poll_over(cx).map(|over| {
+            over?;
+            match this.state.error().and_then(|which| this.tasks.error(which)) {
+                None => Ok(this.tasks.values()),
+                Some(error) => {
+                    if let TaskError::Cancelled(cancelled) = &error {
+                        scope::delivered(cancelled);
+                    }
+                    Err(error)
+                }
+            }
+        })
+    }
+}
+
+impl<G: Gathered> Future for GatherResults<G> {
+    type Output = Result<G::Results, Cancelled>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let gathering = &mut self.get_mut().0;
+        gathering
+            .poll_over(cx)
+            .map(|over| over.map(|()| gathering.tasks.results()))
+    }
+}
+
+impl State {
+    /// The task whose error is that of the gathering.
+    fn error(&self) -> Option<usize> {
+        self.failed.get().filter(|_| !self.return_exceptions.get())
+    }
+
+    fn is_decided(&self) -> bool {
+        self.unfinished.get() == 0 || self.error().is_some()
+    }
+
+    fn note(&self, which: usize, failed: bool) {
+        self.unfinished.set(self.unfinished.get() - 1);
+        if failed && self.failed.get().is_none() {
+            self.failed.set(Some(which));
+        }
+    }
+
+    fn end(&self) {
+        self.over.set(self.is_decided());
+        if let Some(waker) = self.waker.take() {
+            waker.wake();
+        }
+    }
+}
+
+impl OnDone for State {
+    fn on_done(self: Rc<Self>, which: usize, failed: bool) {
+        let was_decided = self.is_decided();
+        self.note(which, failed);
+        if was_decided || !self.is_decided() {
+            return;
+        }
+        let state = self.clone();
+        let scheduled = events::try_with_running(|_, engine| {
+            engine.schedule(events::callback_job(move || state.end()));
+        });
+        if scheduled.is_none() {
+            // The loop is going. Nobody will run, but whoever polls should see it.
+            self.end();
+        }
+    }
+}
+
+impl Cancel for State {
+    fn cancel(&self, cancelled: &Cancelled) -> bool {
+        if self.over.get() {
+            return false;
+        }
+        let mut asked = false;
+        for task in &self.tasks {
+            asked |= task.request(cancelled.clone());
+        }
+        if asked {
+            self.cancelled.set(Some(cancelled.clone()));
+        }
+        asked
+    }
+}
+
+impl<G> fmt::Debug for Gathering<G> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Gathering").field(&self.state.tasks).finish()
+    }
+}
+
+impl<G> fmt::Debug for GatherResults<G> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}

@@ -1,0 +1,237 @@
+//! How a task is woken: at home by a job in the ready queue, from elsewhere by a job in
+//! the loop's inbox.
+//!
+//! A waker owns one reference. Waking hands it over to the job, which gives it up when it
+//! has run or is dropped.
+
+#![allow(unsafe_code)]
+
+use std::mem::{self, ManuallyDrop};
+use std::ptr;
+use std::sync::atomic::Ordering;
+use std::task::{RawWaker, RawWakerVTable, Waker};
+
+use rasyncio_engine::{Flow, Job, JobVTable};
+
+use super::cell::{Header, Raw, is_local};
+use super::state::{DONE, SCHEDULED};
+use crate::events;
+
+static WAKER: RawWakerVTable = RawWakerVTable::new(clone, wake, wake_by_ref, drop_waker);
+
+/// Runs the task. `SCHEDULED` says that there is one.
+static LOCAL: JobVTable = JobVTable {
+    run: run_local,
+    drop: drop_local,
+    clone: clone_job,
+};
+
+/// Runs the task, sent from another thread. `sent` says that there is one.
+static REMOTE: JobVTable = JobVTable {
+    run: run_remote,
+    drop: drop_remote,
+    clone: clone_job,
+};
+
+/// Wakes the task: a waker in the shape of a job, for a timer.
+static WAKE: JobVTable = JobVTable {
+    run: run_wake,
+    drop: drop_wake,
+    clone: clone_job,
+};
+
+/// A waker for the length of a poll, which the caller keeps the task alive for.
+pub(super) fn borrowed(task: Raw) -> ManuallyDrop<Waker> {
+    // SAFETY: it is never dropped, and a clone makes its own reference.
+    ManuallyDrop::new(unsafe { Waker::from_raw(RawWaker::new(task.as_ptr(), &WAKER)) })
+}
+
+/// A job that wakes `waker`'s task. Without an allocation, if that task is ours.
+pub(super) fn into_job(waker: Waker) -> Job {
+    if ptr::eq(waker.vtable(), &WAKER) {
+        let task = waker.data().cast_mut();
+        mem::forget(waker);
+        // SAFETY: the reference of the waker goes to the job.
+        return unsafe { Job::new(task, &WAKE) };
+    }
+    Job::from_fn(move || events::quietly("a waker panicked", || waker.wake()))
+}
+
+/// Schedules the task, unless it is.
+///
+/// For the loop's thread, and an unfinished task.
+pub(super) fn wake_local(task: Raw, header: &Header) {
+    if !header.state.has(SCHEDULED) {
+        header.refs.retain_local();
+        // SAFETY: the new reference is the job's.
+        unsafe { schedule(task, header) };
+    }
+}
+
+/// Wakes an unfinished task, whatever thread this is.
+pub(super) fn wake_ref(task: Raw, header: &Header) {
+    if is_local(header) {
+        if !header.state.has(DONE) {
+            wake_local(task, header);
+        }
+    } else if !header.sent.swap(true, Ordering::AcqRel) {
+        header.refs.retain_shared();
+        // SAFETY: the new reference is the job's.
+        unsafe { send(task, header) };
+    }
+}
+
+/// # Safety
+///
+/// The caller owns a reference, which goes to the job, and this is the loop's thread.
+#[inline]
+unsafe fn schedule(task: Raw, header: &Header) {
+    header.state.insert(SCHEDULED);
+    // SAFETY: the reference is the job's from now on.
+    let job = unsafe { Job::new(task.as_ptr(), &LOCAL) };
+    // Outside of a loop nobody is local, so there is an engine.
+    events::ENGINE.with(|engine| match engine {
+        Some(engine) => engine.schedule(job),
+        None => drop(job),
+    });
+}
+
+/// # Safety
+///
+/// The caller owns a reference, which goes to the job, and has put `sent`.
+unsafe fn send(task: Raw, header: &Header) {
+    // A remote of our own: once the job is sent, the task may end and its home be gone before
+    // this call returns.
+    // SAFETY: the reference keeps the task alive, and that its home.
+    let remote = unsafe { &*header.home }.remote.clone();
+    // SAFETY: what a task holds is touched by the job's functions only, on the loop's thread.
+    let sent = unsafe { remote.schedule(Job::new(task.as_ptr(), &REMOTE)) };
+    if let Err(job) = sent {
+        // The loop is closed. This may be any thread, so the job's own drop will not do.
+        mem::forget(job);
+        // SAFETY: the reference has come back with the job.
+        unsafe { task.release_anywhere() };
+    }
+}
+
+// The functions of the waker: any thread.
+
+unsafe fn clone(data: *const ()) -> RawWaker {
+    // SAFETY: the waker that is cloned keeps the task alive.
+    unsafe {
+        let task = Raw::from_ptr(data.cast_mut());
+        if is_local(task.header()) {
+            task.retain_here();
+        } else {
+            task.header().refs.retain_shared();
+        }
+    }
+    RawWaker::new(data, &WAKER)
+}
+
+unsafe fn wake(data: *const ()) {
+    // SAFETY: the waker's reference keeps the task alive, and is given up once on every path.
+    unsafe {
+        let task = Raw::from_ptr(data.cast_mut());
+        let header = task.header();
+        if is_local(header) {
+            if header.state.has(DONE | SCHEDULED) {
+                task.release_here();
+            } else {
+                schedule(task, header);
+            }
+        } else if header.sent.swap(true, Ordering::AcqRel) {
+            task.release_anywhere();
+        } else {
+            send(task, header);
+        }
+    }
+}
+
+unsafe fn wake_by_ref(data: *const ()) {
+    // SAFETY: the waker's reference keeps the task alive.
+    unsafe {
+        let task = Raw::from_ptr(data.cast_mut());
+        wake_ref(task, task.header());
+    }
+}
+
+unsafe fn drop_waker(data: *const ()) {
+    // SAFETY: the waker's reference is given up here.
+    unsafe {
+        let task = Raw::from_ptr(data.cast_mut());
+        if is_local(task.header()) {
+            task.release_here();
+        } else {
+            task.release_anywhere();
+        }
+    }
+}
+
+// The functions of the jobs: the thread that has the loop, entered or not.
+
+unsafe extern "C" fn run_local(data: *mut ()) -> Flow {
+    // SAFETY: the job's reference keeps the task alive, and is given up once on every path.
+    unsafe {
+        let task = Raw::from_ptr(data);
+        let state = &task.header().state;
+        state.remove(SCHEDULED);
+        if state.has(DONE) {
+            task.release_here();
+        } else {
+            task.run();
+        }
+    }
+    Flow::Continue
+}
+
+unsafe extern "C" fn drop_local(data: *mut ()) {
+    // SAFETY: the job's reference is given up here.
+    unsafe {
+        let task = Raw::from_ptr(data);
+        task.header().state.remove(SCHEDULED);
+        task.release_here();
+    }
+}
+
+unsafe extern "C" fn run_remote(data: *mut ()) -> Flow {
+    // SAFETY: the job's reference keeps the task alive, and is given up once on every path.
+    unsafe {
+        let task = Raw::from_ptr(data);
+        let header = task.header();
+        // Acquire: a wake that found `sent` comes before the poll, as the one that sent the job
+        // does. With the job for a local wake in the queue already, that one will poll.
+        header.sent.swap(false, Ordering::AcqRel);
+        if header.state.has(DONE | SCHEDULED) {
+            task.release_here();
+        } else {
+            task.run();
+        }
+    }
+    Flow::Continue
+}
+
+unsafe extern "C" fn drop_remote(data: *mut ()) {
+    // SAFETY: the job's reference is given up here.
+    unsafe {
+        let task = Raw::from_ptr(data);
+        task.header().sent.swap(false, Ordering::AcqRel);
+        task.release_here();
+    }
+}
+
+unsafe extern "C" fn run_wake(data: *mut ()) -> Flow {
+    // SAFETY: the job owns a reference, as a waker does.
+    unsafe { wake(data) };
+    Flow::Continue
+}
+
+unsafe extern "C" fn drop_wake(data: *mut ()) {
+    // SAFETY: the job owns a reference, as a waker does.
+    unsafe { drop_waker(data) };
+}
+
+unsafe extern "C" fn clone_job(data: *mut ()) {
+    // SAFETY: the job that is cloned keeps the task alive.
+    unsafe { Raw::from_ptr(data).retain_here() };
+}
