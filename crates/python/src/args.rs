@@ -28,6 +28,21 @@ pub(crate) struct Signature {
 pub(crate) type Rest<'a> = &'a [*mut PyObject];
 
 impl Signature {
+    /// A function whose parameters have no defaults.
+    pub(crate) const fn required(
+        name: &'static str,
+        positional: &'static [&'static str],
+    ) -> Signature {
+        Signature {
+            name,
+            positional,
+            required: positional.len(),
+            positional_only: 0,
+            varargs: false,
+            keyword_only: &[],
+        }
+    }
+
     /// Parses vectorcall arguments. The first `positional.len()` entries of the answer are
     /// the positional parameters, then the keyword-only ones; absent ones are NULL. All are
     /// borrowed.

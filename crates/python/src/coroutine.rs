@@ -38,7 +38,7 @@ use crate::object::{Raised, Ref, Res, raise_instance, take_raised};
 
 pub(crate) use awaiting::{await_future, await_object, yield_none};
 pub(crate) use function::{FunctionDef, add_function};
-pub(crate) use object::{Slots, coroutine};
+pub(crate) use object::{Slots, coroutine, is_native};
 
 /// What all coroutines of one function share: their name, and the file that a traceback
 /// attributes them to.

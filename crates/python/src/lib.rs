@@ -4,9 +4,61 @@
 //! vocabulary. The types of the hot path are raw heap types (`types.rs`); `object.rs` says
 //! what the rest of the crate may assume about references and errors.
 
+#[macro_use]
+mod macros;
+
 mod args;
+mod boundary;
+mod coroutine;
+mod event_loop;
+mod events;
+mod futures;
+mod gather;
 mod global;
+mod handles;
+mod jobs;
 mod names;
 mod object;
+mod shield;
+mod sleep;
 mod stdlib;
+mod tasks;
+mod timer;
 mod types;
+
+use pyo3::exceptions::PyRuntimeError;
+use pyo3::prelude::*;
+
+use crate::object::Res;
+
+/// The module's contents are added by the files that define them.
+#[pymodule]
+fn _rasyncio(module: &Bound<'_, PyModule>) -> PyResult<()> {
+    // SAFETY: once, attached, before anything else of the crate runs.
+    match unsafe { init(module.as_ptr()) } {
+        Ok(()) => Ok(()),
+        Err(_raised) => Err(PyErr::take(module.py())
+            .unwrap_or_else(|| PyRuntimeError::new_err("rasyncio could not be initialised"))),
+    }
+}
+
+unsafe fn init(module: *mut pyo3::ffi::PyObject) -> Res<()> {
+    // SAFETY: names and the standard library first, for all others use them; a class after
+    // its base.
+    unsafe {
+        names::init()?;
+        stdlib::init()?;
+        tasks::current::init()?;
+        handles::init(module)?;
+        futures::init(module)?;
+        tasks::init(module)?;
+        gather::init(module)?;
+        coroutine::init(module)?;
+        timer::init(module)?;
+        event_loop::init(module)?;
+        events::init(module)?;
+        shield::init(module)?;
+        sleep::init(module)?;
+        Ok(())
+    }
+}

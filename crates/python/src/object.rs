@@ -372,6 +372,20 @@ pub(crate) fn take_raised(_: Raised) -> Ref {
     }
 }
 
+/// Sets a pending error aside, if there is one: a destructor must leave it as it was.
+pub(crate) fn stash_error() -> Option<Ref> {
+    // SAFETY: attached.
+    let pending = unsafe { !ffi::PyErr_Occurred().is_null() };
+    pending.then(|| take_raised(Raised(())))
+}
+
+/// Puts back what [`stash_error`] set aside.
+pub(crate) fn restore_error(stashed: Option<Ref>) {
+    if let Some(exception) = stashed {
+        let _ = raise_instance(exception);
+    }
+}
+
 /// Whether the pending exception is an instance of `class`.
 pub(crate) fn raised_matches(_: &Raised, class: *mut PyObject) -> bool {
     // SAFETY: an error is set; `class` is an exception class.
@@ -421,7 +435,7 @@ pub(crate) fn to_string(text: &Ref) -> Res<String> {
             c"backslashreplace".as_ptr(),
         ))?;
         let data = ffi::PyBytes_AS_STRING(encoded.ptr()).cast::<u8>();
-        let len = ffi::PyBytes_GET_SIZE(encoded.ptr()) as usize;
+        let len = ffi::PyBytes_Size(encoded.ptr()) as usize;
         Ok(String::from_utf8_lossy(core::slice::from_raw_parts(data, len)).into_owned())
     }
 }

@@ -27,9 +27,19 @@ pub(crate) struct Stdlib {
     pub(crate) get_event_loop: Ref,
     pub(crate) enter_task: Ref,
     pub(crate) leave_task: Ref,
+    #[cfg(Py_3_12)]
+    pub(crate) swap_current_task: Ref,
+    #[cfg(Py_3_12)]
+    pub(crate) current_task: Ref,
     pub(crate) register_task: Ref,
     pub(crate) unregister_task: Ref,
     pub(crate) logger: Ref,
+    pub(crate) warn_unawaited_coroutine: Ref,
+    pub(crate) partial: Ref,
+    #[cfg(Py_3_14)]
+    pub(crate) future_add_to_awaited_by: Ref,
+    #[cfg(Py_3_14)]
+    pub(crate) future_discard_from_awaited_by: Ref,
 }
 
 static STDLIB: Global<Stdlib> = Global::new();
@@ -68,9 +78,19 @@ pub(crate) unsafe fn init() -> Res<()> {
         get_event_loop: from(c"_asyncio", "get_event_loop")?,
         enter_task: from(c"_asyncio", "_enter_task")?,
         leave_task: from(c"_asyncio", "_leave_task")?,
+        #[cfg(Py_3_12)]
+        swap_current_task: from(c"_asyncio", "_swap_current_task")?,
+        #[cfg(Py_3_12)]
+        current_task: from(c"_asyncio", "current_task")?,
         register_task: from(c"_asyncio", "_register_task")?,
         unregister_task: from(c"_asyncio", "_unregister_task")?,
         logger: from(c"asyncio.log", "logger")?,
+        partial: from(c"functools", "partial")?,
+        #[cfg(Py_3_14)]
+        future_add_to_awaited_by: from(c"asyncio", "future_add_to_awaited_by")?,
+        #[cfg(Py_3_14)]
+        future_discard_from_awaited_by: from(c"asyncio", "future_discard_from_awaited_by")?,
+        warn_unawaited_coroutine: from(c"warnings", "_warn_unawaited_coroutine")?,
     };
     // SAFETY: called once, before any reader, says the caller.
     unsafe { STDLIB.set(stdlib) };

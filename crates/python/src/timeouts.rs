@@ -10,6 +10,7 @@ use core::ptr;
 
 use pyo3::ffi::{self, PyObject, PyTypeObject};
 
+use crate::cancellation::{cancelling, uncancel};
 use crate::coroutine::raised_during;
 use crate::event_loop;
 use crate::events;
@@ -17,7 +18,7 @@ use crate::futures;
 use crate::global::Global;
 use crate::names::names;
 use crate::object::{
-    Raised, Ref, Res, check, raise_instance, runtime_error, set_slot, take_raised, take_slot,
+    Ref, Res, check, raise_instance, runtime_error, set_slot, take_raised, take_slot,
 };
 use crate::timer::{self, Timer};
 
@@ -114,25 +115,13 @@ pub(crate) unsafe fn enter(timeout: *mut TimeoutObject) -> Res<()> {
         if task.is_none() {
             return Err(runtime_error("Timeout should be used inside a task"));
         }
-        (*timeout).cancelling = task_count(&task, names().cancelling)?;
+        (*timeout).cancelling = cancelling(task.ptr())?;
         (*timeout).state = State::Entered;
         set_slot(&raw mut (*timeout).task, task.into_ptr());
         set_slot(&raw mut (*timeout).loop_, running.into_ptr());
         let when = Ref::borrow((*timeout).when);
         schedule(timeout, when)
     }
-}
-
-/// What `task.cancelling()` or `task.uncancel()` answers.
-fn task_count(task: &Ref, method: *mut PyObject) -> Res<i64> {
-    let count = task.call_method(method, &[])?;
-    // SAFETY: alive; -1 may be an error or a number.
-    let value = unsafe { ffi::PyLong_AsLongLong(count.ptr()) };
-    // SAFETY: attached.
-    if value == -1 && !unsafe { ffi::PyErr_Occurred() }.is_null() {
-        return Err(Raised::set());
-    }
-    Ok(value)
 }
 
 /// Sets the deadline of an entered timeout.
@@ -196,7 +185,7 @@ pub(crate) unsafe fn exit(timeout: *mut TimeoutObject, exception: *mut PyObject)
             State::Expiring => {
                 (*timeout).state = State::Expired;
                 let task = Ref::borrow((*timeout).task);
-                let uncancelled = task_count(&task, names().uncancel)?;
+                let uncancelled = uncancel(task.ptr())?;
                 if uncancelled <= (*timeout).cancelling && !exception.is_null() {
                     // No one else asked for a cancellation: this one is ours to handle.
                     errors::expired(exception)?;
@@ -206,6 +195,20 @@ pub(crate) unsafe fn exit(timeout: *mut TimeoutObject, exception: *mut PyObject)
             State::Created | State::Expired | State::Exited => {}
         }
         Ok(())
+    }
+}
+
+/// The exception that leaves an `async with` block, from what `__aexit__` is given.
+pub(crate) unsafe fn exception_of(kind: *mut PyObject, value: *mut PyObject) -> Res<Option<Ref>> {
+    // SAFETY: alive, says the caller.
+    unsafe {
+        if ffi::PyExceptionInstance_Check(value) != 0 {
+            Ok(Some(Ref::borrow(value)))
+        } else if ffi::PyExceptionClass_Check(kind) != 0 {
+            Ref::borrow(kind).call0().map(Some)
+        } else {
+            Ok(None)
+        }
     }
 }
 

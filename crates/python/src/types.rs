@@ -130,6 +130,11 @@ impl TypeBuilder {
         self.offset_member(c"__weaklistoffset__", offset)
     }
 
+    /// Where an instance keeps the function that calls it.
+    pub(crate) fn vectorcall_offset(self, offset: usize) -> Self {
+        self.offset_member(c"__vectorcalloffset__", offset)
+    }
+
     /// Where an instance keeps its `__dict__`.
     pub(crate) fn dict_offset(self, offset: usize) -> Self {
         let mut with_dict = self.offset_member(c"__dictoffset__", offset);
@@ -200,6 +205,16 @@ pub(crate) fn fastcall_def(
         ml_meth: ffi::PyMethodDefPointer { PyCFunctionFastWithKeywords: function },
         ml_flags: ffi::METH_FASTCALL | ffi::METH_KEYWORDS,
         ml_doc: ptr::null(),
+    }
+}
+
+/// Adds builtin functions to a module under their own names.
+pub(crate) unsafe fn add_functions(module: *mut PyObject, functions: Vec<PyMethodDef>) -> Res<()> {
+    let mut table = functions;
+    // SAFETY: all zero ends the table, which lives as long as the process.
+    unsafe {
+        table.push(core::mem::zeroed());
+        crate::object::check(ffi::PyModule_AddFunctions(module, Vec::leak(table).as_mut_ptr()))
     }
 }
 

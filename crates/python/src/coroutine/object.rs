@@ -106,6 +106,13 @@ pub(super) fn coroutine_type() -> *mut PyTypeObject {
     *TYPE.get()
 }
 
+/// Whether an object is a native coroutine.
+#[inline]
+pub(crate) fn is_native(object: *mut PyObject) -> bool {
+    // SAFETY: alive.
+    unsafe { ptr::eq(ffi::Py_TYPE(object), coroutine_type()) }
+}
+
 /// The references that a body works with. Owned by the coroutine object, visible to the
 /// collector, valid as long as the body lives.
 pub(crate) struct Slots<const N: usize>(*mut CoroutineObject);

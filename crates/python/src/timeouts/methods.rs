@@ -6,7 +6,7 @@ use core::ptr;
 
 use pyo3::ffi::{self, PyMethodDef, PyObject, PyTypeObject};
 
-use super::{State, TimeoutObject, blank, enter, exit, new, schedule, timeout_in};
+use super::{State, TimeoutObject, blank, enter, exception_of, exit, new, schedule, timeout_in};
 use crate::args::Signature;
 use crate::boundary;
 use crate::coroutine::{CoroutineDef, Slots, coroutine};
@@ -43,20 +43,6 @@ vectorcall!(aexit, |this, EXIT [exc_type, exc_val, _exc_tb]| {
     let value = exception_of(exc_type, exc_val)?;
     coroutine(&AEXIT, [Some(Ref::borrow(this)), value], leave)
 });
-
-/// The exception that leaves an `async with` block, if one does.
-unsafe fn exception_of(kind: *mut PyObject, value: *mut PyObject) -> Res<Option<Ref>> {
-    // SAFETY: alive, says the caller.
-    unsafe {
-        if ffi::PyExceptionInstance_Check(value) != 0 {
-            Ok(Some(Ref::borrow(value)))
-        } else if ffi::PyExceptionClass_Check(kind) != 0 {
-            Ref::borrow(kind).call0().map(Some)
-        } else {
-            Ok(None)
-        }
-    }
-}
 
 async fn leave(slots: Slots<2>) -> Res {
     // SAFETY: the slots hold a timeout and an exception, or nothing.

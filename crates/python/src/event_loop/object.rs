@@ -1,0 +1,155 @@
+//! The layout of a loop, and its life as an object.
+
+use core::ffi::{c_int, c_void};
+use core::ptr;
+
+use pyo3::ffi::{self, PyObject, PyTypeObject};
+use rasyncio_engine::Job;
+
+use super::core::{LoopCore, os_error};
+use super::{KNOWN, TYPE};
+use crate::boundary;
+use crate::jobs;
+use crate::names::names;
+use crate::object::{Ref, Res};
+use crate::types::free_instance;
+
+/// A loop's C layout.
+#[repr(C)]
+pub(crate) struct LoopObject {
+    ob_base: PyObject,
+    /// Set by `__new__`, taken by dealloc only.
+    core: Option<Box<LoopCore>>,
+}
+
+impl LoopObject {
+    #[inline]
+    pub(super) fn core(&self) -> Option<&LoopCore> {
+        self.core.as_deref()
+    }
+}
+
+/// The methods that the native path goes past: where one of them is overridden, tasks and
+/// futures use the public protocol.
+fn bypassed() -> [*mut PyObject; 9] {
+    let names = names();
+    [
+        names.call_soon,
+        names.call_later,
+        names.call_at,
+        names.time,
+        names.get_debug,
+        names.create_future,
+        names.create_task,
+        names.is_running,
+        names.is_closed,
+    ]
+}
+
+unsafe fn overrides(class: *mut PyTypeObject) -> Res<bool> {
+    // SAFETY: two live classes.
+    unsafe {
+        let (ours, theirs) = (Ref::borrow(TYPE.get().cast()), Ref::borrow(class.cast()));
+        for name in bypassed() {
+            if !ours.attr(name)?.is(theirs.attr(name)?.ptr()) {
+                return Ok(true);
+            }
+        }
+    }
+    Ok(false)
+}
+
+pub(super) unsafe extern "C" fn tp_new(
+    class: *mut PyTypeObject,
+    _args: *mut PyObject,
+    _kwargs: *mut PyObject,
+) -> *mut PyObject {
+    boundary::object(|| {
+        // SAFETY: tp_alloc gives zeroed memory of the class's size, and zero is None.
+        unsafe {
+            let alloc = (*class).tp_alloc.unwrap_or(ffi::PyType_GenericAlloc);
+            let made = Ref::checked(alloc(class, 0))?;
+            let this = made.ptr().cast::<LoopObject>();
+            ptr::addr_of_mut!((*this).core).write(None);
+            let virtual_time = match Ref::borrow(class.cast()).attr_opt(names()._virtual_time)? {
+                Some(wanted) => wanted.truth()?,
+                None => false,
+            };
+            let core = LoopCore::new(made.ptr(), virtual_time, !overrides(class)?)
+                .map_err(|error| os_error(&error))?;
+            core.slow_callback_duration.set(Some(Ref::float(0.1)?));
+            (*this).core = Some(Box::new(core));
+            if KNOWN.0.get().is_null() {
+                ffi::Py_INCREF(class.cast());
+                KNOWN.0.set(class);
+            }
+            Ok(made)
+        }
+    })
+}
+
+/// `loop.call_soon = something` leaves the native path.
+pub(super) unsafe extern "C" fn setattro(
+    slf: *mut PyObject,
+    name: *mut PyObject,
+    value: *mut PyObject,
+) -> c_int {
+    // SAFETY: the interpreter passes an instance, a str, and a value or NULL.
+    unsafe {
+        if bypassed().contains(&name)
+            && let Some(core) = (*slf.cast::<LoopObject>()).core()
+        {
+            core.set_overridden();
+        }
+        ffi::PyObject_GenericSetAttr(slf, name, value)
+    }
+}
+
+pub(super) unsafe extern "C" fn traverse(
+    slf: *mut PyObject,
+    visit: ffi::visitproc,
+    arg: *mut c_void,
+) -> c_int {
+    // SAFETY: called by the collector on a live instance.
+    unsafe {
+        visit_opt!(ffi::Py_TYPE(slf).cast(), visit, arg);
+        let Some(core) = (*slf.cast::<LoopObject>()).core() else { return 0 };
+        for held in core.held() {
+            visit_opt!(held, visit, arg);
+        }
+        let mut answer = 0;
+        core.engine().for_each_job(&mut |job: &Job| {
+            if answer == 0 {
+                answer = jobs::visit(job, visit, arg);
+            }
+        });
+        answer
+    }
+}
+
+pub(super) unsafe extern "C" fn clear(slf: *mut PyObject) -> c_int {
+    boundary::quiet(|| {
+        // SAFETY: called by the collector on a live instance.
+        if let Some(core) = unsafe { (*slf.cast::<LoopObject>()).core() } {
+            core.clear();
+        }
+    });
+    0
+}
+
+pub(super) unsafe extern "C" fn dealloc(slf: *mut PyObject) {
+    boundary::quiet(|| {
+        // SAFETY: the object is dead; untracked before its fields go.
+        unsafe {
+            ffi::PyObject_GC_UnTrack(slf.cast());
+            let this = slf.cast::<LoopObject>();
+            if let Some(core) = (*this).core.as_deref() {
+                core.clear();
+                core.slow_callback_duration.set(None);
+                core.engine().close();
+            }
+            drop((*this).core.take());
+            free_instance(slf);
+        }
+    });
+}

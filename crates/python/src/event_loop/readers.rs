@@ -1,0 +1,134 @@
+//! `_add_reader`, `_add_writer` and their removal: callbacks on descriptors.
+
+use core::ffi::c_int;
+
+use pyo3::ffi::{self, Py_ssize_t, PyObject};
+use rasyncio_engine::Job;
+
+use super::core::{LoopCore, os_error};
+use super::methods::core_of;
+use crate::args::Signature;
+use crate::boundary;
+use crate::handles;
+use crate::jobs;
+use crate::object::{Raised, Ref, Res};
+
+#[derive(Clone, Copy)]
+enum Side {
+    Reader,
+    Writer,
+}
+
+const fn add_signature(name: &'static str) -> Signature {
+    Signature {
+        name,
+        positional: &["fd", "callback"],
+        required: 2,
+        positional_only: 0,
+        varargs: true,
+        keyword_only: &["context"],
+    }
+}
+
+static ADD_READER: Signature = add_signature("_add_reader");
+static ADD_WRITER: Signature = add_signature("_add_writer");
+
+unsafe fn add(
+    slf: *mut PyObject,
+    side: Side,
+    parsed: ([*mut PyObject; 3], &[*mut PyObject]),
+) -> Res {
+    // SAFETY: a live instance and live arguments, says the caller.
+    unsafe {
+        let core = core_of(slf)?;
+        let ([fd, callback, context], args) = parsed;
+        core.check_closed()?;
+        let fd = descriptor(fd)?;
+        let handle = handles::new_repeating(core, Ref::borrow(callback), args, context)?;
+        let job = jobs::handle(handle.clone());
+        let replaced = match side {
+            Side::Reader => core.engine().set_reader(fd, job),
+            Side::Writer => core.engine().set_writer(fd, job),
+        };
+        cancel_job(replaced.map_err(|error| os_error(&error))?)?;
+        Ok(handle)
+    }
+}
+
+fn descriptor(fd: *mut PyObject) -> Res<c_int> {
+    // SAFETY: `fd` is alive.
+    match unsafe { ffi::PyObject_AsFileDescriptor(fd) } {
+        -1 => Err(Raised::set()),
+        fd => Ok(fd),
+    }
+}
+
+/// A handle that is taken off its descriptor must not run any more, even if it is queued.
+fn cancel_job(job: Option<Job>) -> Res<()> {
+    match job {
+        // SAFETY: readers and writers are handles; the job keeps this one alive.
+        Some(job) => unsafe { handles::cancel(job.data().cast()) },
+        None => Ok(()),
+    }
+}
+
+unsafe fn remove(slf: *mut PyObject, side: Side, fd: *mut PyObject) -> Res {
+    // SAFETY: a live instance, says the caller.
+    let core = unsafe { core_of(slf)? };
+    if core.engine().is_closed() {
+        return Ok(Ref::bool(false));
+    }
+    let removed = core.remove_watcher(side, descriptor(fd)?);
+    let found = removed.is_some();
+    cancel_job(removed)?;
+    Ok(Ref::bool(found))
+}
+
+impl LoopCore {
+    fn remove_watcher(&self, side: Side, fd: c_int) -> Option<Job> {
+        match side {
+            Side::Reader => self.engine().remove_reader(fd),
+            Side::Writer => self.engine().remove_writer(fd),
+        }
+    }
+}
+
+pub(super) unsafe extern "C" fn add_reader(
+    slf: *mut PyObject,
+    args: *const *mut PyObject,
+    nargs: Py_ssize_t,
+    kwnames: *mut PyObject,
+) -> *mut PyObject {
+    // SAFETY: a live instance and vectorcall arguments.
+    boundary::object(|| unsafe {
+        add(slf, Side::Reader, ADD_READER.parse::<3>(args, nargs, kwnames)?)
+    })
+}
+
+pub(super) unsafe extern "C" fn add_writer(
+    slf: *mut PyObject,
+    args: *const *mut PyObject,
+    nargs: Py_ssize_t,
+    kwnames: *mut PyObject,
+) -> *mut PyObject {
+    // SAFETY: a live instance and vectorcall arguments.
+    boundary::object(|| unsafe {
+        add(slf, Side::Writer, ADD_WRITER.parse::<3>(args, nargs, kwnames)?)
+    })
+}
+
+pub(super) unsafe extern "C" fn remove_reader(
+    slf: *mut PyObject,
+    fd: *mut PyObject,
+) -> *mut PyObject {
+    // SAFETY: live objects.
+    boundary::object(|| unsafe { remove(slf, Side::Reader, fd) })
+}
+
+pub(super) unsafe extern "C" fn remove_writer(
+    slf: *mut PyObject,
+    fd: *mut PyObject,
+) -> *mut PyObject {
+    // SAFETY: live objects.
+    boundary::object(|| unsafe { remove(slf, Side::Writer, fd) })
+}

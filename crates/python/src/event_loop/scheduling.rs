@@ -1,0 +1,258 @@
+//! `call_soon`, `call_later`, `call_at`, `call_soon_threadsafe`, `create_task`.
+
+use core::ptr;
+
+use pyo3::ffi::{self, Py_ssize_t, PyObject};
+
+use super::core::{LoopCore, to_nanoseconds};
+use super::methods::core_of;
+use crate::args::Signature;
+use crate::boundary;
+use crate::handles::{self, TimerObject, context_or_copy};
+use crate::jobs;
+use crate::names::names;
+use crate::object::{Raised, Ref, Res, call_method, type_error};
+use crate::tasks::{self, Options};
+
+const fn call_signature(name: &'static str, positional: &'static [&'static str]) -> Signature {
+    Signature {
+        name,
+        positional,
+        required: positional.len(),
+        positional_only: 0,
+        varargs: true,
+        keyword_only: &["context"],
+    }
+}
+
+static CALL_SOON: Signature = call_signature("call_soon", &["callback"]);
+static CALL_SOON_THREADSAFE: Signature = call_signature("call_soon_threadsafe", &["callback"]);
+static CALL_LATER: Signature = call_signature("call_later", &["delay", "callback"]);
+static CALL_AT: Signature = call_signature("call_at", &["when", "callback"]);
+
+/// In debug mode a callback is looked at when it is scheduled.
+#[cold]
+fn check_callback(core: &LoopCore, callback: *mut PyObject, method: &str) -> Res<()> {
+    let method = Ref::str(method)?;
+    // SAFETY: the owner is alive while one of its methods runs.
+    unsafe { call_method(core.owner(), names()._check_callback, &[callback, method.ptr()])? };
+    Ok(())
+}
+
+pub(super) unsafe extern "C" fn call_soon(
+    slf: *mut PyObject,
+    args: *const *mut PyObject,
+    nargs: Py_ssize_t,
+    kwnames: *mut PyObject,
+) -> *mut PyObject {
+    boundary::object(|| {
+        // SAFETY: a live instance and vectorcall arguments.
+        unsafe {
+            let core = core_of(slf)?;
+            let ([callback, context], rest) = CALL_SOON.parse::<2>(args, nargs, kwnames)?;
+            core.check_closed()?;
+            if core.debug() {
+                core.check_thread_in_debug()?;
+                check_callback(core, callback, "call_soon")?;
+            }
+            let context = context_or_copy(context)?;
+            let handle = handles::new_handle(core, Ref::borrow(callback), rest, context)?;
+            core.engine().schedule(jobs::handle(handle.clone()));
+            Ok(handle)
+        }
+    })
+}
+
+pub(super) unsafe extern "C" fn call_soon_threadsafe(
+    slf: *mut PyObject,
+    args: *const *mut PyObject,
+    nargs: Py_ssize_t,
+    kwnames: *mut PyObject,
+) -> *mut PyObject {
+    boundary::object(|| {
+        // SAFETY: a live instance and vectorcall arguments.
+        unsafe {
+            let core = core_of(slf)?;
+            let parsed = CALL_SOON_THREADSAFE.parse::<2>(args, nargs, kwnames)?;
+            let ([callback, context], rest) = parsed;
+            core.check_closed()?;
+            if core.debug() {
+                check_callback(core, callback, "call_soon_threadsafe")?;
+            }
+            let context = context_or_copy(context)?;
+            let handle = handles::new_handle(core, Ref::borrow(callback), rest, context)?;
+            core.schedule_from_any_thread(jobs::handle(handle.clone()));
+            Ok(handle)
+        }
+    })
+}
+
+impl LoopCore {
+    /// Puts a job on the queue from whatever thread this is. In the loop's own thread it
+    /// takes its place behind what `call_soon` has scheduled.
+    pub(crate) fn schedule_from_any_thread(&self, job: rasyncio_engine::Job) {
+        if self.remote().is_loop_thread() {
+            self.engine().schedule(job);
+            return;
+        }
+        // SAFETY: our jobs run and are dropped attached, and the loop's thread is.
+        let refused = unsafe { self.remote().schedule(job) };
+        // A loop that was closed a moment ago drops the callback, as asyncio's does.
+        drop(refused);
+    }
+}
+
+pub(super) unsafe extern "C" fn call_later(
+    slf: *mut PyObject,
+    args: *const *mut PyObject,
+    nargs: Py_ssize_t,
+    kwnames: *mut PyObject,
+) -> *mut PyObject {
+    boundary::object(|| {
+        // SAFETY: a live instance and vectorcall arguments.
+        unsafe {
+            let core = core_of(slf)?;
+            let ([delay, callback, context], rest) = CALL_LATER.parse::<3>(args, nargs, kwnames)?;
+            if ptr::eq(delay, ffi::Py_None()) {
+                return Err(type_error("delay must not be None"));
+            }
+            let now = Ref::float(core.time())?;
+            let when = Ref::checked(ffi::PyNumber_Add(now.ptr(), delay))?;
+            schedule_at(core, when, callback, rest, context, "call_later")
+        }
+    })
+}
+
+pub(super) unsafe extern "C" fn call_at(
+    slf: *mut PyObject,
+    args: *const *mut PyObject,
+    nargs: Py_ssize_t,
+    kwnames: *mut PyObject,
+) -> *mut PyObject {
+    boundary::object(|| {
+        // SAFETY: a live instance and vectorcall arguments.
+        unsafe {
+            let core = core_of(slf)?;
+            let ([when, callback, context], rest) = CALL_AT.parse::<3>(args, nargs, kwnames)?;
+            if ptr::eq(when, ffi::Py_None()) {
+                return Err(type_error("when cannot be None"));
+            }
+            schedule_at(core, Ref::borrow(when), callback, rest, context, "call_at")
+        }
+    })
+}
+
+unsafe fn schedule_at(
+    core: &LoopCore,
+    when: Ref,
+    callback: *mut PyObject,
+    args: &[*mut PyObject],
+    context: *mut PyObject,
+    method: &str,
+) -> Res {
+    // SAFETY: all alive, says the caller.
+    unsafe {
+        core.check_closed()?;
+        if core.debug() {
+            core.check_thread_in_debug()?;
+            check_callback(core, callback, method)?;
+        }
+        let seconds = ffi::PyFloat_AsDouble(when.ptr());
+        if seconds == -1.0 && !ffi::PyErr_Occurred().is_null() {
+            return Err(Raised::set());
+        }
+        let context = context_or_copy(context)?;
+        let handle = handles::new_timer(core, when, Ref::borrow(callback), args, context)?;
+        let job = jobs::handle(handle.clone());
+        let key = core.engine().set_timer(to_nanoseconds(seconds), job);
+        TimerObject::set_key(handle.ptr().cast(), key);
+        Ok(handle)
+    }
+}
+
+static CREATE_TASK: Signature = Signature {
+    name: "create_task",
+    positional: &["coro"],
+    required: 1,
+    positional_only: 0,
+    varargs: false,
+    keyword_only: &["name", "context", "eager_start"],
+};
+
+pub(super) unsafe extern "C" fn create_task(
+    slf: *mut PyObject,
+    args: *const *mut PyObject,
+    nargs: Py_ssize_t,
+    kwnames: *mut PyObject,
+) -> *mut PyObject {
+    boundary::object(|| {
+        // SAFETY: a live instance and vectorcall arguments.
+        unsafe {
+            let core = core_of(slf)?;
+            let ([coro, name, context, eager], _) =
+                CREATE_TASK.parse::<4>(args, nargs, kwnames)?;
+            core.create_task(coro, name, context, eager)
+        }
+    })
+}
+
+impl LoopCore {
+    /// `loop.create_task(coro, ...)`; NULL where an option was not given.
+    #[inline]
+    pub(crate) unsafe fn create_task(
+        &self,
+        coro: *mut PyObject,
+        name: *mut PyObject,
+        context: *mut PyObject,
+        eager_start: *mut PyObject,
+    ) -> Res {
+        // SAFETY: all alive or NULL, says the caller.
+        unsafe {
+            self.check_closed()?;
+            if !self.task_factory.ptr().is_null() {
+                return self.call_task_factory(coro, name, context, eager_start);
+            }
+            let eager_start = !eager_start.is_null() && Ref::borrow(eager_start).truth()?;
+            tasks::create(self, coro, Options { name, context, eager_start })
+        }
+    }
+
+    /// The factory gets what the running version's asyncio gives it: all keywords since
+    /// 3.14; before that the context alone, and the name is set afterwards.
+    #[cold]
+    unsafe fn call_task_factory(
+        &self,
+        coro: *mut PyObject,
+        name: *mut PyObject,
+        context: *mut PyObject,
+        eager_start: *mut PyObject,
+    ) -> Res {
+        // SAFETY: all alive or NULL, says the caller.
+        unsafe {
+            let none = ffi::Py_None();
+            let all = cfg!(Py_3_14);
+            let given = |value: *mut PyObject| {
+                !value.is_null() && (all || !ptr::eq(value, none))
+            };
+            let mut keywords = Vec::new();
+            let mut values = vec![self.owner(), coro];
+            let offered = [
+                (names().name, name, all),
+                (names().context, context, true),
+                (names().eager_start, eager_start, true),
+            ];
+            for (keyword, value, passed) in offered {
+                if passed && given(value) {
+                    keywords.push(keyword);
+                    values.push(value);
+                }
+            }
+            let kwnames = Ref::tuple(&keywords)?;
+            let task = self.task_factory.get().call_kw(&values, kwnames.ptr())?;
+            if !all && given(name) {
+                task.call_method(names().set_name, &[name])?;
+            }
+            Ok(task)
+        }
+    }
+}

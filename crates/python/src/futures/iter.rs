@@ -1,0 +1,264 @@
+//! What `await future` drives: yields the future once, then gives its result.
+
+use core::ffi::{c_int, c_void};
+use core::ptr;
+
+use pyo3::ffi::{self, Py_ssize_t, PyObject, PyTypeObject};
+
+use super::object::FutureObject;
+use super::state;
+use crate::args::Signature;
+use crate::boundary;
+use crate::global::Global;
+use crate::object::{Raised, Ref, Res, runtime_error, to_c, type_error};
+use crate::types::{TypeBuilder, free_instance};
+
+#[repr(C)]
+struct FutureIter {
+    ob_base: PyObject,
+    /// The awaited future, owned; NULL when the await is over.
+    future: *mut PyObject,
+}
+
+static TYPE: Global<*mut PyTypeObject> = Global::new();
+
+/// `future.__await__()`
+pub(crate) unsafe extern "C" fn new(future: *mut PyObject) -> *mut PyObject {
+    boundary::object(|| {
+        // SAFETY: a live future, by the slot's contract; tracked only when whole.
+        unsafe {
+            state::ensure_alive(future.cast())?;
+            let made: *mut FutureIter = ffi::PyObject_GC_New(*TYPE.get());
+            let owned = Ref::checked(made.cast())?;
+            ffi::Py_INCREF(future);
+            (*made).future = future;
+            ffi::PyObject_GC_Track(made.cast());
+            Ok(owned)
+        }
+    })
+}
+
+enum Step {
+    Yield(Ref),
+    Return(Ref),
+}
+
+unsafe fn step(slf: *mut PyObject) -> Res<Option<Step>> {
+    let this = slf.cast::<FutureIter>();
+    // SAFETY: a live instance; its future is alive while in the slot.
+    unsafe {
+        let fut = (*this).future.cast::<FutureObject>();
+        if fut.is_null() {
+            return Ok(None);
+        }
+        if !FutureObject::is_done(fut) {
+            if (*fut).blocking {
+                return Err(runtime_error("await wasn't used with future"));
+            }
+            (*fut).blocking = true;
+            return Ok(Some(Step::Yield(Ref::borrow(fut.cast()))));
+        }
+        let owned = Ref::own(ptr::replace(&raw mut (*this).future, ptr::null_mut()));
+        let result = state::result(fut);
+        drop(owned);
+        result.map(|value| Some(Step::Return(value)))
+    }
+}
+
+unsafe extern "C" fn send(
+    slf: *mut PyObject,
+    _value: *mut PyObject,
+    out: *mut *mut PyObject,
+) -> ffi::PySendResult {
+    // SAFETY: a live instance; `out` is writable, by the slot's contract.
+    unsafe {
+        let (kind, object) = match boundary::result(|| step(slf)) {
+            Ok(Some(Step::Yield(future))) => (ffi::PySendResult::PYGEN_NEXT, future.into_ptr()),
+            Ok(Some(Step::Return(value))) => (ffi::PySendResult::PYGEN_RETURN, value.into_ptr()),
+            Ok(None) => (ffi::PySendResult::PYGEN_RETURN, Ref::none().into_ptr()),
+            Err(raised) => (ffi::PySendResult::PYGEN_ERROR, to_c(Err(raised))),
+        };
+        *out = object;
+        kind
+    }
+}
+
+unsafe extern "C" fn iternext(slf: *mut PyObject) -> *mut PyObject {
+    // SAFETY: a live instance.
+    match boundary::result(|| unsafe { step(slf) }) {
+        Ok(Some(Step::Yield(future))) => future.into_ptr(),
+        Ok(Some(Step::Return(value))) => finish_iteration(value),
+        Ok(None) => ptr::null_mut(),
+        Err(raised) => to_c(Err(raised)),
+    }
+}
+
+/// Ends a `tp_iternext` with a value: NULL alone means None, anything else travels in a
+/// StopIteration.
+pub(crate) fn finish_iteration(value: Ref) -> *mut PyObject {
+    if !value.is_none() {
+        let _: Raised = stop_iteration(value);
+    }
+    ptr::null_mut()
+}
+
+/// `raise StopIteration(value)`. A tuple or an exception as value would be taken apart
+/// when the exception is normalised, so the instance is made here.
+pub(crate) fn stop_iteration(value: Ref) -> Raised {
+    // SAFETY: a static class, a live value.
+    unsafe {
+        let class = ffi::PyExc_StopIteration;
+        if ffi::PyTuple_Check(value.ptr()) == 0 && ffi::PyExceptionInstance_Check(value.ptr()) == 0 {
+            ffi::PyErr_SetObject(class, value.ptr());
+            return Raised::set();
+        }
+        match Ref::borrow(class).call1(value.ptr()) {
+            Ok(instance) => {
+                ffi::PyErr_SetObject(class, instance.ptr());
+                Raised::set()
+            }
+            Err(raised) => raised,
+        }
+    }
+}
+
+unsafe extern "C" fn send_method(slf: *mut PyObject, _value: *mut PyObject) -> *mut PyObject {
+    boundary::object(|| {
+        // SAFETY: a live instance.
+        match unsafe { step(slf) }? {
+            Some(Step::Yield(future)) => Ok(future),
+            Some(Step::Return(value)) => Err(stop_iteration(value)),
+            None => Err(stop_iteration(Ref::none())),
+        }
+    })
+}
+
+static THROW: Signature = Signature {
+    name: "throw",
+    positional: &["type", "value", "traceback"],
+    required: 1,
+    positional_only: 3,
+    varargs: false,
+    keyword_only: &[],
+};
+
+unsafe extern "C" fn throw(
+    slf: *mut PyObject,
+    args: *const *mut PyObject,
+    nargs: Py_ssize_t,
+    kwnames: *mut PyObject,
+) -> *mut PyObject {
+    boundary::object(|| {
+        // SAFETY: a live instance and vectorcall arguments.
+        unsafe {
+            let ([kind, value, traceback], _) = THROW.parse::<3>(args, nargs, kwnames)?;
+            let exception = thrown(kind, value, traceback)?;
+            let future = ptr::replace(&raw mut (*slf.cast::<FutureIter>()).future, ptr::null_mut());
+            drop(Ref::own_opt(future));
+            Err(crate::object::raise_instance(exception))
+        }
+    })
+}
+
+/// The exception that `throw(type[, value[, traceback]])` means, as generators read it.
+pub(crate) unsafe fn thrown(
+    kind: *mut PyObject,
+    value: *mut PyObject,
+    traceback: *mut PyObject,
+) -> Res {
+    // SAFETY: all alive or NULL, says the caller.
+    unsafe {
+        let none = ffi::Py_None();
+        let given = |object: *mut PyObject| !object.is_null() && !ptr::eq(object, none);
+        if given(traceback) && ffi::PyTraceBack_Check(traceback) == 0 {
+            return Err(type_error("throw() third argument must be a traceback object"));
+        }
+        let exception = if ffi::PyExceptionInstance_Check(kind) != 0 {
+            if given(value) {
+                return Err(type_error("instance exception may not have a separate value"));
+            }
+            Ref::borrow(kind)
+        } else if ffi::PyExceptionClass_Check(kind) != 0 {
+            if given(value) && ffi::PyObject_IsInstance(value, kind) == 1 {
+                Ref::borrow(value)
+            } else if !given(value) {
+                Ref::borrow(kind).call0()?
+            } else if ffi::PyTuple_Check(value) != 0 {
+                Ref::checked(ffi::PyObject_CallObject(kind, value))?
+            } else {
+                Ref::borrow(kind).call1(value)?
+            }
+        } else {
+            return Err(type_error(&format!(
+                "exceptions must be classes or instances deriving from BaseException, not {}",
+                crate::object::type_name(kind)
+            )));
+        };
+        if given(traceback) {
+            ffi::PyException_SetTraceback(exception.ptr(), traceback);
+        }
+        Ok(exception)
+    }
+}
+
+unsafe extern "C" fn close(slf: *mut PyObject, _: *mut PyObject) -> *mut PyObject {
+    // SAFETY: a live instance; the slot is empty before the future is dropped.
+    unsafe {
+        let future = ptr::replace(&raw mut (*slf.cast::<FutureIter>()).future, ptr::null_mut());
+        drop(Ref::own_opt(future));
+    }
+    Ref::none().into_ptr()
+}
+
+unsafe extern "C" fn traverse(
+    slf: *mut PyObject,
+    visit: ffi::visitproc,
+    arg: *mut c_void,
+) -> c_int {
+    // SAFETY: called by the collector on a live instance.
+    unsafe {
+        visit_opt!(ffi::Py_TYPE(slf).cast(), visit, arg);
+        visit_opt!((*slf.cast::<FutureIter>()).future, visit, arg);
+    }
+    0
+}
+
+unsafe extern "C" fn clear(slf: *mut PyObject) -> c_int {
+    // SAFETY: as for `close`.
+    unsafe {
+        let future = ptr::replace(&raw mut (*slf.cast::<FutureIter>()).future, ptr::null_mut());
+        drop(Ref::own_opt(future));
+    }
+    0
+}
+
+unsafe extern "C" fn dealloc(slf: *mut PyObject) {
+    // SAFETY: the object is dead; untracked before its field goes.
+    unsafe {
+        ffi::PyObject_GC_UnTrack(slf.cast());
+        ffi::Py_XDECREF((*slf.cast::<FutureIter>()).future);
+        free_instance(slf);
+    }
+}
+
+/// Makes the class.
+pub(crate) unsafe fn init(module: *mut PyObject) -> Res<()> {
+    let builder = TypeBuilder::new::<FutureIter>(c"rasyncio.FutureIter")
+        .flags(
+            (ffi::Py_TPFLAGS_HAVE_GC
+                | ffi::Py_TPFLAGS_DISALLOW_INSTANTIATION
+                | ffi::Py_TPFLAGS_IMMUTABLETYPE) as u64,
+        )
+        .slot(ffi::Py_tp_iter, ffi::PyObject_SelfIter as *mut c_void)
+        .slot(ffi::Py_tp_iternext, iternext as *mut c_void)
+        .slot(ffi::Py_am_send, send as *mut c_void)
+        .slot(ffi::Py_tp_traverse, traverse as *mut c_void)
+        .slot(ffi::Py_tp_clear, clear as *mut c_void)
+        .slot(ffi::Py_tp_dealloc, dealloc as *mut c_void)
+        .onearg(c"send", send_method)
+        .fastcall(c"throw", throw)
+        .noargs(c"close", close);
+    // SAFETY: called once, from the module's initialisation.
+    unsafe { TYPE.set(builder.build(module, ptr::null_mut())?) };
+    Ok(())
+}

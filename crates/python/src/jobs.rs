@@ -1,0 +1,98 @@
+//! The kinds of job that this floor puts on the engine's queue.
+//!
+//! **Invariant**: the data of each is one owned reference to a Python object. So dropping
+//! a job is a decref, cloning one an incref, and the collector can visit them all.
+
+use core::ffi::{c_int, c_void};
+
+use pyo3::ffi::{self, PyObject};
+use rasyncio_engine::{Flow, Job, JobVTable};
+
+use crate::boundary;
+use crate::event_loop;
+use crate::futures;
+use crate::handles;
+use crate::object::{Raised, Ref};
+use crate::tasks;
+
+unsafe extern "C" fn drop_data(data: *mut ()) {
+    // SAFETY: the job owned one reference; jobs of ours are dropped attached only.
+    boundary::quiet(|| unsafe { ffi::Py_DECREF(data.cast()) });
+}
+
+unsafe extern "C" fn clone_data(data: *mut ()) {
+    // SAFETY: the job that is cloned keeps the object alive.
+    unsafe { ffi::Py_INCREF(data.cast()) };
+}
+
+macro_rules! job_kind {
+    ($(#[$doc:meta])* $make:ident, $table:ident, $run:ident, |$data:ident| $body:expr) => {
+        unsafe extern "C" fn $run(data: *mut ()) -> Flow {
+            // SAFETY: the job owned one reference, which is ours now.
+            let $data = unsafe { Ref::own(data.cast::<PyObject>()) };
+            match boundary::result(|| $body) {
+                Ok(()) => Flow::Continue,
+                Err(raised) => stop(raised),
+            }
+        }
+
+        static $table: JobVTable = JobVTable { run: $run, drop: drop_data, clone: clone_data };
+
+        $(#[$doc])*
+        #[inline]
+        pub(crate) fn $make(data: Ref) -> Job {
+            // SAFETY: the table's functions expect exactly one owned reference.
+            unsafe { Job::new(data.into_ptr().cast(), &$table) }
+        }
+    };
+}
+
+/// What runs in a job deals with its own errors; those that arrive here (KeyboardInterrupt,
+/// SystemExit, a failing exception handler) leave `run_forever`, as in asyncio.
+#[cold]
+fn stop(raised: Raised) -> Flow {
+    event_loop::leave_with(raised);
+    Flow::Stop
+}
+
+job_kind!(
+    /// A task's first step, or one after a bare yield.
+    step, STEP, run_step, |task| unsafe { tasks::run_step(task.ptr().cast()) }
+);
+job_kind!(
+    /// A task's step after the future that it awaited is done.
+    wakeup, WAKEUP, run_wakeup, |task| unsafe { tasks::run_wakeup(task.ptr().cast()) }
+);
+job_kind!(
+    /// A Handle or a TimerHandle.
+    handle, HANDLE, run_handle, |handle| unsafe { handles::run(handle.ptr().cast()) }
+);
+job_kind!(
+    /// A native function with its data: `handles::native_call`.
+    native_call, NATIVE_CALL, run_native_call, |call| unsafe {
+        handles::run_native_call(call.ptr().cast())
+    }
+);
+job_kind!(
+    /// A future that is done and whose only callback, a native one, is due.
+    lone_callback, LONE_CALLBACK, run_lone_callback, |future| {
+        let outcome = unsafe { futures::run_lone(future.ptr().cast()) };
+        event_loop::report_callback_error(outcome, future.ptr())
+    }
+);
+
+/// Shows the collector what a queued job holds.
+pub(crate) unsafe fn visit(job: &Job, visit: ffi::visitproc, arg: *mut c_void) -> c_int {
+    let table: *const JobVTable = job.vtable();
+    let ours = [&STEP, &WAKEUP, &HANDLE, &NATIVE_CALL, &LONE_CALLBACK];
+    if !ours.iter().any(|known| core::ptr::eq(*known, table)) {
+        // A Rust task of the floor below: it holds no Python object that we could see.
+        return 0;
+    }
+    let data = job.data().cast::<PyObject>();
+    // SAFETY: the data of our jobs is a live object; called by the collector.
+    unsafe {
+        visit_opt!(data, visit, arg);
+        handles::visit_through(data, visit, arg)
+    }
+}

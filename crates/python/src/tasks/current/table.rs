@@ -1,0 +1,135 @@
+//! 3.11 to 3.13: the dict `_asyncio._current_tasks`.
+
+use core::cell::Cell;
+#[cfg(not(Py_3_12))]
+use core::ptr;
+
+use pyo3::ffi::{self, PyObject};
+
+use crate::global::Global;
+use crate::object::{Ref, Res, check, import};
+
+static TABLE: Global<Ref> = Global::new();
+
+unsafe extern "C" {
+    // Exported by every version from 3.11 to 3.13, though not declared publicly.
+    fn _PyDict_SetItem_KnownHash(
+        dict: *mut PyObject,
+        key: *mut PyObject,
+        value: *mut PyObject,
+        hash: ffi::Py_hash_t,
+    ) -> core::ffi::c_int;
+}
+
+/// Finds the dict.
+pub(crate) unsafe fn init() -> Res<()> {
+    let name = Ref::str("_current_tasks")?;
+    let table = import(c"_asyncio")?.attr(name.ptr())?;
+    // SAFETY: called once, from the module's initialisation.
+    unsafe { TABLE.set(table) };
+    Ok(())
+}
+
+/// One loop's entry in the dict.
+pub(crate) struct Mirror {
+    hash: Cell<ffi::Py_hash_t>,
+    /// The dict may hold an entry for this loop that nobody should see.
+    stale: Cell<bool>,
+}
+
+impl Mirror {
+    pub(crate) fn new() -> Mirror {
+        Mirror { hash: Cell::new(-1), stale: Cell::new(false) }
+    }
+
+    unsafe fn hash(&self, loop_: *mut PyObject) -> Res<ffi::Py_hash_t> {
+        if self.hash.get() == -1 {
+            // SAFETY: `loop_` is alive, says the caller.
+            let hash = unsafe { ffi::PyObject_Hash(loop_) };
+            check(if hash == -1 { -1 } else { 0 })?;
+            self.hash.set(hash);
+        }
+        Ok(self.hash.get())
+    }
+
+    /// A step of `task` begins.
+    #[inline]
+    pub(crate) unsafe fn enter(&self, loop_: *mut PyObject, task: *mut PyObject) -> Res<()> {
+        // SAFETY: both alive, says the caller.
+        unsafe {
+            let hash = self.hash(loop_)?;
+            check(_PyDict_SetItem_KnownHash(TABLE.get().ptr(), loop_, task, hash))
+        }
+    }
+
+    /// The step is over. A task that is done must not be kept alive by a stale entry, so
+    /// None takes its place.
+    #[inline]
+    pub(crate) unsafe fn leave(
+        &self,
+        loop_: *mut PyObject,
+        _task: *mut PyObject,
+        done: bool,
+    ) -> Res<()> {
+        self.stale.set(true);
+        if !done {
+            return Ok(());
+        }
+        // SAFETY: `loop_` is alive, says the caller.
+        unsafe {
+            let hash = self.hash(loop_)?;
+            check(_PyDict_SetItem_KnownHash(TABLE.get().ptr(), loop_, ffi::Py_None(), hash))
+        }
+    }
+
+    /// Removes a stale entry: something else than a step of ours is about to run.
+    #[inline]
+    pub(crate) unsafe fn retire(&self, loop_: *mut PyObject) -> Res<()> {
+        if !self.stale.get() {
+            return Ok(());
+        }
+        self.stale.set(false);
+        // SAFETY: `loop_` is alive, says the caller.
+        unsafe { delete(loop_) }
+    }
+}
+
+unsafe fn delete(loop_: *mut PyObject) -> Res<()> {
+    let table = TABLE.get().ptr();
+    // SAFETY: both alive.
+    unsafe {
+        match ffi::PyDict_Contains(table, loop_) {
+            1 => check(ffi::PyDict_DelItem(table, loop_)),
+            status => check(status),
+        }
+    }
+}
+
+/// Makes `task` (None for none) the current one; answers the former one or None.
+#[cfg(not(Py_3_12))]
+pub(crate) fn swap(loop_: *mut PyObject, task: *mut PyObject) -> Res {
+    let former = current(loop_)?;
+    // SAFETY: all alive.
+    unsafe {
+        if ptr::eq(task, ffi::Py_None()) {
+            delete(loop_)?;
+        } else {
+            check(ffi::PyDict_SetItem(TABLE.get().ptr(), loop_, task))?;
+        }
+    }
+    Ok(former)
+}
+
+/// The current task of a loop, or None.
+#[cfg(not(Py_3_12))]
+pub(crate) fn current(loop_: *mut PyObject) -> Res {
+    // SAFETY: both alive; the borrowed answer is held at once.
+    unsafe {
+        let found = ffi::PyDict_GetItemWithError(TABLE.get().ptr(), loop_);
+        if found.is_null() {
+            check(if ffi::PyErr_Occurred().is_null() { 0 } else { -1 })?;
+            return Ok(Ref::none());
+        }
+        Ok(Ref::borrow(found))
+    }
+}

@@ -1,0 +1,182 @@
+//! `asyncio.Task`: a future that drives a coroutine.
+
+pub(crate) mod current;
+mod methods;
+mod object;
+pub(crate) mod registry;
+mod step;
+mod step_callable;
+
+use core::ptr;
+
+use pyo3::ffi::{self, PyObject, PyTypeObject};
+
+pub(crate) use methods::init;
+pub(crate) use object::TaskObject;
+pub(crate) use step::{run_step, run_wakeup, wakeup};
+
+use crate::event_loop::LoopCore;
+use crate::futures::state;
+use crate::futures::{FutureObject, methods as future_methods};
+use crate::global::Global;
+use crate::names::names;
+use crate::object::{Ref, Res, set_slot, type_error};
+use crate::stdlib::stdlib;
+
+static TYPE: Global<*mut PyTypeObject> = Global::new();
+
+/// The class `Task`.
+#[inline]
+pub(crate) fn task_type() -> *mut PyTypeObject {
+    *TYPE.get()
+}
+
+/// Whether an object is a task of ours (subclasses included).
+pub(crate) fn is_task(obj: *mut PyObject) -> bool {
+    // SAFETY: any live object may be asked for its type.
+    unsafe { ffi::PyType_IsSubtype(ffi::Py_TYPE(obj), task_type()) != 0 }
+}
+
+/// The context that a task runs in.
+pub(crate) unsafe fn context_of(task: *mut PyObject) -> Ref {
+    // SAFETY: a live task of ours, says the caller.
+    unsafe { Ref::borrow_opt((*task.cast::<TaskObject>()).context).unwrap_or_else(Ref::none) }
+}
+
+/// `asyncio.iscoroutine(obj)`, the common kinds without a call.
+#[inline]
+pub(crate) fn is_coroutine(obj: *mut PyObject) -> Res<bool> {
+    // SAFETY: `obj` is alive.
+    unsafe {
+        if ffi::PyCoro_CheckExact(obj) != 0 || crate::coroutine::is_native(obj) {
+            return Ok(true);
+        }
+    }
+    stdlib().is_coroutine.call1(obj)?.truth()
+}
+
+/// What may be given when a task is made; NULL where absent.
+#[derive(Clone, Copy)]
+pub(crate) struct Options {
+    pub(crate) name: *mut PyObject,
+    pub(crate) context: *mut PyObject,
+    pub(crate) eager_start: bool,
+}
+
+impl Options {
+    pub(crate) const NONE: Options =
+        Options { name: ptr::null_mut(), context: ptr::null_mut(), eager_start: false };
+}
+
+/// `Task(coro, loop=loop, ...)` of exactly the native class on our loop: the fast way.
+#[inline]
+pub(crate) fn create(core: &LoopCore, coro: *mut PyObject, options: Options) -> Res {
+    // SAFETY: the object is whole before it is tracked and seen.
+    unsafe {
+        if !is_coroutine(coro)? {
+            return Err(not_a_coroutine(coro));
+        }
+        core.check_thread_in_debug()?;
+        let made = object::alloc(task_type())?;
+        let task = made.ptr().cast::<TaskObject>();
+        (*task).future.loop_ = ffi::Py_NewRef(core.owner());
+        let prepared = prepare(task, coro, options);
+        ffi::PyObject_GC_Track(task.cast());
+        prepared?;
+        if core.debug() {
+            future_methods::record_source(task.cast())?;
+        }
+        start(task, options.eager_start)?;
+        Ok(made)
+    }
+}
+
+fn not_a_coroutine(obj: *mut PyObject) -> crate::object::Raised {
+    match crate::object::repr(obj) {
+        Ok(text) => type_error(&format!("a coroutine was expected, got {text}")),
+        Err(raised) => raised,
+    }
+}
+
+/// Everything of a task but its loop.
+unsafe fn prepare(task: *mut TaskObject, coro: *mut PyObject, options: Options) -> Res<()> {
+    // SAFETY: `task` and the options are alive, says the caller.
+    unsafe {
+        let none = ffi::Py_None();
+        let given = |object: *mut PyObject| !object.is_null() && !ptr::eq(object, none);
+        let context = if given(options.context) {
+            if cfg!(Py_3_15) && ffi::PyContext_CheckExact(options.context) == 0 {
+                let class = crate::object::type_name(options.context);
+                return Err(type_error(&format!(
+                    "context must be a contextvars.Context object or None, got {class}"
+                )));
+            }
+            Ref::borrow(options.context)
+        } else {
+            Ref::checked(ffi::PyContext_CopyCurrent())?
+        };
+        set_slot(&raw mut (*task).context, context.into_ptr());
+        (*task).number = 0;
+        if given(options.name) {
+            set_name(task, options.name)?;
+        } else {
+            (*task).number = methods::next_number();
+        }
+        set_slot(&raw mut (*task).coro, ffi::Py_NewRef(coro));
+        Ok(())
+    }
+}
+
+unsafe fn set_name(task: *mut TaskObject, name: *mut PyObject) -> Res<()> {
+    // SAFETY: both alive, says the caller.
+    unsafe {
+        let text = if ffi::PyUnicode_CheckExact(name) != 0 {
+            Ref::borrow(name)
+        } else {
+            Ref::checked(ffi::PyObject_Str(name))?
+        };
+        set_slot(&raw mut (*task).name, text.into_ptr());
+        Ok(())
+    }
+}
+
+/// Registers a prepared task and schedules (or, eagerly, makes) its first step.
+unsafe fn start(task: *mut TaskObject, eagerly: bool) -> Res<()> {
+    // SAFETY: `task` is alive, says the caller.
+    unsafe {
+        registry::add(task);
+        if eagerly && is_running_here((*task).future.loop_)? {
+            return step::eager_start(task);
+        }
+        step::schedule_step(task)
+    }
+}
+
+/// Eager tasks start at once only when their loop is the running one.
+fn is_running_here(loop_: *mut PyObject) -> Res<bool> {
+    // SAFETY: `loop_` is alive.
+    unsafe { crate::object::call_method(loop_, names().is_running, &[])?.truth() }
+}
+
+/// `task.cancel(msg)`: a request, delivered where the task is suspended.
+pub(crate) unsafe fn cancel(task: *mut TaskObject, message: *mut PyObject) -> Res<bool> {
+    // SAFETY: `task` and `message` (or NULL) are alive, says the caller.
+    unsafe {
+        state::ensure_alive(task.cast())?;
+        (*task).future.log_traceback = false;
+        if FutureObject::is_done(task.cast()) {
+            return Ok(false);
+        }
+        (*task).cancel_requests += 1;
+        if let Some(waiter) = Ref::borrow_opt((*task).waiter) {
+            let message = Ref::borrow_opt(message).unwrap_or_else(Ref::none);
+            if step::cancel_waiter(&waiter, &message)? {
+                return Ok(true);
+            }
+        }
+        (*task).must_cancel = true;
+        state::set_cancel_message(task.cast(), message);
+        Ok(true)
+    }
+}
+
