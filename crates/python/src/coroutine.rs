@@ -12,6 +12,7 @@
 //! frame.rs      frames and traceback entries
 //! function.rs   the function that makes coroutines, and is known as such
 //! waker.rs      plain Rust futures that are woken from anywhere
+//! wrapper.rs    what `coroutine.__await__()` answers
 //! ```
 //!
 //! **References.** What a body needs is in its [`Slots`]: the object owns them and shows them
@@ -27,6 +28,7 @@ mod function;
 mod methods;
 mod object;
 mod waker;
+mod wrapper;
 
 use core::cell::Cell;
 use core::ffi::CStr;
@@ -143,6 +145,7 @@ pub(crate) unsafe fn init(module: *mut PyObject) -> Res<()> {
     unsafe {
         object::init(module)?;
         frame::init(module)?;
+        wrapper::init(module)?;
         function::init(module)
     }
 }

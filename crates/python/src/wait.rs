@@ -15,7 +15,7 @@ use crate::events;
 use crate::futures;
 use crate::global::Global;
 use crate::object::{
-    Raised, Ref, Res, check, set_slot, str_of, type_error, type_name, value_error,
+    Ref, Res, check, items, set_slot, str_of, type_error, type_name, value_error,
 };
 use crate::stdlib::stdlib;
 use crate::timer;
@@ -120,8 +120,8 @@ fn check_arguments(slots: Slots<7>) -> Res<ReturnWhen> {
         }
         let when = return_when(slots.get(RETURN_WHEN))?;
         let set = Ref::checked(ffi::PySet_New(fs))?;
-        for member in members(slots.set(FS, set))? {
-            if is_coroutine(member)? {
+        for member in items(slots.set(FS, set))? {
+            if is_coroutine(member.ptr())? {
                 return Err(type_error(
                     "Passing coroutines is forbidden, use tasks explicitly.",
                 ));
@@ -158,17 +158,10 @@ fn return_when(given: *mut PyObject) -> Res<ReturnWhen> {
     }
 }
 
-/// The members of a set that nobody changes, borrowed from it.
+/// The members of a set of ours that does not change, borrowed from it: references of our own
+/// would be hidden from the collector while the coroutine waits.
 fn members(set: *mut PyObject) -> Res<Vec<*mut PyObject>> {
-    // SAFETY: a set, alive and keeping its members so.
-    unsafe {
-        let iterator = Ref::checked(ffi::PyObject_GetIter(set))?;
-        let mut members = Vec::with_capacity(ffi::PySet_Size(set).max(0) as usize);
-        while let Some(member) = Ref::own_opt(ffi::PyIter_Next(iterator.ptr())) {
-            members.push(member.ptr());
-        }
-        if ffi::PyErr_Occurred().is_null() { Ok(members) } else { Err(Raised::set()) }
-    }
+    Ok(items(set)?.iter().map(Ref::ptr).collect())
 }
 
 fn split(futures: &[*mut PyObject]) -> Res {

@@ -7,9 +7,8 @@ use core::ptr;
 use pyo3::ffi::{self, Py_ssize_t, PyObject};
 
 use super::frame;
-use super::object::{
-    CoroutineObject, Input, Outcome, State, already_executing, finish, resume,
-};
+use super::object::{CoroutineObject, Input, Outcome, State, already_executing, finish, resume};
+use super::wrapper;
 use crate::boundary;
 use crate::object::{
     Raised, Ref, Res, raised_matches, restore_error, runtime_error, set_slot, stash_error, str_of, take_raised,
@@ -31,6 +30,7 @@ pub(super) fn add_to(builder: TypeBuilder) -> TypeBuilder {
         .slot(ffi::Py_tp_iternext, iternext as *mut c_void)
         .slot(ffi::Py_tp_finalize, finalize as *mut c_void)
         .slot(ffi::Py_tp_repr, repr as *mut c_void)
+        .noargs_beside_slot(c"__await__", wrapper::wrap)
         .onearg(c"send", send)
         .fastcall(c"throw", throw)
         .noargs(c"close", close)
@@ -83,7 +83,7 @@ unsafe extern "C" fn am_send(
 
 /// `await` from an `async def` comes here. NULL without an exception reads as a completion
 /// with None.
-unsafe extern "C" fn iternext(object: *mut PyObject) -> *mut PyObject {
+pub(super) unsafe extern "C" fn iternext(object: *mut PyObject) -> *mut PyObject {
     // SAFETY: an instance of our type, alive.
     unsafe {
         match resume(object.cast(), Input::Send(ffi::Py_None())) {
@@ -117,12 +117,12 @@ fn stop_iteration(outcome: Outcome) -> Res {
     }
 }
 
-unsafe extern "C" fn send(object: *mut PyObject, value: *mut PyObject) -> *mut PyObject {
+pub(super) unsafe extern "C" fn send(object: *mut PyObject, value: *mut PyObject) -> *mut PyObject {
     // SAFETY: an instance of our type and a value, alive.
     boundary::object(|| unsafe { stop_iteration(resume(object.cast(), Input::Send(value))) })
 }
 
-unsafe extern "C" fn throw(
+pub(super) unsafe extern "C" fn throw(
     object: *mut PyObject,
     args: *const *mut PyObject,
     nargs: Py_ssize_t,
@@ -202,7 +202,7 @@ unsafe fn exception_of(args: &[*mut PyObject]) -> Res {
     }
 }
 
-unsafe extern "C" fn close(object: *mut PyObject, _: *mut PyObject) -> *mut PyObject {
+pub(super) unsafe extern "C" fn close(object: *mut PyObject, _: *mut PyObject) -> *mut PyObject {
     // SAFETY: an instance of our type, alive.
     boundary::object(|| unsafe { close_coroutine(object.cast()) })
 }
