@@ -449,6 +449,19 @@ pub(crate) fn type_name(obj: *mut PyObject) -> String {
     }
 }
 
+/// `list(iterable)`: new references, so that the iterable may change meanwhile.
+pub(crate) fn items(iterable: *mut PyObject) -> Res<Vec<Ref>> {
+    // SAFETY: alive.
+    unsafe {
+        let iterator = Ref::checked(ffi::PyObject_GetIter(iterable))?;
+        let mut items = Vec::with_capacity(ffi::PyObject_LengthHint(iterable, 0).max(0) as usize);
+        while let Some(item) = Ref::own_opt(ffi::PyIter_Next(iterator.ptr())) {
+            items.push(item);
+        }
+        if ffi::PyErr_Occurred().is_null() { Ok(items) } else { Err(Raised::set()) }
+    }
+}
+
 /// `import module`
 pub(crate) fn import(module: &CStr) -> Res {
     // SAFETY: a C string.

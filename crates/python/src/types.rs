@@ -71,6 +71,20 @@ impl TypeBuilder {
         self
     }
 
+    /// Adds a method without arguments whose name a slot serves as well: Python code that
+    /// calls it by name gets the method, the interpreter uses the slot.
+    pub(crate) fn noargs_beside_slot(
+        self,
+        name: &'static CStr,
+        function: ffi::PyCFunction,
+    ) -> Self {
+        let mut with_method = self.noargs(name, function);
+        if let Some(method) = with_method.methods.last_mut() {
+            method.ml_flags |= ffi::METH_COEXIST;
+        }
+        with_method
+    }
+
     /// Adds a method with exactly one positional argument.
     pub(crate) fn onearg(mut self, name: &'static CStr, function: ffi::PyCFunction) -> Self {
         self.methods.push(PyMethodDef {
