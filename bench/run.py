@@ -55,7 +55,11 @@ class WorkerProcess:
         return answer["value"]
 
     def close(self) -> None:
-        self.process.stdin.close()
+        try:
+            # Nothing is left to flush, unless the process was gone before it could be told.
+            self.process.stdin.close()
+        except BrokenPipeError:
+            pass
         try:
             self.process.wait(10)
         except subprocess.TimeoutExpired:
@@ -195,15 +199,31 @@ def chosen(parser, text: str | None, known: list[str]) -> list[str]:
 
 def present(python: str, names: list[str]) -> list[str]:
     """Those that this environment has; a line for each that it has not."""
-    ask = "import sys, contestants as c; print(*[int(c.CONTESTANTS[n].present()) for n in sys.argv[1:]])"
+    ask = (
+        "import sys, contestants as c;"
+        "print(*[int(c.CONTESTANTS[n].present()) for n in sys.argv[1:]])"
+    )
     answer = output("env", f"PYTHONPATH={HERE}", python, "-c", ask, *names)
     if answer is None:
         raise SetupError(f"{python} does not run")
-    there = [name for name, found in zip(names, answer.split()) if found == "1"]
-    for name in names:
-        if name not in there:
+    there = []
+    for name, found in zip(names, answer.split()):
+        if found == "0":
             say(f"{name} is not installed here: its column is left out")
+        elif broken := does_not_start(python, name):
+            if not CONTESTANTS[name].peer:
+                raise SetupError(f"{name} does not start:\n{broken}")
+            say(f"{name} does not start here ({broken.splitlines()[-1]}): its column is left out")
+        else:
+            there.append(name)
     return there
+
+
+def does_not_start(python: str, name: str) -> str:
+    """What a worker without orders says when it fails."""
+    command = [python, str(HERE / "worker.py"), name]
+    done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True)
+    return done.stderr if done.returncode else ""
 
 
 def describe(python: str, names: list[str], options) -> dict:
