@@ -8,7 +8,10 @@
 mod macros;
 
 mod args;
+mod as_completed;
+mod awaited_by;
 mod boundary;
+mod cancellation;
 mod coroutine;
 mod event_loop;
 mod events;
@@ -22,9 +25,14 @@ mod object;
 mod shield;
 mod sleep;
 mod stdlib;
+mod taskgroups;
 mod tasks;
+mod threads;
+mod timeouts;
 mod timer;
 mod types;
+mod wait;
+mod wait_for;
 
 use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;
@@ -59,6 +67,12 @@ unsafe fn init(module: *mut pyo3::ffi::PyObject) -> Res<()> {
         events::init(module)?;
         shield::init(module)?;
         sleep::init(module)?;
+        timeouts::init(module)?;
+        wait::init(module)?;
+        wait_for::init(module)?;
+        as_completed::init(module)?;
+        taskgroups::init(module)?;
+        threads::init(module)?;
         Ok(())
     }
 }
