@@ -5,6 +5,7 @@
 
 use std::cell::Cell;
 use std::rc::Rc;
+use std::time::Duration;
 
 use rustix::time::{ClockId, Timespec, clock_gettime};
 
@@ -33,7 +34,20 @@ impl Clock {
 /// Time that moves only when told. Clones are the same clock.
 #[derive(Clone, Debug, Default)]
 pub struct VirtualClock {
-    now: Rc<Cell<u64>>,
+    state: Rc<VirtualState>,
+}
+
+#[derive(Debug, Default)]
+struct VirtualState {
+    now: Cell<u64>,
+    holds: Cell<usize>,
+}
+
+/// Keeps a virtual clock from jumping; see [`VirtualClock::hold`].
+#[derive(Debug)]
+#[must_use = "the clock is held only as long as this lives"]
+pub struct ClockHold {
+    clock: VirtualClock,
 }
 
 impl VirtualClock {
@@ -45,17 +59,50 @@ impl VirtualClock {
     /// Nanoseconds since the clock was made, if nobody set it further.
     #[inline]
     pub fn now(&self) -> u64 {
-        self.now.get()
+        self.state.now.get()
     }
 
     /// Lets `nanoseconds` pass.
     pub fn advance(&self, nanoseconds: u64) {
-        self.now.set(self.now.get().saturating_add(nanoseconds));
+        self.state
+            .now
+            .set(self.state.now.get().saturating_add(nanoseconds));
+    }
+
+    /// Keeps the loop from jumping to the next timer: it waits, in real time, for descriptors
+    /// and other threads. For as long as something goes on outside (work on another thread, a
+    /// child process) that must not be overtaken by a timeout.
+    pub fn hold(&self) -> ClockHold {
+        self.state.holds.set(self.state.holds.get() + 1);
+        ClockHold {
+            clock: self.clone(),
+        }
+    }
+
+    pub(crate) fn is_held(&self) -> bool {
+        self.state.holds.get() > 0
+    }
+
+    /// How long to wait in real time for what is `patience` away in virtual time: not at all,
+    /// for it comes by jumping; or, if the clock is held, until something happens.
+    pub(crate) fn patience(&self, patience: Option<Duration>) -> Option<Duration> {
+        if self.is_held() {
+            None
+        } else {
+            patience.map(|_| Duration::ZERO)
+        }
     }
 
     /// Moves the clock forward to `when`; it never goes back.
     pub fn advance_to(&self, when: u64) {
-        self.now.set(self.now.get().max(when));
+        self.state.now.set(self.state.now.get().max(when));
+    }
+}
+
+impl Drop for ClockHold {
+    fn drop(&mut self) {
+        let holds = &self.clock.state.holds;
+        holds.set(holds.get() - 1);
     }
 }
 

@@ -26,6 +26,8 @@ pub trait Driver {
 }
 
 /// The driver of a plain Rust program: blocks in place and leaves signals alone.
+///
+/// A poller that fails is a panic, since there is nobody to return it to.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct PlainDriver;
 

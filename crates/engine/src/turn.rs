@@ -14,7 +14,7 @@ use std::cell::Cell;
 use std::io::{self, ErrorKind};
 use std::time::Duration;
 
-use crate::clock::{Clock, monotonic_coarse};
+use crate::clock::{Clock, VirtualClock, monotonic_coarse};
 use crate::driver::Driver;
 use crate::event_loop::EventLoop;
 use crate::inbox::Taken;
@@ -88,9 +88,8 @@ impl EventLoop {
                 break;
             }
         }
-        self.polled
-            .jobs
-            .set(self.polled.jobs.get().saturating_add(jobs));
+        let before = self.polled.jobs.get();
+        self.polled.jobs.set(before.saturating_add(jobs));
         Ok(flow)
     }
 
@@ -163,32 +162,40 @@ impl EventLoop {
     /// Looks what is ready, without waiting.
     fn look(&self) -> io::Result<()> {
         let mut events = self.events.take();
-        let result = self.poller.wait(&mut events, Some(Duration::ZERO));
+        let result = self
+            .poller
+            .waiter()
+            .and_then(|it| it.wait(&mut events, Some(Duration::ZERO)));
         self.finish(events, result)
     }
 
     /// Waits, in the arms of the driver, until something is ready.
     fn sleep<D: Driver>(&self, driver: &mut D, patience: Option<Duration>) -> io::Result<()> {
-        let patience = match (&self.clock, patience) {
-            // Virtual time does not pass by waiting; it jumps, once I/O has had its chance.
-            (Clock::Virtual(_), Some(_)) => Some(Duration::ZERO),
-            (_, patience) => patience,
-        };
         if !self.shared.inbox.fall_asleep() {
             return self.look();
         }
+        let patience = match &self.clock {
+            Clock::Monotonic => patience,
+            Clock::Virtual(clock) => clock.patience(patience),
+        };
         let mut events = self.events.take();
-        let poller = &self.poller;
-        let result = driver.park(|| poller.wait(&mut events, patience));
+        // The wait holds nothing of the loop: other threads may use it meanwhile, if the
+        // driver gives up the lock that covers it.
+        let waiter = self.poller.waiter();
+        let result = waiter.and_then(|it| driver.park(|| it.wait(&mut events, patience)));
         self.finish(events, result)?;
-        if let Clock::Virtual(clock) = &self.clock
-            && self.ready.is_empty()
-            && !self.shared.inbox.is_woken()
-            && let Some(when) = self.next_timer().filter(|&when| when != u64::MAX)
-        {
-            clock.advance_to(when);
+        if let Clock::Virtual(clock) = &self.clock {
+            self.jump(clock);
         }
         Ok(())
+    }
+
+    /// Lets virtual time pass, if there is still nothing to do.
+    fn jump(&self, clock: &VirtualClock) {
+        let idle = self.ready.is_empty() && !self.shared.inbox.is_woken() && !clock.is_held();
+        if idle && let Some(when) = self.next_timer().filter(|&when| when != u64::MAX) {
+            clock.advance_to(when);
+        }
     }
 
     /// Schedules what the events ask for, and puts their memory back.

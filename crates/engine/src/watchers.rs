@@ -1,7 +1,7 @@
 //! Readers and writers: which job to schedule when a descriptor is ready.
 //!
 //! The table is indexed by the descriptor's number (descriptors are small and dense), and
-//! costs 48 bytes for each up to the highest ever watched. Each entry is one registration
+//! costs 40 bytes for each up to the highest ever watched. Each entry is one registration
 //! with the poller, for reading, writing or both.
 //!
 //! Files can be closed and their numbers reused behind the loop's back. A registration
@@ -62,6 +62,14 @@ impl Watch {
         }
     }
 
+    fn registration(&self, fd: RawFd) -> Registration {
+        Registration {
+            fd,
+            generation: self.generation,
+            interest: self.interest(),
+        }
+    }
+
     fn side(&mut self, side: Side) -> &mut Option<Job> {
         match side {
             Side::Read => &mut self.reader,
@@ -113,7 +121,12 @@ impl Watchers {
             .map_or(Interest::NONE, Watch::interest);
         // Always told, and always as something new: the number may be another file's by now.
         table.generation = table.generation.wrapping_add(1);
-        poller.update(fd, table.generation, old, old.with(side, true))?;
+        let registration = Registration {
+            fd,
+            generation: table.generation,
+            interest: old.with(side, true),
+        };
+        poller.update(registration, old)?;
         if index >= table.watches.len() {
             table.watches.resize_with(index + 1, Watch::default);
         }
@@ -139,7 +152,7 @@ impl Watchers {
         table.count -= 1;
         // This fails only where the file is closed, and then there is nothing to take back; or
         // it lives on through a duplicate, and `dispatch` gets rid of it when it shows.
-        let _ = poller.update(fd, watch.generation, old, watch.interest());
+        let _ = poller.update(watch.registration(fd), old);
         Some(job)
     }
 
@@ -169,7 +182,7 @@ impl Watchers {
                     schedule(job);
                 }
                 // Fails only as in `remove`.
-                let _ = poller.update(event.fd, watch.generation, old, watch.interest());
+                let _ = poller.update(watch.registration(event.fd), old);
             } else if event.readable
                 && let Some(job) = &watch.reader
             {
@@ -200,10 +213,6 @@ impl Table {
         self.watches
             .iter()
             .enumerate()
-            .map(|(fd, watch)| Registration {
-                fd: fd as RawFd,
-                generation: watch.generation,
-                interest: watch.interest(),
-            })
+            .map(|(fd, watch)| watch.registration(fd as RawFd))
     }
 }

@@ -148,3 +148,60 @@ fn a_closed_loop_has_given_its_poller_back() {
     event_loop.turn(&mut PlainDriver).unwrap();
     assert_eq!(Rc::strong_count(&token), 2);
 }
+
+#[test]
+fn a_job_that_is_refused_may_call_the_loop_from_its_drop() {
+    let bench = Bench::new();
+    for closed in [false, true] {
+        if closed {
+            bench.event_loop.close();
+        }
+        let meddle = |event_loop: &Rc<EventLoop>| {
+            event_loop.schedule(Job::from_fn(|| ()));
+            event_loop.remove_reader(0);
+            event_loop.clear();
+        };
+        let refused = bench.event_loop.set_reader(-1, bench.when_dropped(meddle));
+        assert!(refused.is_err());
+        drop(refused);
+        bench.event_loop.schedule(bench.when_dropped(meddle));
+        bench.event_loop.set_timer(1, bench.when_dropped(meddle));
+        bench.event_loop.clear();
+    }
+}
+
+#[test]
+fn a_loop_that_is_closed_while_it_waits_stays_closed() {
+    struct Closing(Rc<EventLoop>);
+    impl rasyncio_engine::Driver for Closing {
+        type Error = std::io::Error;
+        fn park<R>(&mut self, block: impl FnOnce() -> R) -> R {
+            let result = block();
+            self.0.close();
+            result
+        }
+        fn interrupted(&mut self) -> std::io::Result<()> {
+            Ok(())
+        }
+        fn poll_failed(&mut self, error: std::io::Error) -> std::io::Error {
+            error
+        }
+    }
+    let bench = Bench::new();
+    let (socket, _other) = UnixStream::pair().unwrap();
+    bench
+        .event_loop
+        .set_writer(socket.as_raw_fd(), bench.says("never"))
+        .unwrap();
+    bench
+        .event_loop
+        .run(&mut Closing(Rc::clone(&bench.event_loop)))
+        .unwrap();
+    assert_eq!(bench.log(), "");
+    assert!(
+        bench
+            .event_loop
+            .set_writer(socket.as_raw_fd(), bench.says("never"))
+            .is_err()
+    );
+}

@@ -60,3 +60,19 @@ fn the_clock_can_be_moved_by_hand_but_not_back() {
     bench.clock.advance_to(3);
     assert_eq!(bench.event_loop.now(), 5);
 }
+
+#[test]
+fn a_held_clock_waits_for_other_threads() {
+    let bench = Bench::virtual_time();
+    bench.event_loop.set_timer(HOUR, bench.says("late"));
+    let hold = bench.clock.hold();
+    let remote = bench.event_loop.remote();
+    let waker = std::thread::spawn(move || remote.wake());
+    bench.turn();
+    waker.join().unwrap();
+    assert_eq!(bench.event_loop.now(), 0);
+    drop(hold);
+    bench.turn();
+    assert_eq!(bench.event_loop.now(), HOUR);
+    assert_eq!(bench.log(), "late");
+}

@@ -27,6 +27,12 @@ pub(crate) struct Poller {
     waker: Arc<OwnedFd>,
 }
 
+/// Waits for a poller; see [`super`].
+pub(crate) struct Waiter<'a> {
+    epoll: RawFd,
+    waker: &'a OwnedFd,
+}
+
 /// Ends the wait of the poller that it came with.
 pub(crate) struct Waker {
     eventfd: Arc<OwnedFd>,
@@ -53,44 +59,26 @@ impl Poller {
         ))
     }
 
-    pub(crate) fn update(
-        &self,
-        fd: RawFd,
-        generation: u32,
-        old: Interest,
-        new: Interest,
-    ) -> io::Result<()> {
-        update(
-            self.number()?,
-            &Registration {
-                fd,
-                generation,
-                interest: new,
-            },
-            old,
-        )
+    /// Watches a descriptor as the registration says, where it was watched for `old`.
+    pub(crate) fn update(&self, registration: Registration, old: Interest) -> io::Result<()> {
+        update(self.number()?, registration, old)
     }
 
-    /// Waits until something is ready, a signal arrives, or `timeout` (`None`: never) is over.
-    pub(crate) fn wait(&self, events: &mut Events, timeout: Option<Duration>) -> io::Result<()> {
-        events.list.clear();
-        events.list.reserve(EVENTS_AT_ONCE);
-        let count = wait(self.number()?, &mut events.list, timeout)?;
-        // SAFETY: the kernel has written that many, within the capacity that it was told.
-        unsafe { events.list.set_len(count) };
-        if events.list.iter().any(|event| event.u64 == WAKER) {
-            self.quiet();
-        }
-        Ok(())
+    pub(crate) fn waiter(&self) -> io::Result<Waiter<'_>> {
+        Ok(Waiter {
+            epoll: self.number()?,
+            waker: &self.waker,
+        })
     }
 
     pub(crate) fn renew(
         &self,
         registrations: impl Iterator<Item = Registration>,
     ) -> io::Result<()> {
+        self.number()?;
         let fresh = epoll_with(&self.waker)?;
         for registration in registrations.filter(|it| !it.interest.is_none()) {
-            match update(fresh.as_raw_fd(), &registration, Interest::NONE) {
+            match update(fresh.as_raw_fd(), registration, Interest::NONE) {
                 Err(error) if is_gone(&error) => {}
                 result => result?,
             }
@@ -112,12 +100,27 @@ impl Poller {
             .map(AsRawFd::as_raw_fd)
             .ok_or_else(closed)
     }
+}
+
+impl Waiter<'_> {
+    /// Waits until something is ready, a signal arrives, or `timeout` (`None`: never) is over.
+    pub(crate) fn wait(&self, events: &mut Events, timeout: Option<Duration>) -> io::Result<()> {
+        events.list.clear();
+        events.list.reserve(EVENTS_AT_ONCE);
+        let count = wait(self.epoll, &mut events.list, timeout)?;
+        // SAFETY: the kernel has written that many, within the capacity that it was told.
+        unsafe { events.list.set_len(count) };
+        if events.list.iter().any(|event| event.u64 == WAKER) {
+            self.quiet();
+        }
+        Ok(())
+    }
 
     /// Takes back what the waker has written.
     fn quiet(&self) {
         let mut count = [0; 8];
         loop {
-            match rustix::io::read(&self.waker, &mut count) {
+            match rustix::io::read(self.waker, &mut count) {
                 Err(Errno::INTR) => {}
                 // Nothing there (`AGAIN`): somebody was faster, which is as good.
                 _ => return,
@@ -167,8 +170,8 @@ fn epoll_with(waker: &OwnedFd) -> io::Result<OwnedFd> {
 }
 
 /// Tells the kernel what to watch a descriptor for, where it was watched for `old`.
-fn update(epoll: RawFd, registration: &Registration, old: Interest) -> io::Result<()> {
-    let &Registration {
+fn update(epoll: RawFd, registration: Registration, old: Interest) -> io::Result<()> {
+    let Registration {
         fd,
         generation,
         interest,

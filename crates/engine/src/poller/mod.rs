@@ -2,8 +2,10 @@
 //!
 //! The seam is small so that other back ends fit behind it. A back end offers
 //! - `Poller::new() -> io::Result<(Poller, Waker)>`;
-//! - `update(fd, generation, old, new)`: one registration per descriptor, level-triggered;
-//! - `wait(&mut Events, timeout)`;
+//! - `update(Registration, old)`: one registration per descriptor, level-triggered;
+//! - `waiter()`, and `Waiter::wait(&mut Events, timeout)`: in two steps, because the wait
+//!   goes on while the floor above has let go of its lock and other threads call `update`,
+//!   so that it must not look at anything that changes;
 //! - `renew(registrations)`: replaces all registrations by these, or fails and changes nothing;
 //! - `close()`: forgets everything and fails from then on;
 //! - `Waker::wake`, from any thread: ends the current wait, or the next.
@@ -40,6 +42,7 @@ impl Interest {
 }
 
 /// What the poller is to know about one descriptor.
+#[derive(Clone, Copy, Debug)]
 pub(crate) struct Registration {
     pub(crate) fd: RawFd,
     pub(crate) generation: u32,

@@ -23,6 +23,11 @@ pub(crate) struct Poller {
     waker: Waker,
 }
 
+/// Waits for a poller; see [`super`].
+pub(crate) struct Waiter {
+    poller: Arc<polling::Poller>,
+}
+
 /// Ends the wait of the poller that it came with.
 #[derive(Clone)]
 pub(crate) struct Waker {
@@ -58,39 +63,25 @@ impl Poller {
         ))
     }
 
-    pub(crate) fn update(
-        &self,
-        fd: RawFd,
-        generation: u32,
-        old: Interest,
-        new: Interest,
-    ) -> io::Result<()> {
-        let poller = self.current()?;
-        update(
-            &poller,
-            &Registration {
-                fd,
-                generation,
-                interest: new,
-            },
-            old,
-        )
+    /// Watches a descriptor as the registration says, where it was watched for `old`.
+    pub(crate) fn update(&self, registration: Registration, old: Interest) -> io::Result<()> {
+        update(&*self.current()?, registration, old)
     }
 
-    /// Waits until something is ready, a signal arrives, or `timeout` (`None`: never) is over.
-    pub(crate) fn wait(&self, events: &mut Events, timeout: Option<Duration>) -> io::Result<()> {
-        let poller = self.current()?;
-        events.list.clear();
-        poller.wait(&mut events.list, timeout).map(drop)
+    pub(crate) fn waiter(&self) -> io::Result<Waiter> {
+        Ok(Waiter {
+            poller: self.current()?,
+        })
     }
 
     pub(crate) fn renew(
         &self,
         registrations: impl Iterator<Item = Registration>,
     ) -> io::Result<()> {
+        self.current()?;
         let fresh = Arc::new(level_triggered()?);
         for registration in registrations.filter(|it| !it.interest.is_none()) {
-            match update(&fresh, &registration, Interest::NONE) {
+            match update(&fresh, registration, Interest::NONE) {
                 Err(error) if is_gone(&error) => {}
                 result => result?,
             }
@@ -107,6 +98,14 @@ impl Poller {
 
     fn current(&self) -> io::Result<Arc<polling::Poller>> {
         self.current.borrow().clone().ok_or_else(closed)
+    }
+}
+
+impl Waiter {
+    /// Waits until something is ready, or `timeout` (`None`: never) is over.
+    pub(crate) fn wait(&self, events: &mut Events, timeout: Option<Duration>) -> io::Result<()> {
+        events.list.clear();
+        self.poller.wait(&mut events.list, timeout).map(drop)
     }
 }
 
@@ -151,8 +150,8 @@ fn level_triggered() -> io::Result<polling::Poller> {
     }
 }
 
-fn update(poller: &polling::Poller, registration: &Registration, old: Interest) -> io::Result<()> {
-    let &Registration {
+fn update(poller: &polling::Poller, registration: Registration, old: Interest) -> io::Result<()> {
+    let Registration {
         fd,
         generation,
         interest,
