@@ -13,8 +13,8 @@ pub mod tasks;
 pub use exceptions::{Cancelled, Panic, RunError, TaskError};
 pub use futures::cancellable;
 pub use locks::Event;
+pub use rasyncio_macros::{main, test};
 pub use runners::{Runner, run, try_run};
 pub use tasks::{
     AnyTask, Task, all_tasks, create_task, current_task, gather, gather_iter, sleep, yield_now,
 };
-pub use rasyncio_macros::{main, test};

@@ -65,6 +65,11 @@ static SCOPE: Scoped<Scope> = Scoped::new(&SLOT);
 const REQUESTED: u8 = 1;
 /// A leaf has resolved to a cancellation that nobody took back since.
 const DELIVERED: u8 = 2;
+/// With `REQUESTED`: what the leaf waits for would not take the request, so the leaf should.
+const REFUSED: u8 = 4;
+/// A request is on its way to the target. Should it come back here, for tasks can wait for
+/// each other in a ring, it is refused.
+const FORWARDING: u8 = 8;
 
 /// Where the requests to cancel one thread of execution (a task, a coroutine) wait, and what
 /// became of them.
@@ -134,18 +139,23 @@ impl Scope {
     /// Asks the code of this scope to end (asyncio's `Task.cancel`).
     pub fn request(&self, cancelled: Cancelled) -> Requested {
         self.requests.set(self.requests.get().saturating_add(1));
-        // Taken out meanwhile: should tasks wait for each other in a ring, this ends the round.
         if let Some(target) = self.target.take() {
-            let forwarded = target.cancel(&cancelled);
+            let forwarded = self.forward(&target, &cancelled);
             // Unless a poll has put a newer one there.
             self.target.set(Some(self.target.take().unwrap_or(target)));
             if forwarded {
                 return Requested::Forwarded;
             }
+            self.set_flag(REFUSED);
         }
         self.cancelled.set(Some(cancelled));
         self.set_flag(REQUESTED);
         Requested::Waiting
+    }
+
+    /// Whether a request can be made now. Not if it has come round in a ring.
+    pub(crate) fn is_open(&self) -> bool {
+        self.flags.get() & FORWARDING == 0
     }
 
     /// How many requests were made and not taken back (asyncio's `Task.cancelling`).
@@ -159,7 +169,7 @@ impl Scope {
         let left = self.requests.get().saturating_sub(1);
         self.requests.set(left);
         if left == 0 {
-            self.flags.set(0);
+            self.clear_flags(REQUESTED | REFUSED | DELIVERED);
             self.cancelled.set(None);
         }
         left
@@ -174,7 +184,9 @@ impl Scope {
     /// Takes the reason if the code of this scope, which has ended, has to count as cancelled:
     /// a request was delivered, or came too late for that, and nobody took it back.
     pub fn take_reason(&self) -> Option<Cancelled> {
-        if self.requests.get() == 0 || self.flags.replace(0) == 0 {
+        let ended = self.flags.get() & (REQUESTED | DELIVERED) != 0;
+        self.clear_flags(REQUESTED | REFUSED | DELIVERED);
+        if self.requests.get() == 0 || !ended {
             return None;
         }
         Some(self.cancelled.take().unwrap_or_default())
@@ -188,7 +200,7 @@ impl Scope {
 
     /// Lets go of everything that the scope holds. Its counts stay.
     pub(crate) fn clear(&self) {
-        self.flags.set(0);
+        self.clear_flags(REQUESTED | REFUSED | DELIVERED);
         self.cancelled.set(None);
         drop(self.target.take());
     }
@@ -197,24 +209,39 @@ impl Scope {
         self.flags.set(self.flags.get() | flag);
     }
 
-    /// The request, which stays the reason of the code's end.
+    fn clear_flags(&self, flags: u8) {
+        self.flags.set(self.flags.get() & !flags);
+    }
+
+    /// The request, for a leaf that resolves to it. It stays the reason of the code's end.
     fn take_request(&self) -> Option<Cancelled> {
         if !self.is_requested() {
             return None;
         }
-        self.flags.set(self.flags.get() & !REQUESTED);
+        self.clear_flags(REQUESTED | REFUSED);
+        self.set_flag(DELIVERED);
         let cancelled = self.cancelled.take().unwrap_or_default();
         self.cancelled.set(Some(cancelled.clone()));
         Some(cancelled)
     }
 
+    fn forward(&self, target: &Target, cancelled: &Cancelled) -> bool {
+        self.set_flag(FORWARDING);
+        let taken = target.cancel(cancelled);
+        self.clear_flags(FORWARDING);
+        taken
+    }
+
     fn suspend_on(&self, target: Target) {
-        if self.is_requested() {
+        if self.flags.get() & (REQUESTED | REFUSED) == REQUESTED {
             let cancelled = self.cancelled.take().unwrap_or_default();
-            if target.cancel(&cancelled) {
-                self.flags.set(self.flags.get() & !REQUESTED);
-            }
+            let taken = self.forward(&target, &cancelled);
             self.cancelled.set(Some(cancelled));
+            if taken {
+                self.clear_flags(REQUESTED);
+            } else {
+                self.set_flag(REFUSED);
+            }
         }
         drop(self.target.replace(Some(target)));
     }
@@ -233,10 +260,16 @@ impl fmt::Debug for Scope {
 /// it. For leaves that have been suspended.
 #[inline]
 pub fn take_cancellation() -> Option<Cancelled> {
+    SCOPE.with(|scope| scope?.take_request())
+}
+
+/// Takes the request that what the leaf waits for would not take. Only a ring makes that of
+/// something that has not ended.
+pub(crate) fn take_refused() -> Option<Cancelled> {
     SCOPE.with(|scope| {
-        let scope = scope.filter(|scope| scope.is_requested())?;
-        scope.set_flag(DELIVERED);
-        scope.take_request()
+        scope
+            .filter(|scope| scope.flags.get() & REFUSED != 0)?
+            .take_request()
     })
 }
 

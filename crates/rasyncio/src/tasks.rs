@@ -36,9 +36,7 @@ use std::marker::PhantomData;
 use std::ops::Deref;
 use std::sync::Arc;
 
-pub use gather::{
-    GatherResults, Gatherable, Gathered, Gathering, IntoTask, gather, gather_iter,
-};
+pub use gather::{GatherResults, Gatherable, Gathered, Gathering, IntoTask, gather, gather_iter};
 pub use join::{Join, JoinMut};
 pub(crate) use list::TaskList;
 pub use sleep::{Sleep, YieldNow, sleep, sleep_until, yield_now};
@@ -48,8 +46,8 @@ use crate::exceptions::Cancelled;
 #[cfg(doc)]
 use crate::exceptions::TaskError;
 use crate::scope::Requested;
-use cell::{CURRENT, Raw, Waiter};
 pub(crate) use cell::run_main;
+use cell::{CURRENT, Raw, Waiter};
 use state::{AGAIN, CANCELLED, DONE, PANICKED, RUNNING};
 
 /// A task, and the right to its output (asyncio's `Task`).
@@ -222,10 +220,10 @@ impl AnyTask {
     }
 
     pub(crate) fn request(&self, cancelled: Cancelled) -> bool {
-        if self.done() {
+        let header = self.header();
+        if header.state.has(DONE) || !header.scope.is_open() {
             return false;
         }
-        let header = self.header();
         match header.scope.request(cancelled) {
             Requested::Forwarded => {}
             Requested::Waiting if header.state.has(RUNNING) => header.state.insert(AGAIN),

@@ -170,7 +170,10 @@ unsafe fn spawn_unchecked<F: Future>(
     let any = unsafe { new(owner, future, name, bits) };
     if owner.closed.get() {
         // SAFETY: this is the loop's thread, and the task has just begun.
-        unsafe { any.raw.abandon(Cancelled::with_message("the event loop is closed")) };
+        unsafe {
+            any.raw
+                .abandon(Cancelled::with_message("the event loop is closed"))
+        };
     } else {
         waker::wake_local(any.raw, any.header());
     }
@@ -421,7 +424,9 @@ impl Raw {
         };
         // SAFETY: it was put there by `new`, and comes here once.
         unsafe { owner.tasks.remove(self) };
-        events::quietly("a task's wait could not be dropped", || header.scope.clear());
+        events::quietly("a task's wait could not be dropped", || {
+            header.scope.clear()
+        });
         if !header.state.has(JOINABLE) {
             // SAFETY: it is alive and the handle goes before the settlement.
             let handle = unsafe { self.handle() };

@@ -4,8 +4,8 @@ use std::fmt;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
-use super::cell::Waiter;
 use super::Task;
+use super::cell::Waiter;
 use crate::exceptions::TaskError;
 use crate::scope;
 
@@ -72,6 +72,9 @@ fn poll<T>(
     cx: &mut Context<'_>,
 ) -> Poll<Result<T, TaskError>> {
     if !task.done() {
+        if *suspended && let Some(cancelled) = scope::take_refused() {
+            return Poll::Ready(Err(cancelled.into()));
+        }
         *suspended = true;
         task.set_waiter(Waiter::Waker(cx.waker().clone()));
         scope::suspend_on_task(task);

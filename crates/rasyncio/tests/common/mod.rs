@@ -9,31 +9,31 @@ use rasyncio::yield_now;
 
 /// Notes what happens, in order. Clones are the same log.
 #[derive(Clone, Default)]
-pub struct Log(Rc<RefCell<Vec<String>>>);
+pub(crate) struct Log(Rc<RefCell<Vec<String>>>);
 
 impl Log {
-    pub fn note(&self, what: impl Into<String>) {
+    pub(crate) fn note(&self, what: impl Into<String>) {
         self.0.borrow_mut().push(what.into());
     }
 
-    pub fn take(&self) -> Vec<String> {
+    pub(crate) fn take(&self) -> Vec<String> {
         self.0.take()
     }
 
     /// A callback that notes `what`.
-    pub fn call(&self, what: &'static str) -> impl FnOnce() + 'static {
+    pub(crate) fn call(&self, what: &'static str) -> impl FnOnce() + 'static {
         let log = self.clone();
         move || log.note(what)
     }
 
     /// A future that notes `what` and is done.
-    pub fn noting(&self, what: &'static str) -> impl Future<Output = ()> + 'static {
+    pub(crate) fn noting(&self, what: &'static str) -> impl Future<Output = ()> + 'static {
         let log = self.clone();
         async move { log.note(what) }
     }
 
     /// A future that notes the turns that pass.
-    pub fn counting_turns(&self, turns: usize) -> impl Future<Output = ()> + 'static {
+    pub(crate) fn counting_turns(&self, turns: usize) -> impl Future<Output = ()> + 'static {
         let log = self.clone();
         async move {
             for turn in 1..=turns {
@@ -45,7 +45,7 @@ impl Log {
 }
 
 /// Notes when it is dropped.
-pub struct Dropped(pub Log, pub &'static str);
+pub(crate) struct Dropped(pub(crate) Log, pub(crate) &'static str);
 
 impl Drop for Dropped {
     fn drop(&mut self) {

@@ -1,0 +1,136 @@
+//! No panic is lost, and none stops the loop.
+
+mod common;
+
+use std::cell::RefCell;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::rc::Rc;
+use std::time::Duration;
+
+use common::{Dropped, Log};
+use rasyncio::{AnyTask, create_task, events, sleep, yield_now};
+
+/// Collects what the exception handler is told.
+fn reports() -> Rc<RefCell<Vec<String>>> {
+    let reports: Rc<RefCell<Vec<String>>> = Rc::default();
+    events::set_exception_handler({
+        let reports = reports.clone();
+        move |context| reports.borrow_mut().push(context.to_string())
+    });
+    reports
+}
+
+#[rasyncio::test]
+async fn a_panic_is_the_error_of_its_task() {
+    let reports = reports();
+    let task = create_task(async { panic!("number {}", 7) });
+    let error = task.await.unwrap_err();
+    assert_eq!(error.to_string(), "panicked: number 7");
+    assert!(reports.borrow().is_empty());
+}
+
+#[rasyncio::test]
+async fn its_payload_can_be_taken_out() {
+    let task = create_task(async { std::panic::panic_any(5_u8) });
+    match task.await.unwrap_err() {
+        rasyncio::TaskError::Panicked(panic) => {
+            assert_eq!(*panic.into_payload().downcast::<u8>().unwrap(), 5);
+        }
+        rasyncio::TaskError::Cancelled(_) => unreachable!(),
+    }
+}
+
+#[rasyncio::test]
+async fn one_in_a_detached_task_is_reported_at_once() {
+    let reports = reports();
+    drop(create_task(async { panic!("oops") }));
+    yield_now().await.unwrap();
+    assert_eq!(
+        reports.take(),
+        [r#"Task panic was never retrieved: task "Task-2": panicked: oops"#]
+    );
+}
+
+#[rasyncio::test]
+async fn one_that_nobody_retrieved_is_reported_when_the_task_is_dropped() {
+    let reports = reports();
+    let task = create_task(async { panic!("oops") });
+    yield_now().await.unwrap();
+    assert!(task.done() && reports.borrow().is_empty());
+    drop(task);
+    assert_eq!(reports.borrow().len(), 1);
+}
+
+#[rasyncio::test]
+async fn one_in_a_callback_is_reported_and_the_loop_goes_on() {
+    let reports = reports();
+    events::call_soon(|| panic!("oops"));
+    yield_now().await.unwrap();
+    assert_eq!(reports.take(), ["Panic in a callback: panicked: oops"]);
+}
+
+#[rasyncio::test]
+async fn one_in_the_drop_of_a_future_is_the_error_of_its_task() {
+    struct Bomb;
+    impl Drop for Bomb {
+        fn drop(&mut self) {
+            panic!("boom");
+        }
+    }
+    let task = create_task({
+        let bomb = Bomb;
+        async move {
+            let _bomb = bomb;
+            sleep(Duration::from_secs(1)).await
+        }
+    });
+    task.cancel();
+    let error = task.await.unwrap_err();
+    assert_eq!(error.panicked().unwrap().message(), "boom");
+}
+
+#[rasyncio::test]
+async fn one_in_the_exception_handler_harms_nobody() {
+    events::set_exception_handler(|_| panic!("the handler, too"));
+    drop(create_task(async { panic!("oops") }));
+    yield_now().await.unwrap();
+}
+
+#[test]
+fn one_in_main_comes_out_of_run_after_the_others_have_cleaned_up() {
+    let log = Log::default();
+    let other = log.clone();
+    let result = catch_unwind(AssertUnwindSafe(|| {
+        rasyncio::run(async move {
+            let _task = create_task(async move {
+                let _ = sleep(Duration::from_secs(60)).await;
+                yield_now().await.unwrap();
+                other.note("cleaned up");
+            });
+            yield_now().await.unwrap();
+            panic!("oops");
+        })
+    }));
+    assert_eq!(
+        result.unwrap_err().downcast_ref::<&str>().copied(),
+        Some("oops")
+    );
+    assert_eq!(log.take(), ["cleaned up"]);
+}
+
+#[test]
+fn one_that_unwinds_out_of_the_middle_of_a_run_drops_the_main_future() {
+    let log = Log::default();
+    let guard = Dropped(log.clone(), "main dropped");
+    let mut task: Option<AnyTask> = None;
+    let result = catch_unwind(AssertUnwindSafe(|| {
+        rasyncio::run(async {
+            let _guard = guard;
+            task = rasyncio::current_task();
+            panic!("oops");
+        })
+    }));
+    assert!(result.is_err());
+    assert!(task.unwrap().done());
+    assert_eq!(log.take(), ["main dropped"]);
+}
