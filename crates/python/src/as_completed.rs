@@ -37,14 +37,32 @@ static PARAMETERS: Signature = Signature {
 };
 
 vectorcall!(as_completed, |_module, PARAMETERS [fs, timeout]| {
-    if is_awaitable(fs)? {
-        let name = type_name(fs);
-        return Err(type_error(&format!("expects an iterable of awaitables, not {name}")));
-    }
     let iterator = new()?;
-    start(iterator.ptr().cast(), fs, timeout)?;
+    let object = iterator.ptr().cast::<IteratorObject>();
+    if cfg!(Py_3_13) {
+        start(object, fs, timeout)?;
+    } else {
+        // A generator function until then, which does nothing before the first step.
+        let timeout = if timeout.is_null() { ffi::Py_None() } else { timeout };
+        (*object).not_started = Ref::tuple(&[fs, timeout])?.into_ptr();
+    }
     Ok(iterator)
 });
+
+/// Does what was put off until the first step.
+unsafe fn ensure_started(iterator: *mut IteratorObject) -> Res<()> {
+    // SAFETY: alive, says the caller; a pair.
+    unsafe {
+        match take_slot(&raw mut (*iterator).not_started) {
+            Some(given) => {
+                let (fs, timeout) =
+                    (ffi::PyTuple_GET_ITEM(given.ptr(), 0), ffi::PyTuple_GET_ITEM(given.ptr(), 1));
+                start(iterator, fs, timeout)
+            }
+            None => Ok(()),
+        }
+    }
+}
 
 /// `inspect.isawaitable(object)`
 fn is_awaitable(object: *mut PyObject) -> Res<bool> {
@@ -61,6 +79,14 @@ unsafe fn start(
 ) -> Res<()> {
     // SAFETY: all alive, says the caller.
     unsafe {
+        if is_awaitable(fs)? {
+            let name = type_name(fs);
+            return Err(type_error(&if cfg!(Py_3_13) {
+                format!("expects an iterable of awaitables, not {name}")
+            } else {
+                format!("expect an iterable of futures, not {name}")
+            }));
+        }
         let running = stdlib().get_event_loop.call0()?;
         set_slot(&raw mut (*iterator).loop_, running.clone().into_ptr());
         let task = events::current_task(running.ptr())?;
@@ -167,6 +193,7 @@ unsafe fn wake_next(iterator: *mut IteratorObject) -> Res<()> {
 unsafe fn next_coroutine(iterator: *mut IteratorObject) -> Res<Option<Ref>> {
     // SAFETY: alive, says the caller.
     unsafe {
+        ensure_started(iterator)?;
         if (*iterator).left == 0 {
             return Ok(None);
         }
@@ -196,6 +223,7 @@ async fn future_itself(slots: Slots<3>) -> Res {
     let iterator = slots.get(ITERATOR).cast::<IteratorObject>();
     // SAFETY: the slot keeps the iterator alive.
     unsafe {
+        ensure_started(iterator)?;
         if (*iterator).left == 0 {
             ffi::PyErr_SetNone(ffi::PyExc_StopAsyncIteration);
             return Err(Raised::set());

@@ -99,7 +99,10 @@ unsafe fn create_task(
     // SAFETY: both alive, says the caller.
     unsafe {
         if let Some(reason) = refuses(group) {
-            call_method(coro, names().close, &[])?;
+            // Python 3.11 leaves the coroutine to its caller.
+            if cfg!(Py_3_12) {
+                call_method(coro, names().close, &[])?;
+            }
             let group = repr(group.cast())?;
             return Err(runtime_error(&format!("TaskGroup {group} {reason}")));
         }

@@ -1,8 +1,11 @@
 //! `asyncio.wait_for`.
 //!
-//! As from Python 3.12 on: the awaitable is awaited in the calling task, inside a timeout.
-//! So nothing is lost when result and cancellation come together, and a coroutine costs no
-//! task of its own.
+//! From Python 3.12 on, the awaitable is awaited in the calling task, inside a timeout. So
+//! nothing is lost when result and cancellation come together, and a coroutine costs no task
+//! of its own. Python 3.11 does it in another way, which its own tests hold on to.
+
+#[cfg(not(Py_3_12))]
+mod python311;
 
 use core::ptr;
 
@@ -18,6 +21,7 @@ use crate::events;
 use crate::futures;
 use crate::object::{Ref, Res, raised_matches, take_raised};
 use crate::stdlib::cancelled_error;
+#[cfg(Py_3_12)]
 use crate::timeouts;
 use crate::timer;
 
@@ -41,16 +45,18 @@ static PARAMETERS: Signature = Signature::required("wait_for", &["fut", "timeout
 
 const AWAITABLE: usize = 0;
 const TIMEOUT: usize = 1;
-/// The `Timeout`, or what a cancelled future's completion sets.
+/// The `Timeout`; in Python 3.11, the timer's handle.
 const SCOPE: usize = 2;
-const TASK: usize = 3;
+/// What the completion of the future sets.
+const WAITER: usize = 3;
+const TASK: usize = 4;
 
 vectorcall!(wait_for, |_this, PARAMETERS [fut, timeout]| {
-    let held = [Some(Ref::borrow(fut)), Some(Ref::borrow(timeout)), None, None];
+    let held = [Some(Ref::borrow(fut)), Some(Ref::borrow(timeout)), None, None, None];
     coroutine(&WAIT_FOR, held, body)
 });
 
-async fn body(slots: Slots<4>) -> Res {
+async fn body(slots: Slots<5>) -> Res {
     let timeout = slots.get(TIMEOUT);
     // SAFETY: None lives for ever.
     if timeout == unsafe { ffi::Py_None() } {
@@ -59,7 +65,15 @@ async fn body(slots: Slots<4>) -> Res {
     if timer::is_not_positive(timeout)? {
         return without_waiting(slots).await;
     }
-    let scope = slots.set(SCOPE, timeouts::timeout_in(timeout)?).cast();
+    #[cfg(Py_3_12)]
+    return within_timeout(slots).await;
+    #[cfg(not(Py_3_12))]
+    return python311::in_a_task(slots).await;
+}
+
+#[cfg(Py_3_12)]
+async fn within_timeout(slots: Slots<5>) -> Res {
+    let scope = slots.set(SCOPE, timeouts::timeout_in(slots.get(TIMEOUT))?).cast();
     // SAFETY: the slot keeps the timeout alive.
     unsafe {
         timeouts::enter(scope)?;
@@ -69,13 +83,18 @@ async fn body(slots: Slots<4>) -> Res {
 }
 
 /// No time at all: what is not done already is cancelled. A coroutine does not even start.
-async fn without_waiting(slots: Slots<4>) -> Res {
+async fn without_waiting(slots: Slots<5>) -> Res {
     let future = events::ensure_future(slots.get(AWAITABLE), ptr::null_mut())?;
     let future = slots.set(AWAITABLE, future);
     if futures::is_done(future)? {
         return futures::result(future);
     }
     cancel_and_wait(slots).await?;
+    result_or_timeout(future)
+}
+
+/// The result of a future that was cancelled because its time was over.
+fn result_or_timeout(future: *mut PyObject) -> Res {
     match futures::result(future) {
         Err(raised) if raised_matches(&raised, cancelled_error()) => {
             // SAFETY: a static exception class.
@@ -87,10 +106,10 @@ async fn without_waiting(slots: Slots<4>) -> Res {
 
 /// Cancels the future and waits until it is done. Not by awaiting it: this wait must end when
 /// it is cancelled itself, whatever the future does about that.
-async fn cancel_and_wait(slots: Slots<4>) -> Res<()> {
+async fn cancel_and_wait(slots: Slots<5>) -> Res<()> {
     let future = slots.get(AWAITABLE);
     let running = events::running_loop()?;
-    let waiter = slots.set(SCOPE, futures::new_future(running.ptr())?);
+    let waiter = slots.set(WAITER, futures::new_future(running.ptr())?);
     let task = slots.set(TASK, events::current_task(running.ptr())?);
     drop(running);
     futures::on_done(future, release, waiter)?;

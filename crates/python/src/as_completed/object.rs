@@ -17,6 +17,8 @@ use crate::types::{TypeBuilder, fastcall_def, free_instance};
 #[repr(C)]
 pub(super) struct IteratorObject {
     head: PyObject,
+    /// `(fs, timeout)` until the iteration begins, where that is when work begins.
+    pub(super) not_started: *mut PyObject,
     pub(super) loop_: *mut PyObject,
     /// The task that made the iterator, or None.
     pub(super) task: *mut PyObject,
@@ -42,6 +44,7 @@ pub(super) fn new() -> Res {
         let todo = Ref::checked(ffi::PySet_New(ptr::null_mut()))?;
         let iterator: *mut IteratorObject = ffi::PyObject_GC_New(*TYPE.get());
         let owned = Ref::checked(iterator.cast())?;
+        (&raw mut (*iterator).not_started).write(ptr::null_mut());
         (&raw mut (*iterator).loop_).write(ptr::null_mut());
         (&raw mut (*iterator).task).write(ptr::null_mut());
         (&raw mut (*iterator).todo).write(todo.into_ptr());
@@ -77,6 +80,7 @@ unsafe extern "C" fn traverse(
     // SAFETY: the collector passes an instance of our type.
     unsafe {
         visit_opt!(ffi::Py_TYPE(object).cast(), visit, arg);
+        visit_opt!((*iterator).not_started, visit, arg);
         visit_opt!((*iterator).loop_, visit, arg);
         visit_opt!((*iterator).task, visit, arg);
         visit_opt!((*iterator).todo, visit, arg);
@@ -98,6 +102,7 @@ unsafe extern "C" fn clear(object: *mut PyObject) -> c_int {
         let done = core::mem::take(&mut (*iterator).done);
         let waiters = core::mem::take(&mut (*iterator).waiters);
         drop((done, waiters));
+        set_slot(&raw mut (*iterator).not_started, ptr::null_mut());
         set_slot(&raw mut (*iterator).loop_, ptr::null_mut());
         set_slot(&raw mut (*iterator).task, ptr::null_mut());
         set_slot(&raw mut (*iterator).todo, ptr::null_mut());
