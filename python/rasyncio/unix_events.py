@@ -40,6 +40,8 @@ class _UnixSelectorEventLoop(_rasyncio.BaseLoop, _StockLoop):
         self._ssock = self._csock = None
         self._internal_fds = 0
         self._clock_resolution = time.get_clock_info("monotonic").resolution
+        self._coroutine_origin_tracking_enabled = False
+        self._coroutine_origin_tracking_saved_depth = None
         self._asyncgens = weakref.WeakSet()
         self._asyncgens_shutdown_called = False
         self._executor_shutdown_called = False
@@ -104,7 +106,7 @@ class _UnixSelectorEventLoop(_rasyncio.BaseLoop, _StockLoop):
     def _add_callback(self, handle):
         """Run an existing handle in the next turn."""
         if not handle._cancelled:
-            self.call_soon(_run_handle, handle, context=handle._context)
+            self.call_soon(_run_handle, handle)
 
     def _add_callback_signalsafe(self, handle):
         # Called from a reader, in the loop's own thread: there is nobody to wake.
