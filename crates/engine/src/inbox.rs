@@ -287,9 +287,9 @@ mod tests {
     }
 }
 
-/// `RUSTFLAGS="--cfg loom" cargo test -p rasyncio-engine --lib --release inbox`
+/// `RUSTFLAGS="--cfg loom" cargo test --release -p rasyncio-engine --lib loom`, which takes seconds.
 #[cfg(all(test, loom))]
-mod model {
+mod loom_model {
     use loom::cell::UnsafeCell;
     use loom::sync::{Arc, Condvar, Mutex};
     use loom::thread;

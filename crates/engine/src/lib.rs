@@ -1,7 +1,48 @@
-//! The floor that turns the loop: jobs, ready queue, timers, poller, inbox.
+//! The floor of rasyncio that turns the loop: ready queue, timers, poller, inbox, worker
+//! threads, child processes and signals.
 //!
-//! This crate knows no futures, no asyncio policy and no Python; the floors above
-//! it build all of that out of [`Job`]s.
+//! It knows no futures, no asyncio and no Python. All that it runs is a [`Job`]: two words,
+//! a data pointer and a table of what can be done with it. The floors above make jobs of
+//! their callbacks and of the steps of their tasks.
+//!
+//! ```
+//! use rasyncio_engine::{EventLoop, Job, PlainDriver};
+//! use std::rc::Rc;
+//!
+//! let event_loop = Rc::new(EventLoop::new()?);
+//! event_loop.schedule(Job::from_fn(|| println!("soon")));
+//! let stopper = Rc::clone(&event_loop);
+//! let deadline = event_loop.now() + 1_000_000;
+//! event_loop.set_timer(deadline, Job::from_fn(move || stopper.stop()));
+//! let Ok(_) = event_loop.run(&mut PlainDriver);
+//! assert!(event_loop.now() >= deadline);
+//! # Ok::<(), std::io::Error>(())
+//! ```
+//!
+//! # One thread
+//!
+//! A loop has no locks and no atomics on its own paths. It belongs to one thread at a time,
+//! and other threads put jobs into its inbox through a [`Remote`]. Every method of
+//! [`EventLoop`] takes `&self` and may be called from inside a job.
+//!
+//! # Where to look
+//!
+//! | what | where |
+//! |---|---|
+//! | one entry of the ready queue | [`Job`], [`JobVTable`] |
+//! | asyncio's `_run_once` | [`EventLoop::turn`], [`EventLoop::run`], [`Driver`] |
+//! | `call_soon`, `call_at`, `add_reader`, `add_writer` | [`EventLoop`] |
+//! | `call_soon_threadsafe` | [`Remote::schedule`] |
+//! | time that jumps, for tests | [`VirtualClock`] |
+//! | the default executor | [`WorkerPool`] |
+//! | the child watcher | [`EventLoop::watch_child`] |
+//! | `add_signal_handler` | [`Signals`] |
+//! | the loop for another shared object | [`EventLoop::abi`], [`ForeignLoop`] |
+//!
+//! # Features
+//!
+//! - `signals` (default): [`Signals`].
+//! - `portable-poller`: on Linux, use the poller of other systems, in order to test it.
 
 mod abi;
 mod child;

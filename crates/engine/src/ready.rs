@@ -197,3 +197,112 @@ fn release(buffer: NonNull<Job>, capacity: usize) {
         unsafe { dealloc(buffer.as_ptr().cast(), layout(capacity)) };
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::rc::Rc;
+
+    use super::*;
+
+    /// A queue whose positions are about to wrap around.
+    fn near_the_end() -> ReadyQueue {
+        let queue = ReadyQueue::new();
+        queue.head.set(usize::MAX - 30);
+        queue.tail.set(usize::MAX - 30);
+        queue
+    }
+
+    /// Jobs that can be told apart by the number of owners of their token.
+    fn tokens(count: usize) -> Vec<Rc<()>> {
+        (0..count).map(|_| Rc::new(())).collect()
+    }
+
+    fn job(token: &Rc<()>) -> Job {
+        let token = Rc::clone(token);
+        Job::from_fn(move || drop(token))
+    }
+
+    fn push(queue: &ReadyQueue, token: &Rc<()>) {
+        assert!(queue.push(job(token)).is_ok());
+    }
+
+    #[test]
+    fn order_survives_growth_and_the_end_of_the_numbers() {
+        let queue = near_the_end();
+        let tokens = tokens(200);
+        for token in &tokens {
+            push(&queue, token);
+        }
+        assert_eq!(queue.len(), 200);
+        let end = queue.end();
+        for token in &tokens {
+            assert_eq!(Rc::strong_count(token), 2);
+            drop(queue.pop_before(end).unwrap());
+            assert_eq!(Rc::strong_count(token), 1);
+        }
+        assert!(queue.pop_before(end).is_none());
+    }
+
+    #[test]
+    fn every_job_is_shown_in_order() {
+        let queue = near_the_end();
+        let mut data = Vec::new();
+        for token in &tokens(100) {
+            let job = job(token);
+            data.push(job.data());
+            assert!(queue.push(job).is_ok());
+        }
+        let mut shown = Vec::new();
+        queue.for_each(&mut |job| shown.push(job.data()));
+        assert_eq!(shown, data);
+    }
+
+    #[test]
+    fn a_position_holds_across_a_take() {
+        let queue = near_the_end();
+        let tokens = tokens(3);
+        push(&queue, &tokens[0]);
+        push(&queue, &tokens[1]);
+        let end = queue.end();
+        let taken = queue.take();
+        assert_eq!((taken.len(), queue.len()), (2, 0));
+        push(&queue, &tokens[2]);
+        // What came after the position stays behind it.
+        assert!(queue.pop_before(end).is_none());
+        drop(taken);
+        assert_eq!(
+            tokens.iter().map(Rc::strong_count).collect::<Vec<_>>(),
+            [1, 1, 2]
+        );
+    }
+
+    #[test]
+    fn a_closed_queue_gives_jobs_back() {
+        let queue = ReadyQueue::new();
+        let tokens = tokens(2);
+        push(&queue, &tokens[0]);
+        drop(queue.close());
+        assert!(queue.push(job(&tokens[1])).is_err());
+        assert!(queue.is_empty());
+        assert_eq!(
+            tokens.iter().map(Rc::strong_count).collect::<Vec<_>>(),
+            [1, 1]
+        );
+    }
+
+    #[test]
+    fn the_memory_of_a_burst_is_given_back_once_it_is_over() {
+        let queue = near_the_end();
+        let token = Rc::new(());
+        for _ in 0..KEPT_CAPACITY + 1 {
+            push(&queue, &token);
+        }
+        queue.shrink();
+        assert!(queue.capacity.get() > KEPT_CAPACITY);
+        while queue.pop_before(queue.end()).is_some() {}
+        queue.shrink();
+        assert_eq!(queue.capacity.get(), FIRST_CAPACITY);
+        push(&queue, &token);
+        assert_eq!(queue.len(), 1);
+    }
+}

@@ -250,3 +250,54 @@ impl Timers {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn nothing() -> Job {
+        Job::from_fn(|| ())
+    }
+
+    #[test]
+    fn a_slot_that_has_used_its_generations_up_is_retired() {
+        let mut timers = Timers::new();
+        timers.first_generation = u32::MAX;
+        let last = timers.insert(1, nothing());
+        assert_eq!(last.generation(), u32::MAX);
+        assert!(timers.cancel(last).is_some());
+        assert!(timers.cancel(last).is_none());
+        let next = timers.insert(1, nothing());
+        assert_ne!(next.slot(), last.slot());
+        assert!(timers.cancel(last).is_none());
+        assert_eq!(timers.len(), 1);
+    }
+
+    #[test]
+    fn slots_that_were_given_back_do_not_bring_old_keys_back() {
+        let mut timers = Timers::new();
+        let keys: Vec<_> = (0..=KEPT_SLOTS)
+            .map(|when| timers.insert(when as u64, nothing()))
+            .collect();
+        while timers.pop_due(u64::MAX - 1).is_some() {}
+        assert_eq!(timers.next(), None);
+        assert_eq!(timers.slots.capacity(), 0);
+        let new: Vec<_> = (0..=KEPT_SLOTS)
+            .map(|when| timers.insert(when as u64, nothing()))
+            .collect();
+        assert!(keys.iter().all(|&key| timers.cancel(key).is_none()));
+        assert!(new.iter().all(|&key| timers.cancel(key).is_some()));
+    }
+
+    #[test]
+    fn the_dead_never_outnumber_the_living_by_much() {
+        let mut timers = Timers::new();
+        timers.insert(5, nothing());
+        for _ in 0..10_000 {
+            let key = timers.insert(10, nothing());
+            assert!(timers.cancel(key).is_some());
+            assert!(timers.heap.len() <= 2 + SWEEP_AT_LEAST);
+        }
+        assert_eq!(timers.next(), Some(5));
+    }
+}
