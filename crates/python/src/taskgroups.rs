@@ -99,8 +99,8 @@ unsafe fn create_task(
     // SAFETY: both alive, says the caller.
     unsafe {
         if let Some(reason) = refuses(group) {
-            // Python 3.11 leaves the coroutine to its caller.
-            if cfg!(Py_3_12) {
+            // Before 3.13 the coroutine is left to the caller.
+            if cfg!(Py_3_13) {
                 call_method(coro, names().close, &[])?;
             }
             let group = repr(group.cast())?;
