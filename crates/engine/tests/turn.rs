@@ -4,6 +4,8 @@ mod common;
 
 use std::cell::Cell;
 use std::io;
+use std::os::fd::AsRawFd;
+use std::os::unix::net::UnixStream;
 use std::rc::Rc;
 
 use common::Bench;
@@ -215,6 +217,37 @@ fn polls_are_bounded_by_jobs_and_never_park_while_work_is_ready() {
     assert_eq!(driver.parks, 0);
 }
 
+/// Keeps a job ready in every turn, for as long as the loop turns.
+fn never_idle(event_loop: &Rc<rasyncio_engine::EventLoop>) {
+    let again = Rc::clone(event_loop);
+    event_loop.schedule(Job::from_fn(move || never_idle(&again)));
+}
+
+#[test]
+fn descriptors_are_seen_while_work_never_ends() {
+    let bench = Bench::new();
+    let (near, _far) = UnixStream::pair().unwrap();
+    never_idle(&bench.event_loop);
+    let stop = bench.job(|event_loop| event_loop.stop());
+    bench.event_loop.set_writer(near.as_raw_fd(), stop).unwrap();
+    bench.run();
+    bench.event_loop.clear();
+}
+
+#[test]
+fn other_threads_are_heard_while_work_never_ends() {
+    let bench = Bench::new();
+    never_idle(&bench.event_loop);
+    let remote = bench.event_loop.remote();
+    let stop = bench.job(|event_loop| event_loop.stop());
+    bench.event_loop.schedule(Job::from_fn(move || {
+        // SAFETY: this is the loop's thread.
+        unsafe { remote.schedule(stop) }.unwrap();
+    }));
+    bench.run();
+    bench.event_loop.clear();
+}
+
 #[test]
 fn an_error_of_the_driver_leaves_the_turn_and_loses_nothing() {
     let bench = Bench::new();
@@ -231,13 +264,10 @@ fn an_error_of_the_driver_leaves_the_turn_and_loses_nothing() {
 
 #[test]
 fn the_driver_parks_once_for_a_wait() {
-    let bench = Bench::new();
+    let bench = Bench::virtual_time();
     let mut driver = Counting::default();
-    let event_loop = &bench.event_loop;
-    event_loop.set_timer(event_loop.now() + 1_000_000, bench.says("due"));
-    while event_loop.next_timer().is_some() {
-        event_loop.turn(&mut driver).unwrap();
-    }
+    bench.event_loop.set_timer(1, bench.says("due"));
+    bench.event_loop.turn(&mut driver).unwrap();
     assert_eq!(driver.parks, 1);
     assert_eq!(bench.log(), "due");
 }

@@ -222,6 +222,8 @@ fn wait(
 ) -> io::Result<usize> {
     /// Set once the kernel, or a sandbox, has refused.
     static COARSE: AtomicBool = AtomicBool::new(false);
+    /// Of the kernel's signal mask, which the call wants to hear even of none.
+    const MASK_SIZE: usize = 8;
 
     let spare = list.spare_capacity_mut();
     let capacity = spare.len().min(EVENTS_AT_ONCE) as libc::c_int;
@@ -243,7 +245,7 @@ fn wait(
                 capacity,
                 timeout,
                 no_mask,
-                8,
+                MASK_SIZE,
             )
         };
         if count >= 0 {
@@ -282,5 +284,31 @@ fn milliseconds(timeout: Option<Duration>) -> libc::c_int {
         None => -1,
         Some(timeout) => libc::c_int::try_from(timeout.as_nanos().div_ceil(1_000_000))
             .unwrap_or(libc::c_int::MAX),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn milliseconds_are_rounded_up_and_bounded() {
+        assert_eq!(milliseconds(None), -1);
+        assert_eq!(milliseconds(Some(Duration::ZERO)), 0);
+        assert_eq!(milliseconds(Some(Duration::from_nanos(1))), 1);
+        assert_eq!(milliseconds(Some(Duration::from_nanos(1_000_001))), 2);
+        assert_eq!(milliseconds(Some(Duration::MAX)), libc::c_int::MAX);
+    }
+
+    #[test]
+    fn a_token_keeps_number_and_generation_apart() {
+        let events = Events {
+            list: vec![libc::epoll_event {
+                events: 0,
+                u64: token(7, u32::MAX),
+            }],
+        };
+        let event = events.iter().next().unwrap();
+        assert_eq!((event.fd, event.generation), (7, u32::MAX));
     }
 }
