@@ -3,6 +3,9 @@
 
 PYTHON ?= python3
 
+# Compiling included. A test that hangs must not hang its caller.
+LIMITED := $(if $(shell command -v timeout),timeout 1200)
+
 .DEFAULT_GOAL := help
 .PHONY: help demo build test test-all test-rust test-python test-asan test-loom conformance \
         bench fmt lint types layers clean distclean python venv
@@ -41,7 +44,7 @@ test: venv lint types test-rust test-python
 
 test-rust: python
 	@$(PYTHON) scripts/setup.py
-	cargo test --quiet
+	$(LIMITED) cargo test --quiet
 
 test-python: venv
 	@$(PYTHON) scripts/setup.py --tests
@@ -57,7 +60,7 @@ test-asan: venv
 # The flag reaches dependencies too, hence a target folder of its own.
 test-loom: python
 	@$(PYTHON) scripts/setup.py
-	CARGO_TARGET_DIR=$(or $(CARGO_TARGET_DIR),target)/loom RUSTFLAGS='--cfg loom' cargo test --quiet --release --package rasyncio-engine loom
+	CARGO_TARGET_DIR=$(or $(CARGO_TARGET_DIR),target)/loom RUSTFLAGS='--cfg loom' $(LIMITED) cargo test --quiet --package rasyncio-engine --lib --release inbox
 
 conformance: build
 	@$(PYTHON) scripts/setup.py --tests
