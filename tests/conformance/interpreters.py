@@ -98,10 +98,12 @@ def prepare(python, modules, package_folder, extra):
         for name, text in found["files"].items()
         if text
     }
-    identity = hashlib.sha256(f"{python}\n{found['build']}".encode()).hexdigest()[:12]
-    venv = CACHE / f"venv-{version}-{identity}"
-    if not (venv / "pyvenv.cfg").exists():
+    folder = str(package_folder(version))
+    identity = "\n".join([python, found["build"], folder])
+    venv = CACHE / f"venv-{version}-{hashlib.sha256(identity.encode()).hexdigest()[:12]}"
+    hook = venv / "lib" / f"python{version}" / "site-packages" / "rasyncio.pth"
+    # The hook comes last, and tells a finished environment. Others may be using it.
+    if not hook.exists():
         _output([python, "-I", "-m", "venv", "--without-pip", "--symlinks", str(venv)])
-    site = venv / "lib" / f"python{version}" / "site-packages"
-    (site / "rasyncio.pth").write_text(f"{package_folder(version)}\n{HOOK}", encoding="utf-8")
+        hook.write_text(f"{folder}\n{HOOK}", encoding="utf-8")
     return Interpreter(python, version, found["build"], venv, files, extra)
