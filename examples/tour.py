@@ -45,6 +45,8 @@ def subject(path):
     """What an example shows: the first line of its docstring."""
     words = ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))).splitlines()[0]
     words = words.replace("`", "").rstrip(".:")
+    if not sys.stdout.isatty():
+        return words
     room = max(shutil.get_terminal_size().columns - 34, 40)
     return words if len(words) <= room else f"{words[: room - 1]}…"
 

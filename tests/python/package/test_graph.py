@@ -128,22 +128,15 @@ def test_limits_keep_one_end_of_the_stack():
     assert asyncio.run(main()) == [["third", "second", "first"], ["first"], ["third"], []]
 
 
-def test_tasks_that_await_each_other_end_the_graph():
+def test_a_ring_of_awaiters_ends_the_graph():
     async def main():
-        async def wait_for_it(other):
-            await other[0]
-
-        first, second = [], []
-        tasks = [asyncio.create_task(wait_for_it(other)) for other in (second, first)]
-        first.append(tasks[0])
-        second.append(tasks[1])
-        await until_all_wait()
-        graph = asyncio.capture_call_graph(tasks[0])
-        parents = [parent.future for parent in graph.awaited_by]
-        for task in tasks:
-            task.cancel()
-        await asyncio.wait(tasks)
-        return parents == [tasks[1]] and not graph.awaited_by[0].awaited_by
+        first, second = (asyncio.get_running_loop().create_future() for _ in range(2))
+        for future, waiter in ((first, second), (second, first)):
+            asyncio.future_add_to_awaited_by(future, waiter)
+        (parent,) = asyncio.capture_call_graph(first).awaited_by
+        for future, waiter in ((first, second), (second, first)):
+            asyncio.future_discard_from_awaited_by(future, waiter)
+        return parent.future is second and not parent.awaited_by
 
     assert asyncio.run(main())
 
