@@ -8,7 +8,7 @@ use std::os::fd::AsRawFd;
 use std::rc::Rc;
 use std::time::Instant;
 
-use rasyncio_engine::{EventLoop, Flow, Job, JobVTable, PlainDriver};
+use rasyncio_engine::{EventLoop, Flow, ForeignLoop, Job, JobVTable, PlainDriver};
 
 /// Rounds of each measurement; the best one counts, for the others were disturbed.
 const ROUNDS: usize = 7;
@@ -146,6 +146,17 @@ fn main() -> std::io::Result<()> {
             while event_loop.next_timer().is_some() {
                 event_loop.turn(&mut PlainDriver).unwrap();
             }
+        }
+    });
+    let table = event_loop.abi();
+    // SAFETY: the loop outlives this and stays in its place.
+    let foreign = unsafe { ForeignLoop::new(&table) }.map_err(std::io::Error::other)?;
+    measure("ForeignLoop::schedule and run", N, || {
+        for _ in 0..N / 100 {
+            for _ in 0..100 {
+                foreign.schedule(nothing());
+            }
+            event_loop.turn(&mut PlainDriver).unwrap();
         }
     });
     let remote = event_loop.remote();

@@ -4,12 +4,11 @@
 //! signal, no thread, and no mistake about which process is meant. Elsewhere a thread
 //! waits for the process and then closes a pipe, whose other end is watched.
 
-use std::cell::Cell;
 use std::fmt;
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::process::ExitStatus;
-use std::rc::Rc;
+use std::rc::{Rc, Weak};
 use std::sync::{Arc, OnceLock};
 use std::thread;
 
@@ -105,15 +104,15 @@ impl AsFd for Child {
 #[must_use = "it is needed to give the watch up"]
 pub struct ChildWatch {
     fd: RawFd,
-    fired: Rc<Cell<bool>>,
+    /// Alive while the loop watches the descriptor. Later the number may be somebody else's.
+    watched: Weak<()>,
 }
 
 impl ChildWatch {
     /// Gives the watch up: the process is not reaped by it, and its callback is dropped. Too
     /// late when the process has ended and the loop has seen it.
     pub fn cancel(self, event_loop: &EventLoop) {
-        // Once fired, the number may be somebody else's.
-        if !self.fired.get() {
+        if self.watched.strong_count() > 0 {
             drop(event_loop.remove_reader(self.fd));
         }
     }
@@ -121,8 +120,9 @@ impl ChildWatch {
 
 impl fmt::Debug for ChildWatch {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let watched = self.watched.strong_count() > 0;
         f.debug_struct("ChildWatch")
-            .field("fired", &self.fired.get())
+            .field("watched", &watched)
             .finish_non_exhaustive()
     }
 }
@@ -149,19 +149,18 @@ impl EventLoop {
         ended: impl FnOnce(io::Result<ExitStatus>) + 'static,
     ) -> io::Result<ChildWatch> {
         let fd = child.fd.as_raw_fd();
-        let fired = Rc::new(Cell::new(false));
-        let has_fired = Rc::clone(&fired);
+        let token = Rc::new(());
+        let watched = Rc::downgrade(&token);
         let job = Job::from_fn(move || {
-            has_fired.set(true);
             let status = child.try_wait();
-            drop(child);
+            drop((token, child));
             ended(status.and_then(|status| {
                 // Readable means ended, on both ways.
                 status.ok_or_else(|| io::Error::from(io::ErrorKind::WouldBlock))
             }));
         });
         self.set_reader_once(fd, job)?;
-        Ok(ChildWatch { fd, fired })
+        Ok(ChildWatch { fd, watched })
     }
 }
 

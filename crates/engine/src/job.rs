@@ -46,6 +46,10 @@ pub struct Job {
     vtable: &'static JobVTable,
 }
 
+// The layout is part of `LoopAbi`, and `Option<Job>` must not cost a word more.
+const _: () = assert!(mem::size_of::<Job>() == 2 * mem::size_of::<usize>());
+const _: () = assert!(mem::size_of::<Option<Job>>() == mem::size_of::<Job>());
+
 impl Job {
     /// Makes a job.
     ///

@@ -106,3 +106,19 @@ fn a_watch_can_be_given_up() {
     assert!(process.wait().unwrap().code().is_some());
     bench.poll();
 }
+
+#[test]
+fn a_watch_knows_when_it_has_ended() {
+    let bench = Bench::new();
+    let mut process = shell("read line");
+    let watch = bench
+        .event_loop
+        .watch_child(process.id(), |_| panic!("cleared"))
+        .unwrap();
+    assert!(format!("{watch:?}").contains("watched: true"));
+    bench.event_loop.clear();
+    // From here on the descriptor's number may be somebody else's.
+    assert!(format!("{watch:?}").contains("watched: false"));
+    watch.cancel(&bench.event_loop);
+    process.wait().unwrap();
+}
