@@ -7,6 +7,7 @@ use std::cell::Cell;
 use std::rc::Rc;
 use std::time::Duration;
 
+#[cfg(not(target_vendor = "apple"))]
 use rustix::time::{ClockId, Timespec, clock_gettime};
 
 /// The clock of a loop.
@@ -133,6 +134,7 @@ pub(crate) fn monotonic_coarse() -> u64 {
     return monotonic();
 }
 
+#[cfg(not(target_vendor = "apple"))]
 #[inline]
 fn nanoseconds(time: Timespec) -> u64 {
     (time.tv_sec as u64)
