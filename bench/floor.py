@@ -8,13 +8,13 @@ import asyncio
 
 from rasyncio_floor import call, drive, spawn
 
-from rows import clock, nothing
+import rows
 
 
 def timed(function, *args):
-    start = clock()
+    start = rows.clock()
     function(*args)
-    return clock() - start
+    return rows.clock() - start
 
 
 async def sleeper(times):
@@ -32,7 +32,7 @@ def sleep0_crowd(n):
 
 
 def spawned(n):
-    return timed(spawn, nothing, n // 100)
+    return timed(spawn, rows.nothing, n // 100)
 
 
 def called(n):

@@ -125,7 +125,7 @@ def heading(about: dict) -> str:
     return (
         f"{about['interpreter']}; {versions or 'no peers'}\n"
         f"{about['machine']}, {about['processors']} processors, load {about['load']} at the start; "
-        f"{about['rounds']} rounds of {about['samples']} samples"
+        f"{about['rounds']} rounds of {about['samples']} samples by {about['clock']} clock"
     )
 
 

@@ -1,6 +1,6 @@
 """One contestant in one process: measures what it is told to, when it is told to.
 
-    python worker.py CONTESTANT             orders on standard input, see `serve`
+    python worker.py CONTESTANT wall|cpu    orders on standard input, see `serve`
     python worker.py CONTESTANT ROW N       one row once, for callgrind.py
 
 run.py keeps one worker per contestant alive and has them take turns, so that
@@ -13,6 +13,7 @@ import json
 import os
 import resource
 import sys
+import time
 import traceback
 
 import contestants
@@ -86,7 +87,10 @@ class Worker:
 
 
 if __name__ == "__main__":
-    if len(sys.argv) == 2:
-        Worker(sys.argv[1]).serve()
+    contestant, *what = sys.argv[1:]
+    if len(what) == 1:
+        if what == ["cpu"]:
+            rows.clock = time.process_time
+        Worker(contestant).serve()
     else:
-        Worker(sys.argv[1]).measure(sys.argv[2], int(sys.argv[3]))
+        Worker(contestant).measure(what[0], int(what[1]))
