@@ -7,15 +7,8 @@ use quote::{quote, quote_spanned};
 use syn::spanned::Spanned;
 use syn::{Error, ItemFn};
 
-/// Makes an `async fn` a plain one that runs it with `rasyncio::run` (asyncio's
-/// `asyncio.run(main())`).
-///
-/// ```ignore
-/// #[rasyncio::main]
-/// async fn main() -> Result<(), rasyncio::Cancelled> {
-///     rasyncio::sleep(std::time::Duration::from_millis(1)).await
-/// }
-/// ```
+/// The attribute takes no arguments, and neither does the function, which becomes a plain one
+/// that hands its body to `rasyncio::run`.
 #[proc_macro_attribute]
 pub fn main(arguments: TokenStream, item: TokenStream) -> TokenStream {
     expand(
@@ -27,16 +20,9 @@ pub fn main(arguments: TokenStream, item: TokenStream) -> TokenStream {
     )
 }
 
-/// Makes an `async fn` a test that runs on virtual time: sleeping takes no time, for whenever
-/// nothing is ready, the clock jumps to the next timer (asyncio's
-/// `unittest.IsolatedAsyncioTestCase`, but for the clock).
-///
-/// ```ignore
-/// #[rasyncio::test]
-/// async fn a_day_passes_in_no_time() {
-///     rasyncio::sleep(std::time::Duration::from_secs(86_400)).await.unwrap();
-/// }
-/// ```
+/// The attribute takes no arguments, and neither does the function, which becomes a `#[test]`
+/// that hands its body to `rasyncio::runners::run_virtual`. Other attributes, such as
+/// `#[should_panic]`, stay.
 #[proc_macro_attribute]
 pub fn test(arguments: TokenStream, item: TokenStream) -> TokenStream {
     expand(

@@ -5,6 +5,7 @@
 
 use std::cell::{Cell, RefCell};
 use std::fmt;
+use std::mem;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::ptr;
 use std::rc::Rc;
@@ -268,10 +269,15 @@ fn print(context: &ExceptionContext<'_>) {
 #[inline]
 pub(crate) fn quietly(message: &str, f: impl FnOnce()) {
     if let Err(payload) = catch_unwind(AssertUnwindSafe(f)) {
+        let panic = Panic::new(payload);
         report(&ExceptionContext {
             message,
             task: None,
-            panic: &Panic::new(payload),
+            panic: &panic,
         });
+        // Even a payload may panic when it is dropped. What that panics with can only be leaked.
+        if let Err(payload) = catch_unwind(AssertUnwindSafe(|| drop(panic))) {
+            mem::forget(payload);
+        }
     }
 }

@@ -1,4 +1,63 @@
-//! asyncio, in Rust.
+//! asyncio, in Rust: its vocabulary and its rules, for Rust futures.
+//!
+//! ```
+//! use std::time::Duration;
+//! use rasyncio::{Cancelled, create_task, gather, sleep};
+//!
+//! async fn greet(name: &'static str, after: u64) -> Result<&'static str, Cancelled> {
+//!     sleep(Duration::from_millis(after)).await?;
+//!     Ok(name)
+//! }
+//!
+//! #[rasyncio::main]
+//! async fn main() -> Result<(), rasyncio::TaskError> {
+//!     let (one, two) = gather((greet("one", 2), greet("two", 1))).await?;
+//!     assert_eq!((one?, two?), ("one", "two"));
+//!
+//!     let task = create_task(greet("nobody", 60_000));
+//!     sleep(Duration::from_millis(1)).await?;
+//!     task.cancel();
+//!     assert!(task.await.is_err());
+//!     Ok(())
+//! }
+//! ```
+//!
+//! # What is as in asyncio
+//!
+//! - **One thread.** A loop runs all its tasks in the thread that [`run`] was called in, so
+//!   futures need not be `Send`, and between two awaits nobody interferes. Other threads wake
+//!   tasks through the standard [`Waker`](std::task::Waker), which is safe to use anywhere.
+//! - **Order.** Tasks and callbacks share one queue, first in, first out, and a turn runs what
+//!   was in it when the turn began. What runs when is what asyncio guarantees.
+//! - **Cancellation** is a request, delivered at the await where the task is suspended, which
+//!   then answers `Err(Cancelled)`. The task may await its clean-up, and may refuse. See
+//!   [`tasks`].
+//! - **Names.** Modules and functions are called as there.
+//!
+//! # What is not
+//!
+//! - The loop owns its tasks. Dropping a [`Task`] detaches it.
+//! - A panic takes the place of an exception: it is the task's error and, if nobody awaits the
+//!   task, goes to the [exception handler](events::set_exception_handler).
+//! - A task that was cancelled and does not take the request back ends as cancelled whatever
+//!   its future resolves to. See [`tasks`].
+//! - Any await may be dropped, by `select!` and its like, without losing anything.
+//!
+//! # Together with others
+//!
+//! Futures of other crates run as they are; [`cancellable`] makes them hear of cancellations.
+//! [`runners::Host`] runs tasks on a loop that somebody else turns, and [`scope`] says how a
+//! host that has its own kind of task polls the futures of this crate.
+//!
+//! A task belongs to its thread, and so does everything that refers to it:
+//!
+//! ```compile_fail,E0277
+//! rasyncio::run(async {
+//!     let task = rasyncio::create_task(async {});
+//!     std::thread::spawn(move || drop(task));
+//! });
+//! ```
+
 #![deny(unsafe_code)]
 
 pub mod events;
@@ -13,7 +72,37 @@ pub mod tasks;
 pub use exceptions::{Cancelled, Panic, RunError, TaskError};
 pub use futures::cancellable;
 pub use locks::Event;
-pub use rasyncio_macros::{main, test};
+/// Makes an `async fn main` the program's (asyncio's `asyncio.run(main())`): it is run by
+/// [`run`].
+///
+/// ```
+/// #[rasyncio::main]
+/// async fn main() -> Result<(), rasyncio::Cancelled> {
+///     rasyncio::yield_now().await
+/// }
+/// ```
+///
+/// ```compile_fail
+/// #[rasyncio::main]
+/// fn main() {} // not async
+/// ```
+///
+/// ```compile_fail
+/// #[rasyncio::main]
+/// async fn main(arguments: Vec<String>) {}
+/// ```
+pub use rasyncio_macros::main;
+/// Makes an `async fn` a test, on virtual time: it is run by [`runners::run_virtual`], where
+/// sleeping takes no time (asyncio's `IsolatedAsyncioTestCase`, but for the clock).
+///
+/// ```
+/// # use std::time::Duration;
+/// #[rasyncio::test]
+/// async fn a_day_passes_in_no_time() {
+///     rasyncio::sleep(Duration::from_secs(86_400)).await.unwrap();
+/// }
+/// ```
+pub use rasyncio_macros::test;
 pub use runners::{Runner, run, try_run};
 pub use tasks::{
     AnyTask, Task, all_tasks, create_task, current_task, gather, gather_iter, sleep, yield_now,

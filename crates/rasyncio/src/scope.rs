@@ -18,7 +18,8 @@
 //!
 //! A leaf that waits for something that can itself be cancelled (a task, a gathering) calls
 //! [`suspend_on`] instead. Then a request goes straight there, in the same instant, and the
-//! leaf resolves as that thing ends: cancelled, or not if it refused.
+//! leaf resolves as that thing ends: cancelled, or not if it refused. Dropped before, it calls
+//! [`leave`].
 //!
 //! ```
 //! use std::future::poll_fn;
@@ -100,6 +101,14 @@ enum Target {
 }
 
 impl Target {
+    fn is(&self, other: &Target) -> bool {
+        match (self, other) {
+            (Target::Task(a), Target::Task(b)) => a == b,
+            (Target::Other(a), Target::Other(b)) => Rc::ptr_eq(a, b),
+            _ => false,
+        }
+    }
+
     fn cancel(&self, cancelled: &Cancelled) -> bool {
         match self {
             Target::Task(task) => task.request(cancelled.clone()),
@@ -232,6 +241,14 @@ impl Scope {
         taken
     }
 
+    fn leave(&self, target: &Target) {
+        if let Some(set) = self.target.take()
+            && !set.is(target)
+        {
+            self.target.set(Some(set));
+        }
+    }
+
     fn suspend_on(&self, target: Target) {
         if self.flags.get() & (REQUESTED | REFUSED) == REQUESTED {
             let cancelled = self.cancelled.take().unwrap_or_default();
@@ -278,7 +295,13 @@ pub(crate) fn take_refused() -> Option<Cancelled> {
 /// the next turn.
 #[inline]
 pub fn suspend(cx: &mut Context<'_>) {
-    if SCOPE.with(|scope| scope.is_some_and(Scope::is_requested)) {
+    let requested = SCOPE.with(|scope| {
+        scope.is_some_and(|scope| {
+            scope.forget_target();
+            scope.is_requested()
+        })
+    });
+    if requested {
         cx.waker().wake_by_ref();
     }
 }
@@ -295,6 +318,16 @@ pub fn suspend_on(target: Rc<dyn Cancel>) {
 #[inline]
 pub(crate) fn suspend_on_task(task: &AnyTask) {
     with_current(|scope| scope.suspend_on(Target::Task(task.clone())));
+}
+
+/// A leaf that has suspended on `target` is dropped.
+pub fn leave(target: &Rc<dyn Cancel>) {
+    with_current(|scope| scope.leave(&Target::Other(target.clone())));
+}
+
+/// [`leave`] a task.
+pub(crate) fn leave_task(task: &AnyTask) {
+    with_current(|scope| scope.leave(&Target::Task(task.clone())));
 }
 
 /// A leaf resolves to a cancellation that it did not take here, but that came back from what

@@ -27,8 +27,12 @@ mod gather;
 mod join;
 mod list;
 mod refs;
+mod sent;
 mod sleep;
+mod spawn;
+mod stage;
 mod state;
+mod step;
 mod waker;
 
 use std::fmt;
@@ -46,8 +50,8 @@ use crate::exceptions::Cancelled;
 #[cfg(doc)]
 use crate::exceptions::TaskError;
 use crate::scope::Requested;
-pub(crate) use cell::run_main;
-use cell::{CURRENT, Raw, Waiter};
+use cell::{Raw, Waiter};
+pub(crate) use spawn::run_main;
 use state::{AGAIN, CANCELLED, DONE, PANICKED, RUNNING};
 
 /// A task, and the right to its output (asyncio's `Task`).
@@ -155,7 +159,7 @@ impl Builder {
                 Some(name) => Name::Text(name),
                 None => Name::Number(owner.next_number()),
             };
-            cell::spawn(owner, future, name)
+            spawn::spawn(owner, future, name)
         })
     }
 }
@@ -167,7 +171,7 @@ impl Builder {
 /// rasyncio::run(async { assert_eq!(rasyncio::current_task().unwrap().name(), "Task-1") });
 /// ```
 pub fn current_task() -> Option<AnyTask> {
-    CURRENT.with(|task| task.map(cell::running_handle))
+    step::current()
 }
 
 /// The running loop's unfinished tasks, oldest first (asyncio's `all_tasks`).

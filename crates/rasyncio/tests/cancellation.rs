@@ -365,3 +365,27 @@ async fn a_cancelled_gathering_whose_tasks_refuse_is_cancelled_when_they_end() {
     assert!(is_cancelled(&outer.await));
     assert_eq!(all_tasks().len(), 1);
 }
+
+#[rasyncio::test]
+async fn it_does_not_go_to_a_task_that_is_awaited_no_more() {
+    let mut inner = create_task(async {
+        sleep(Duration::from_secs(1)).await.unwrap();
+        1
+    });
+    let outer = create_task(async move {
+        {
+            let mut join = std::pin::pin!((&mut inner).into_future());
+            poll_fn(|cx| {
+                assert!(join.as_mut().poll(cx).is_pending());
+                Poll::Ready(())
+            })
+            .await;
+        }
+        let _ = cancellable(pending::<()>()).await;
+        current_task().unwrap().uncancel();
+        inner.await.unwrap()
+    });
+    yield_now().await.unwrap();
+    outer.cancel();
+    assert_eq!(outer.await.unwrap(), 1);
+}

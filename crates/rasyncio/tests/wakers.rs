@@ -214,8 +214,9 @@ fn a_task_woken_many_times_runs_once() {
                         return Poll::Ready(());
                     }
                     for _ in 0..5 {
+                        let owned = cx.waker().clone();
                         cx.waker().wake_by_ref();
-                        cx.waker().clone().wake();
+                        owned.wake();
                     }
                     Poll::Pending
                 })

@@ -348,6 +348,15 @@ impl<G: Gathered> Gathering<G> {
     }
 }
 
+impl<G> Drop for Gathering<G> {
+    fn drop(&mut self) {
+        if self.suspended {
+            let target: Rc<dyn Cancel> = self.state.clone();
+            scope::leave(&target);
+        }
+    }
+}
+
 impl<G: Gathered> Future for Gathering<G> {
     type Output = Result<G::Values, TaskError>;
 

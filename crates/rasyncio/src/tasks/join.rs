@@ -92,6 +92,23 @@ fn poll<T>(
     Poll::Ready(output)
 }
 
+impl<T> Drop for Join<T> {
+    fn drop(&mut self) {
+        if self.suspended {
+            scope::leave_task(&self.task);
+        }
+    }
+}
+
+impl<T> Drop for JoinMut<'_, T> {
+    fn drop(&mut self) {
+        if self.suspended {
+            scope::leave_task(self.task);
+            self.task.clear_waiter();
+        }
+    }
+}
+
 impl<T> fmt::Debug for Join<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_tuple("Join").field(&self.task).finish()

@@ -146,7 +146,7 @@ mod tests {
     }
 }
 
-/// `RUSTFLAGS="--cfg loom" cargo test -p rasyncio --lib --release refs`
+/// `RUSTFLAGS="--cfg loom" cargo test -p rasyncio --lib --release loom`
 #[cfg(all(test, loom))]
 mod loom_tests {
     use std::sync::atomic::{AtomicUsize, Ordering as StdOrdering};

@@ -8,7 +8,6 @@
 
 use std::mem::{self, ManuallyDrop};
 use std::ptr;
-use std::sync::atomic::Ordering;
 use std::task::{RawWaker, RawWakerVTable, Waker};
 
 use rasyncio_engine::{Flow, Job, JobVTable};
@@ -26,7 +25,7 @@ static LOCAL: JobVTable = JobVTable {
     clone: clone_job,
 };
 
-/// Runs the task, sent from another thread. `sent` says that there is one.
+/// Runs the task, sent from another thread. `Sent` says that there is one.
 static REMOTE: JobVTable = JobVTable {
     run: run_remote,
     drop: drop_remote,
@@ -74,7 +73,7 @@ pub(super) fn wake_ref(task: Raw, header: &Header) {
         if !header.state.has(DONE) {
             wake_local(task, header);
         }
-    } else if !header.sent.swap(true, Ordering::AcqRel) {
+    } else if header.sent.claim() {
         header.refs.retain_shared();
         // SAFETY: the new reference is the job's.
         unsafe { send(task, header) };
@@ -98,7 +97,7 @@ unsafe fn schedule(task: Raw, header: &Header) {
 
 /// # Safety
 ///
-/// The caller owns a reference, which goes to the job, and has put `sent`.
+/// The caller owns a reference, which goes to the job, and has claimed `sent`.
 unsafe fn send(task: Raw, header: &Header) {
     // A remote of our own: once the job is sent, the task may end and its home be gone before
     // this call returns.
@@ -140,10 +139,10 @@ unsafe fn wake(data: *const ()) {
             } else {
                 schedule(task, header);
             }
-        } else if header.sent.swap(true, Ordering::AcqRel) {
-            task.release_anywhere();
-        } else {
+        } else if header.sent.claim() {
             send(task, header);
+        } else {
+            task.release_anywhere();
         }
     }
 }
@@ -199,9 +198,9 @@ unsafe extern "C" fn run_remote(data: *mut ()) -> Flow {
     unsafe {
         let task = Raw::from_ptr(data);
         let header = task.header();
-        // Acquire: a wake that found `sent` comes before the poll, as the one that sent the job
-        // does. With the job for a local wake in the queue already, that one will poll.
-        header.sent.swap(false, Ordering::AcqRel);
+        // Before the poll, so that a wake during it is not lost. Should the job for a local wake
+        // be in the queue already, that one will poll.
+        header.sent.accept();
         if header.state.has(DONE | SCHEDULED) {
             task.release_here();
         } else {
@@ -215,7 +214,7 @@ unsafe extern "C" fn drop_remote(data: *mut ()) {
     // SAFETY: the job's reference is given up here.
     unsafe {
         let task = Raw::from_ptr(data);
-        task.header().sent.swap(false, Ordering::AcqRel);
+        task.header().sent.accept();
         task.release_here();
     }
 }

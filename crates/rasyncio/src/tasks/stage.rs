@@ -1,0 +1,176 @@
+//! What comes behind a task's header: the future and, later, in the same place, the output.
+//!
+//! Everything that depends on the type of the future is here, and reached through a table of
+//! functions.
+
+#![allow(unsafe_code)]
+
+use std::cell::{Cell, RefCell, UnsafeCell};
+use std::mem::{self, ManuallyDrop};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::Pin;
+use std::ptr::NonNull;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use super::cell::{Header, Raw};
+use super::list::Links;
+use super::refs::Refs;
+use super::sent::Sent;
+use super::state::{CANCELLED, DONE, JOINABLE, MAIN, OUTPUT, PANICKED, State};
+use super::{AnyTask, Name};
+use crate::events::{self, LoopState};
+use crate::exceptions::{Cancelled, Panic, TaskError};
+use crate::scope::Scope;
+
+/// What depends on the type of the future. All of it is for the loop's thread, except `free`.
+pub(super) struct VTable {
+    /// Polls the future. Answers whether the task is `DONE`.
+    pub(super) poll: unsafe fn(Raw, &mut Context<'_>) -> bool,
+    /// Drops the future and makes the task `DONE`, as cancelled.
+    pub(super) abandon: unsafe fn(Raw, Cancelled),
+    /// Where the output is: a `Result<F::Output, TaskError>`.
+    pub(super) output: unsafe fn(Raw) -> *mut (),
+    /// Drops the output, but for a panic, which should be reported.
+    pub(super) discard: unsafe fn(Raw) -> Option<Panic>,
+    pub(super) free: unsafe fn(Raw),
+}
+
+#[repr(C)]
+struct TaskCell<F: Future> {
+    header: Header,
+    stage: UnsafeCell<Stage<F>>,
+}
+
+/// The future until `DONE`, then the output as long as `OUTPUT`, then nothing.
+union Stage<F: Future> {
+    future: ManuallyDrop<F>,
+    output: ManuallyDrop<Result<F::Output, TaskError>>,
+}
+
+/// Makes a task on `owner`, unscheduled, and its only handle.
+///
+/// # Safety
+///
+/// What the future and its output borrow must outlive the task's end, and the output must be
+/// taken or dropped before that, too.
+pub(super) unsafe fn new<F: Future>(
+    owner: &LoopState,
+    future: F,
+    name: Name,
+    bits: u16,
+) -> AnyTask {
+    let cell = Box::new(TaskCell {
+        header: Header {
+            vtable: &VTable {
+                poll: poll::<F>,
+                abandon: abandon::<F>,
+                output: output::<F>,
+                discard: discard::<F>,
+                free: free::<F>,
+            },
+            home: Arc::as_ptr(&owner.home),
+            refs: Refs::new(),
+            sent: Sent::new(),
+            state: State::new(JOINABLE | bits),
+            handles: Cell::new(0),
+            links: Links::default(),
+            owner,
+            scope: Scope::new(),
+            waiter: Cell::new(None),
+            name: RefCell::new(name),
+        },
+        stage: UnsafeCell::new(Stage {
+            future: ManuallyDrop::new(future),
+        }),
+    });
+    let task = Raw(NonNull::from(Box::leak(cell)).cast());
+    // SAFETY: it is new, and `finish` takes it out of the list.
+    unsafe { owner.tasks.push(task) };
+    // SAFETY: the list keeps it alive.
+    unsafe { task.handle() }
+}
+
+/// # Safety
+///
+/// The task is alive and its future an `F`.
+unsafe fn stage<F: Future>(task: Raw) -> *mut Stage<F> {
+    let cell = task.0.as_ptr().cast::<TaskCell<F>>();
+    // SAFETY: in bounds of the live cell.
+    UnsafeCell::raw_get(unsafe { &raw const (*cell).stage })
+}
+
+unsafe fn poll<F: Future>(task: Raw, cx: &mut Context<'_>) -> bool {
+    let polled = catch_unwind(AssertUnwindSafe(|| {
+        // SAFETY: the future is there and nobody else polls it. It never moves: `conclude`
+        // drops it in place.
+        let future = unsafe { Pin::new_unchecked(&mut *(*stage::<F>(task)).future) };
+        future.poll(cx)
+    }));
+    let result = match polled {
+        Ok(Poll::Pending) => return false,
+        Ok(Poll::Ready(value)) => Ok(value),
+        Err(payload) => Err(TaskError::Panicked(Panic::new(payload))),
+    };
+    // SAFETY: the future is there.
+    unsafe { conclude::<F>(task, result) };
+    true
+}
+
+unsafe fn abandon<F: Future>(task: Raw, reason: Cancelled) {
+    // SAFETY: the future is there, says the caller.
+    unsafe { conclude::<F>(task, Err(TaskError::Cancelled(reason))) };
+}
+
+/// Puts the output in the place of the future.
+///
+/// # Safety
+///
+/// The future is there and is an `F`.
+unsafe fn conclude<F: Future>(task: Raw, mut result: Result<F::Output, TaskError>) {
+    // SAFETY: alive, says the caller.
+    let (header, stage) = unsafe { (task.header(), stage::<F>(task)) };
+    let replace = |result: &mut Result<F::Output, TaskError>, error| {
+        let old = mem::replace(result, Err(error));
+        events::quietly("a task's output could not be dropped", || drop(old));
+    };
+    // SAFETY: the future is there, and is not touched again.
+    let dropped = catch_unwind(AssertUnwindSafe(|| unsafe {
+        ManuallyDrop::drop(&mut (*stage).future);
+    }));
+    if let Err(payload) = dropped {
+        replace(&mut result, TaskError::Panicked(Panic::new(payload)));
+    }
+    if let Some(reason) = header.scope.take_reason()
+        && result.is_ok()
+        && !header.state.has(MAIN)
+    {
+        replace(&mut result, TaskError::Cancelled(reason));
+    }
+    header.state.insert(match &result {
+        Ok(_) => DONE | OUTPUT,
+        Err(TaskError::Cancelled(_)) => DONE | OUTPUT | CANCELLED,
+        Err(TaskError::Panicked(_)) => DONE | OUTPUT | PANICKED,
+    });
+    // SAFETY: the place is empty, and ours.
+    unsafe { (&raw mut (*stage).output).write(ManuallyDrop::new(result)) };
+}
+
+unsafe fn output<F: Future>(task: Raw) -> *mut () {
+    // SAFETY: as the caller says.
+    unsafe { (&raw mut (*stage::<F>(task)).output).cast() }
+}
+
+unsafe fn discard<F: Future>(task: Raw) -> Option<Panic> {
+    // SAFETY: the output is there and the caller's to give away.
+    let result = unsafe { ManuallyDrop::take(&mut (*stage::<F>(task)).output) };
+    match result {
+        Err(TaskError::Panicked(panic)) => Some(panic),
+        _ => None,
+    }
+}
+
+unsafe fn free<F: Future>(task: Raw) {
+    // SAFETY: it comes from the box in `new`, and nobody uses it any more. A union drops nothing.
+    drop(unsafe { Box::from_raw(task.0.as_ptr().cast::<TaskCell<F>>()) });
+}
