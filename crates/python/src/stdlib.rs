@@ -31,8 +31,6 @@ pub(crate) struct Stdlib {
     pub(crate) swap_current_task: Ref,
     #[cfg(Py_3_12)]
     pub(crate) current_task: Ref,
-    pub(crate) register_task: Ref,
-    pub(crate) unregister_task: Ref,
     pub(crate) logger: Ref,
     pub(crate) warn_unawaited_coroutine: Ref,
     pub(crate) partial: Ref,
@@ -82,8 +80,6 @@ pub(crate) unsafe fn init() -> Res<()> {
         swap_current_task: from(c"_asyncio", "_swap_current_task")?,
         #[cfg(Py_3_12)]
         current_task: from(c"_asyncio", "current_task")?,
-        register_task: from(c"_asyncio", "_register_task")?,
-        unregister_task: from(c"_asyncio", "_unregister_task")?,
         logger: from(c"asyncio.log", "logger")?,
         partial: from(c"functools", "partial")?,
         #[cfg(Py_3_14)]

@@ -75,10 +75,6 @@ impl Callback {
         self.kind == Kind::Native && ptr::eq(self.data, data) && self.extra as usize == run as usize
     }
 
-    fn is_wakeup(&self, task: *mut PyObject) -> bool {
-        self.kind == Kind::Wakeup && ptr::eq(self.data, task)
-    }
-
     /// The native function of a `Kind::Native`.
     fn function(&self) -> DoneFn {
         debug_assert!(self.kind == Kind::Native);
@@ -266,11 +262,6 @@ impl Callbacks {
     ) -> Res<usize> {
         // SAFETY: as for `remove_where`.
         unsafe { Self::remove_where(fut, |callback| Ok(callback.is_native(run, data))) }
-    }
-
-    pub(crate) unsafe fn remove_wakeup(fut: *mut FutureObject, task: *mut PyObject) -> Res<usize> {
-        // SAFETY: as for `remove_where`.
-        unsafe { Self::remove_where(fut, |callback| Ok(callback.is_wakeup(task))) }
     }
 }
 

@@ -1,6 +1,6 @@
 //! What `await future` drives: yields the future once, then gives its result.
 
-use core::ffi::{c_int, c_void};
+use core::ffi::{CStr, c_int, c_void};
 use core::ptr;
 
 use pyo3::ffi::{self, Py_ssize_t, PyObject, PyTypeObject};
@@ -10,7 +10,7 @@ use super::state;
 use crate::args::Signature;
 use crate::boundary;
 use crate::global::Global;
-use crate::object::{Raised, Ref, Res, runtime_error, to_c, type_error};
+use crate::object::{Raised, Ref, Res, check, runtime_error, to_c, type_error};
 use crate::types::{TypeBuilder, free_instance};
 
 #[repr(C)]
@@ -142,6 +142,9 @@ static THROW: Signature = Signature {
     keyword_only: &[],
 };
 
+const THREE_ARGS: &CStr = c"the (type, exc, tb) signature of throw() is deprecated, use the \
+single-arg signature instead.";
+
 unsafe extern "C" fn throw(
     slf: *mut PyObject,
     args: *const *mut PyObject,
@@ -152,6 +155,9 @@ unsafe extern "C" fn throw(
         // SAFETY: a live instance and vectorcall arguments.
         unsafe {
             let ([kind, value, traceback], _) = THROW.parse::<3>(args, nargs, kwnames)?;
+            if cfg!(Py_3_12) && nargs > 1 {
+                check(ffi::PyErr_WarnEx(ffi::PyExc_DeprecationWarning, THREE_ARGS.as_ptr(), 1))?;
+            }
             let exception = thrown(kind, value, traceback)?;
             let future = ptr::replace(&raw mut (*slf.cast::<FutureIter>()).future, ptr::null_mut());
             drop(Ref::own_opt(future));

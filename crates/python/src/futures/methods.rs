@@ -66,7 +66,7 @@ pub(crate) unsafe fn init_fields(fut: *mut FutureObject, loop_: *mut PyObject) -
                 "{class} object is already initialized"
             )));
         }
-        object::clear(fut);
+        object::reset(fut);
         (*fut).blocking = false;
         let loop_ = if loop_.is_null() || ptr::eq(loop_, ffi::Py_None()) {
             crate::events::event_loop()?
@@ -328,7 +328,7 @@ unsafe extern "C" fn set_cancel_message(
     })
 }
 
-fn refuse_delete(value: *mut PyObject) -> Res<()> {
+pub(crate) fn refuse_delete(value: *mut PyObject) -> Res<()> {
     if value.is_null() {
         // SAFETY: a static exception class.
         return Err(unsafe {

@@ -151,13 +151,22 @@ pub(crate) unsafe fn traverse(
     0
 }
 
-/// Drops what a future holds; also serves `__init__` called again.
+/// Drops what a future holds.
 pub(crate) unsafe fn clear(fut: *mut FutureObject) {
+    // SAFETY: the slot is emptied before its content is dropped.
+    unsafe {
+        set_slot(&raw mut (*fut).dict, ptr::null_mut());
+        reset(fut);
+    }
+}
+
+/// Drops all but the attributes that Python code has set: for `__init__` called again, or
+/// called after a subclass's own.
+pub(crate) unsafe fn reset(fut: *mut FutureObject) {
     // SAFETY: each slot is emptied before its content is dropped.
     unsafe {
-        set_slot(ptr::addr_of_mut!((*fut).loop_), ptr::null_mut());
-        set_slot(ptr::addr_of_mut!((*fut).value), ptr::null_mut());
-        set_slot(ptr::addr_of_mut!((*fut).dict), ptr::null_mut());
+        set_slot(&raw mut (*fut).loop_, ptr::null_mut());
+        set_slot(&raw mut (*fut).value, ptr::null_mut());
         drop((*fut).callbacks.take());
         drop((*fut).rare.take());
         (*fut).state = State::Pending;

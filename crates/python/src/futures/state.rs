@@ -172,6 +172,13 @@ unsafe fn raise_cancelled(fut: *mut FutureObject) -> Raised {
     }
 }
 
+#[cold]
+unsafe fn not_set(fut: *mut FutureObject, message: &str) -> Raised {
+    // SAFETY: `fut` is alive, says the caller.
+    let uninitialised = unsafe { (*fut).loop_.is_null() };
+    invalid_state(if uninitialised { "Future object is not initialized." } else { message })
+}
+
 /// `future.result()`
 #[inline]
 pub(crate) unsafe fn result(fut: *mut FutureObject) -> Res {
@@ -183,10 +190,7 @@ pub(crate) unsafe fn result(fut: *mut FutureObject) -> Res {
             }
             State::Exception => Err(raise_stored(fut)),
             State::Cancelled => Err(raise_cancelled(fut)),
-            State::Pending => {
-                ensure_alive(fut)?;
-                Err(invalid_state("Result is not set."))
-            }
+            State::Pending => Err(not_set(fut, "Result is not set.")),
         }
     }
 }
@@ -208,9 +212,8 @@ unsafe fn raise_stored(fut: *mut FutureObject) -> Raised {
 pub(crate) unsafe fn exception(fut: *mut FutureObject) -> Res {
     // SAFETY: `fut` is alive, says the caller.
     unsafe {
-        ensure_alive(fut)?;
         match (*fut).state {
-            State::Pending => Err(invalid_state("Exception is not set.")),
+            State::Pending => Err(not_set(fut, "Exception is not set.")),
             State::Cancelled => Err(raise_cancelled(fut)),
             State::Result => Ok(Ref::none()),
             State::Exception => {

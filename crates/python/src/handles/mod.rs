@@ -228,12 +228,6 @@ unsafe fn record_source(full: *mut FullHandle) -> Res<()> {
     Ok(())
 }
 
-/// Whether an object is a handle of ours (subclasses included).
-pub(crate) fn is_handle(obj: *mut PyObject) -> bool {
-    // SAFETY: any live object may be asked for its type.
-    unsafe { ffi::PyType_IsSubtype(ffi::Py_TYPE(obj), TYPES.get().plain) != 0 }
-}
-
 /// `handle.cancel()` of a handle known to be ours.
 pub(crate) unsafe fn cancel(handle: *mut PyObject) -> Res<()> {
     // SAFETY: a live handle of ours, says the caller.

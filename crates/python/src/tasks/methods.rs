@@ -7,7 +7,7 @@ use core::ptr;
 use pyo3::ffi::{self, Py_ssize_t, PyObject, PyTypeObject};
 
 use super::object::{self, TaskObject};
-use super::{Options, TYPE, step_callable};
+use super::{Options, TYPE, registry, step_callable};
 use crate::args::Signature;
 use crate::boundary;
 use crate::futures::object as future_object;
@@ -115,9 +115,7 @@ macro_rules! flag_setter {
             _: *mut c_void,
         ) -> c_int {
             boundary::status(|| {
-                if value.is_null() {
-                    return Err(crate::object::type_error("can't delete attribute"));
-                }
+                future_methods::refuse_delete(value)?;
                 // SAFETY: live objects.
                 unsafe { (*slf.cast::<TaskObject>()).$field = Ref::borrow(value).truth()? };
                 Ok(())
@@ -268,6 +266,8 @@ unsafe extern "C" fn finalize(slf: *mut PyObject) {
         let task = slf.cast::<TaskObject>();
         // SAFETY: the object is alive while it is finalised; a pending error is kept.
         unsafe {
+            // Even if the handler keeps it: nobody finds it through `all_tasks` any more.
+            registry::remove(task);
             if (*task).future.loop_.is_null() {
                 return;
             }

@@ -63,11 +63,6 @@ pub(crate) struct Options {
     pub(crate) eager_start: bool,
 }
 
-impl Options {
-    pub(crate) const NONE: Options =
-        Options { name: ptr::null_mut(), context: ptr::null_mut(), eager_start: false };
-}
-
 /// `Task(coro, loop=loop, ...)` of exactly the native class on our loop: the fast way.
 #[inline]
 pub(crate) fn create(core: &LoopCore, coro: *mut PyObject, options: Options) -> Res {
