@@ -1,0 +1,506 @@
+"""Native coroutines behave as the interpreter's own: each test states what holds for both."""
+
+import asyncio
+import collections.abc
+import copy
+import gc
+import inspect
+import pickle
+import sys
+import traceback
+import types
+import unittest.mock
+import warnings
+import weakref
+
+import pytest
+
+import rasyncio
+
+
+def finish(coroutine):
+    """Send None until the coroutine returns; answer its value."""
+    while True:
+        try:
+            coroutine.send(None)
+        except StopIteration as stop:
+            return stop.value
+
+
+async def plain(delay, result=None):
+    """What `rasyncio.sleep(0, result)` is compared with."""
+
+    @types.coroutine
+    def step():
+        yield
+
+    await step()
+    return result
+
+
+both = pytest.mark.parametrize("make", [plain, rasyncio.sleep], ids=["interpreter", "native"])
+
+
+@both
+def test_is_a_coroutine_for_everybody_who_asks(make):
+    coroutine = make(0)
+    assert inspect.iscoroutine(coroutine)
+    assert inspect.isawaitable(coroutine)
+    assert asyncio.iscoroutine(coroutine)
+    assert isinstance(coroutine, collections.abc.Coroutine)
+    coroutine.close()
+
+
+@both
+def test_states(make):
+    coroutine = make(0)
+    assert inspect.getcoroutinestate(coroutine) == inspect.CORO_CREATED
+    coroutine.send(None)
+    assert inspect.getcoroutinestate(coroutine) == inspect.CORO_SUSPENDED
+    assert (coroutine.cr_running, coroutine.cr_suspended) == (False, True)
+    finish(coroutine)
+    assert inspect.getcoroutinestate(coroutine) == inspect.CORO_CLOSED
+    assert coroutine.cr_frame is None
+
+
+@both
+@pytest.mark.parametrize("value", [None, 5, (1, 2), (), ValueError("a value"), StopIteration(1)])
+def test_any_value_is_returned_as_it_is(make, value):
+    async def outer():
+        return await make(0, value)
+
+    assert finish(make(0, value)) is value
+    assert finish(outer()) is value
+
+
+@both
+def test_first_send_must_be_none(make):
+    coroutine = make(0)
+    with pytest.raises(TypeError, match="can't send non-None value to a just-started coroutine"):
+        coroutine.send(1)
+    finish(coroutine)
+
+
+@both
+@pytest.mark.parametrize("end", [finish, lambda coroutine: coroutine.close()])
+def test_a_finished_coroutine_is_not_reused(make, end):
+    coroutine = make(0)
+    end(coroutine)
+    with pytest.raises(RuntimeError, match="cannot reuse already awaited coroutine"):
+        coroutine.send(None)
+    with pytest.raises(RuntimeError, match="cannot reuse already awaited coroutine"):
+        coroutine.throw(ValueError())
+    coroutine.close()
+
+
+@both
+def test_is_not_iterable_but_its_await_is(make):
+    coroutine = make(0, 3)
+    with pytest.raises(TypeError, match="is not iterable"):
+        iter(coroutine)
+    assert list(coroutine.__await__()) == [None]
+
+
+@both
+def test_throw_before_the_first_step(make):
+    coroutine = make(0)
+    with pytest.raises(ValueError, match="early") as caught:
+        coroutine.throw(ValueError("early"))
+    assert inspect.getcoroutinestate(coroutine) == inspect.CORO_CLOSED
+    assert traceback.extract_tb(caught.value.__traceback__)[-1].name == make.__name__
+
+
+@both
+def test_throw_takes_class_value_and_traceback(make):
+    coroutine = make(0)
+    coroutine.send(None)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)
+        with pytest.raises(KeyError, match="why"):
+            coroutine.throw(KeyError, "why", None)
+
+
+@both
+@pytest.mark.parametrize(
+    "arguments, message",
+    [
+        ((1,), "exceptions must be classes or instances deriving from BaseException, not int"),
+        ((ValueError(), 3), "instance exception may not have a separate value"),
+        ((ValueError, 1, 2), "third argument must be a traceback object"),
+    ],
+)
+def test_throw_refuses(make, arguments, message):
+    coroutine = make(0)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)
+        with pytest.raises(TypeError, match=message):
+            coroutine.throw(*arguments)
+    finish(coroutine)
+
+
+@both
+def test_never_awaited(make):
+    with pytest.warns(RuntimeWarning, match=f"coroutine '{make.__name__}' was never awaited"):
+        make(0)
+        gc.collect()
+
+
+@both
+def test_closed_before_it_began_is_no_reason_to_warn(make):
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        make(0).close()
+
+
+@both
+def test_names(make):
+    coroutine = make(0)
+    assert coroutine.__name__ == coroutine.__qualname__ == make.__name__
+    assert repr(coroutine).startswith(f"<coroutine object {make.__name__} at 0x")
+    coroutine.__name__ = "other"
+    coroutine.__qualname__ = "some.other"
+    assert (coroutine.__name__, coroutine.__qualname__) == ("other", "some.other")
+    with pytest.raises(TypeError, match="__name__ must be set to a string object"):
+        coroutine.__name__ = 1
+    coroutine.close()
+
+
+@both
+def test_frame_names_the_function(make):
+    coroutine = make(0)
+    assert coroutine.cr_frame.f_code is coroutine.cr_code
+    assert coroutine.cr_code.co_name == make.__name__
+    assert inspect.getframeinfo(coroutine.cr_frame).function == make.__name__
+    coroutine.close()
+
+
+@both
+def test_weak_reference_ends_with_the_coroutine(make):
+    coroutine = make(0)
+    reference = weakref.ref(coroutine)
+    finish(coroutine)
+    del coroutine
+    assert reference() is None
+
+
+@both
+def test_two_cannot_await_the_same(make):
+    class Suspend:
+        def __await__(self):
+            yield
+
+    async def inner():
+        if make is plain:
+            await Suspend()
+        else:
+            await rasyncio.wait_for(Suspend(), None)
+
+    async def outer():
+        await shared
+
+    shared = inner() if make is plain else rasyncio.wait_for(Suspend(), None)
+    first, second = outer(), outer()
+    first.send(None)
+    with pytest.raises(RuntimeError, match="coroutine is being awaited already"):
+        second.send(None)
+    first.close()
+
+
+def awaits(awaitable):
+    """A native coroutine that awaits `awaitable` and adds nothing."""
+    return rasyncio.wait_for(awaitable, None)
+
+
+async def awaits_in_python(awaitable):
+    return await awaitable
+
+
+both_ways = pytest.mark.parametrize(
+    "wrap", [awaits_in_python, awaits], ids=["interpreter", "native"]
+)
+
+
+class Recording:
+    """An awaitable whose iterator notes what reaches it."""
+
+    def __init__(self):
+        self.seen = []
+
+    def __await__(self):
+        return self
+
+    def __iter__(self):
+        return self
+
+    def __next__(self):
+        self.seen.append("next")
+        return len(self.seen)
+
+    def send(self, value):
+        self.seen.append(("send", value))
+        return len(self.seen)
+
+    def throw(self, exception, *rest):
+        self.seen.append(("throw", repr(exception)))
+        if isinstance(exception, KeyError):
+            raise StopIteration("swallowed")
+        if isinstance(exception, IndexError):
+            return "goes on"
+        raise exception
+
+    def close(self):
+        self.seen.append("close")
+
+
+@both_ways
+def test_what_is_sent_reaches_what_is_awaited(wrap):
+    awaited = Recording()
+    coroutine = wrap(awaited)
+    assert coroutine.send(None) == 1
+    assert coroutine.send("x") == 2
+    assert awaited.seen == ["next", ("send", "x")]
+    coroutine.close()
+
+
+@both_ways
+def test_what_is_thrown_reaches_what_is_awaited(wrap):
+    awaited = Recording()
+    coroutine = wrap(awaited)
+    coroutine.send(None)
+    assert coroutine.throw(IndexError("first")) == "goes on"
+    with pytest.raises(ValueError, match="second"):
+        coroutine.throw(ValueError("second"))
+    assert [kind for kind, _ in awaited.seen[1:]] == ["throw", "throw"]
+
+
+@both_ways
+def test_a_thrown_exception_may_become_the_result(wrap):
+    coroutine = wrap(Recording())
+    coroutine.send(None)
+    with pytest.raises(StopIteration) as stop:
+        coroutine.throw(KeyError())
+    assert stop.value.value == "swallowed"
+
+
+@both_ways
+def test_close_closes_what_is_awaited(wrap):
+    awaited = Recording()
+    coroutine = wrap(awaited)
+    coroutine.send(None)
+    coroutine.close()
+    assert awaited.seen == ["next", "close"]
+
+
+@both_ways
+def test_forgetting_a_suspended_coroutine_closes_what_it_awaits(wrap):
+    awaited = Recording()
+    coroutine = wrap(awaited)
+    coroutine.send(None)
+    del coroutine
+    gc.collect()
+    assert awaited.seen == ["next", "close"]
+
+
+@both_ways
+def test_ignoring_generator_exit_is_an_error(wrap):
+    async def stubborn():
+        try:
+            await plain(0)
+        except GeneratorExit:
+            await plain(0)
+
+    coroutine = wrap(stubborn())
+    coroutine.send(None)
+    with pytest.raises(RuntimeError, match="coroutine ignored GeneratorExit"):
+        coroutine.close()
+
+
+class Bad:
+    def __init__(self, answer):
+        self.answer = answer
+
+    def __await__(self):
+        return self.answer
+
+
+@pytest.mark.parametrize("what", ["no awaitable", "no iterator", "a coroutine", "finished"])
+def test_errors_are_the_interpreters(what):
+    def awaitable():
+        if what == "no awaitable":
+            return 1
+        if what == "no iterator":
+            return Bad(1)
+        if what == "a coroutine":
+            inner = plain(0)
+            inner.close()
+            return Bad(inner)
+        finished = plain(0)
+        finished.close()
+        return finished
+
+    def error_of(wrap):
+        with pytest.raises((TypeError, RuntimeError)) as caught:
+            wrap(awaitable()).send(None)
+        return type(caught.value), str(caught.value)
+
+    assert error_of(awaits) == error_of(awaits_in_python)
+
+
+@both_ways
+def test_stop_iteration_does_not_leave_a_coroutine(wrap):
+    class Stops:
+        def __await__(self):
+            return self
+
+        def __next__(self):
+            return None
+
+        def send(self, value):
+            return None
+
+        def throw(self, exception):
+            raise exception
+
+    async def inner():
+        await Stops()
+        raise StopIteration("lost")
+
+    coroutine = wrap(inner())
+    coroutine.send(None)
+    with pytest.raises(RuntimeError, match="coroutine raised StopIteration"):
+        coroutine.throw(RuntimeError("coroutine raised StopIteration"))
+
+
+@both_ways
+def test_generator_based_coroutine_can_be_awaited(wrap):
+    @types.coroutine
+    def old_style():
+        received = yield "out"
+        return received
+
+    coroutine = wrap(old_style())
+    assert coroutine.send(None) == "out"
+    with pytest.raises(StopIteration) as stop:
+        coroutine.send("in")
+    assert stop.value.value == "in"
+
+
+def test_reentry_is_refused():
+    class Reenters:
+        def __await__(self):
+            with pytest.raises(ValueError, match="coroutine already executing"):
+                coroutine.send(None)
+            with pytest.raises(ValueError, match="coroutine already executing"):
+                coroutine.close()
+            yield
+
+    coroutine = awaits(Reenters())
+    coroutine.send(None)
+    coroutine.close()
+
+
+def test_cr_await_is_what_is_awaited():
+    inner = plain(0)
+    coroutine = awaits(inner)
+    assert coroutine.cr_await is None
+    coroutine.send(None)
+    assert coroutine.cr_await is inner
+    finish(coroutine)
+    assert coroutine.cr_await is None
+
+
+def test_a_merged_coroutine_shows_both_frames():
+    async def main():
+        future = rasyncio.get_running_loop().create_future()
+        coroutine = rasyncio.wait([future])
+        task = rasyncio.create_task(coroutine)
+        await rasyncio.sleep(0)
+        names = []
+        step = coroutine
+        while step is not None and hasattr(step, "cr_await"):
+            names.append(step.cr_frame.f_code.co_name)
+            step = step.cr_await
+        future.set_result(None)
+        await task
+        return names
+
+    assert rasyncio.run(main()) == ["wait", "_wait"]
+
+
+def test_a_cycle_through_a_suspended_coroutine_is_collected():
+    class Endless:
+        def __await__(self):
+            yield
+
+    awaited = Endless()
+    awaited.coroutine = awaits(awaited)
+    awaited.coroutine.send(None)
+    reference = weakref.ref(awaited)
+    del awaited
+    gc.collect()
+    assert reference() is None
+
+
+def test_an_abandoned_sleep_is_collected_with_its_loop():
+    async def main():
+        marker.task = rasyncio.create_task(rasyncio.sleep(1000, marker))
+        marker.task._log_destroy_pending = False
+        await rasyncio.sleep(0)
+
+    class Marker:
+        pass
+
+    marker = Marker()
+    reference = weakref.ref(marker)
+    loop = rasyncio.new_event_loop()
+    loop.run_until_complete(main())
+    loop.close()
+    del marker, loop, main
+    gc.collect()
+    assert reference() is None
+
+
+def test_exceptions_carry_an_entry_of_the_coroutine():
+    async def fails():
+        raise LookupError
+
+    with pytest.raises(LookupError) as caught:
+        rasyncio.run(awaits(fails()))
+    names = [entry.name for entry in traceback.extract_tb(caught.value.__traceback__)]
+    assert names[-2:] == ["wait_for", "fails"]
+
+
+def test_a_timeout_has_the_cancellation_as_cause_and_context():
+    with pytest.raises(TimeoutError) as caught:
+        rasyncio.run(rasyncio.wait_for(rasyncio.sleep(1000), 0.001))
+    error = caught.value
+    assert isinstance(error.__cause__, asyncio.CancelledError)
+    assert error.__context__ is error.__cause__
+
+
+def test_functions_are_known_as_coroutine_functions():
+    assert rasyncio.iscoroutinefunction(rasyncio.sleep)
+    if sys.version_info >= (3, 12):
+        assert inspect.iscoroutinefunction(rasyncio.sleep)
+    with unittest.mock.patch("rasyncio.sleep") as patched:
+        assert isinstance(patched, unittest.mock.AsyncMock)
+
+
+@pytest.mark.parametrize("name", ["sleep", "wait", "wait_for", "to_thread"])
+def test_functions_have_the_signatures_of_asyncio(name):
+    assert inspect.signature(getattr(rasyncio, name)) == inspect.signature(getattr(asyncio, name))
+
+
+def test_functions_are_pickled_and_copied_by_name():
+    assert pickle.loads(pickle.dumps(rasyncio.sleep)) is rasyncio.sleep
+    assert copy.deepcopy(rasyncio.sleep) is rasyncio.sleep
+
+
+def test_a_function_in_a_class_is_a_method():
+    class Holder:
+        pause = rasyncio.sleep
+
+    coroutine = Holder.pause(0, "result")
+    assert finish(coroutine) == "result"
+    with pytest.raises(TypeError, match="'<=' not supported between instances of 'Holder'"):
+        finish(Holder().pause())
