@@ -211,6 +211,9 @@ class Player:
         try:
             async with group:
                 for script in scripts:
+                    if self.program["eager"]:
+                        # Versions differ in when a group hears of a task that failed at once.
+                        script = [("turn",), *script]
                     group.create_task(self.run(script, self.new_name("m")))
                 await self.steps(body, name, limit)
         except BaseExceptionGroup as error:

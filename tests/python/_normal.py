@@ -26,10 +26,12 @@ _RULES = [
     # Stock names its own line in `create_task`; rasyncio's is native, so the line is its caller's.
     (re.compile(r" created at [^ >,\]]+:\d+"), " created at …"),
     # Where a callback or coroutine of asyncio's own is defined.
-    (re.compile(r" at [^ >,]*/r?asyncio/[^ >,]+:\d+"), ""),
+    (re.compile(r" at (?:[^ >,]*/)?r?asyncio/[^ >,]+:\d+"), ""),
     (re.compile(r"<_UnixSelectorEventLoop "), "<EventLoop "),
     (re.compile(r"\b(_?rasyncio\._rasyncio|_rasyncio|rasyncio|_asyncio)(\.[a-z_]+)*\.(?=[A-Z_])"), "asyncio."),
     (re.compile(r"\basyncio(\.[a-z_]+)+\.(?=[A-Z_])"), "asyncio."),
+    # Messages of the interpreter qualify native types only.
+    (re.compile(r"'asyncio\.(\w+)'"), r"'\1'"),
     # An anonymous descriptor or process number.
     (re.compile(r"\b(pid|fd)[= ]\d+"), r"\1=…"),
 ]

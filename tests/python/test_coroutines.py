@@ -7,6 +7,7 @@ import gc
 import inspect
 import pickle
 import sys
+import time
 import traceback
 import types
 import unittest.mock
@@ -504,3 +505,68 @@ def test_a_function_in_a_class_is_a_method():
     assert finish(coroutine) == "result"
     with pytest.raises(TypeError, match="'<=' not supported between instances of 'Holder'"):
         finish(Holder().pause())
+
+
+# What is needed of native code for these is in debug builds only.
+_woken_by_a_thread = getattr(rasyncio._rasyncio, "_woken_by_a_thread", None)
+rust_futures = pytest.mark.skipif(_woken_by_a_thread is None, reason="a release build")
+on_each_loop = pytest.mark.parametrize(
+    "make_loop", [rasyncio.new_event_loop, asyncio.SelectorEventLoop], ids=["ours", "stock"]
+)
+
+
+def run_on(make_loop, coroutine):
+    with asyncio.Runner(loop_factory=make_loop) as runner:
+        return runner.run(coroutine)
+
+
+@rust_futures
+@on_each_loop
+def test_a_rust_future_is_woken_from_a_thread(make_loop):
+    async def main():
+        await asyncio.gather(*(_woken_by_a_thread(0.001 * i) for i in range(10)))
+        return await _woken_by_a_thread(0)
+
+    assert run_on(make_loop, main()) is None
+
+
+@rust_futures
+@on_each_loop
+def test_a_rust_future_is_cancelled_with_the_very_exception(make_loop):
+    async def main():
+        task = asyncio.ensure_future(_woken_by_a_thread(0.01))
+        await asyncio.sleep(0)
+        task.cancel("enough")
+        with pytest.raises(asyncio.CancelledError, match="enough"):
+            await task
+        # The thread wakes what is gone, and nothing comes of it.
+        await asyncio.sleep(0.02)
+
+    run_on(make_loop, main())
+
+
+@rust_futures
+def test_a_rust_future_may_be_woken_after_its_loop_has_closed():
+    async def main():
+        task = rasyncio.create_task(_woken_by_a_thread(0.01))
+        await rasyncio.sleep(0)
+        task._log_destroy_pending = False
+
+    loop = rasyncio.new_event_loop()
+    loop.run_until_complete(main())
+    loop.close()
+    del loop
+    gc.collect()
+    time.sleep(0.03)
+
+
+@rust_futures
+def test_a_rust_future_ends_with_its_coroutine():
+    async def main():
+        coroutine = _woken_by_a_thread(0.005)
+        coroutine.send(None)
+        coroutine.close()
+        assert inspect.getcoroutinestate(coroutine) == inspect.CORO_CLOSED
+        await rasyncio.sleep(0.01)
+
+    rasyncio.run(main())

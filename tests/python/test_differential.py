@@ -52,7 +52,7 @@ def test_the_comparison_notices_a_wrong_order():
         program = generate.program(seed)
         wrong = compare.play(program, asyncio, SwapsEverySecond(), 1.0)
         differing += wrong != compare.stock_log(program)
-    assert differing > 10
+    assert differing > 5
 
 
 def test_the_same_number_makes_the_same_program():

@@ -69,6 +69,7 @@ def open_descriptors():
 
 def test_descriptors_of_closed_loops_are_closed():
     aio.new_event_loop().close()
+    gc.collect()
     before = open_descriptors()
     for _ in range(50):
         loop = aio.new_event_loop()

@@ -12,6 +12,10 @@ DEBUGGED = [
 ]
 
 
+#: Where stock asyncio, in development mode, also warns of the sockets that its loop is made of.
+NOISY = {"exit_from_a_callback"}
+
+
 def name(path):
     return path.stem
 
@@ -22,7 +26,7 @@ def test_program_ends_as_on_stock(path, way):
     check_program(path, way)
 
 
-@pytest.mark.parametrize("path", [*PROGRAMS, *DEBUGGED], ids=name)
+@pytest.mark.parametrize("path", [*(path for path in PROGRAMS if path.stem not in NOISY), *DEBUGGED], ids=name)
 def test_program_ends_as_on_stock_in_development_mode(path):
     check_program(path, "module", "-X", "dev")
 

@@ -260,15 +260,19 @@ async def case_nested_task_groups():
 
 
 async def case_as_completed():
-    children = []
+    made = []
 
     async def work():
-        children[:] = [asyncio.create_task(stubborn())]
+        children = [asyncio.create_task(stubborn())]
+        made.extend(children)
         for completed in asyncio.as_completed(children):
             await completed
 
     await cancelled_at_each_turn(work)
-    print("children are not touched:", [child.done() for child in children])
+    print("children are not touched:", [child.done() for child in made])
+    for child in made:
+        child.cancel()
+    await asyncio.gather(*made)
 
 
 async def case_executor():

@@ -378,10 +378,8 @@ def case_loop_subclass_that_overrides_call_soon():
 
 async def case_task_subclass_as_the_factory():
     class Task(asyncio.Task):
-        steps = 0
-
         def add_done_callback(self, function, *, context=None):
-            print("  add_done_callback", self.get_name())
+            print("  add_done_callback")
             super().add_done_callback(function, context=context)
 
     loop = asyncio.get_running_loop()

@@ -233,7 +233,6 @@ async def case_gathering_future():
 async def case_shielded_future():
     task = asyncio.create_task(asyncio.sleep(0, "slept"))
     outer = asyncio.shield(task)
-    print(repr(outer))
     await outer
     print(outer)
 
@@ -243,9 +242,8 @@ async def case_classes():
     task = asyncio.create_task(asyncio.sleep(0))
     handle, timer = loop.call_soon(callback), loop.call_later(60, callback)
     for thing in (loop.create_future(), task, handle, timer):
-        print(type(thing).__name__, type(thing).__qualname__, isinstance(thing, asyncio.Future))
-    print(isinstance(handle, asyncio.Handle), isinstance(timer, asyncio.TimerHandle))
-    print(isinstance(timer, asyncio.Handle), isinstance(loop, asyncio.AbstractEventLoop))
+        print(type(thing).__name__, type(thing).__qualname__, asyncio.isfuture(thing))
+    print(issubclass(type(timer), type(handle)), isinstance(loop, asyncio.AbstractEventLoop))
     timer.cancel()
     await task
 
