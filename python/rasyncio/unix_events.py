@@ -5,6 +5,7 @@ writers, executors). Sockets, transports, servers, pipes and subprocesses are th
 standard library's loop, which run unchanged over our readers, timers and tasks.
 """
 
+import selectors
 import sys
 import threading
 import time
@@ -22,6 +23,36 @@ from ._stock import fallback
 _StockLoop = _stock._UnixSelectorEventLoop
 
 
+class _Selector:
+    """`loop._selector`, to look at: which descriptors the loop watches, and for what.
+
+    Transports ask it for their repr.
+    """
+
+    def __init__(self, loop, given):
+        self._loop = loop
+        self._given = given
+
+    def get_key(self, fileobj):
+        """As a selector's: KeyError for what is not watched."""
+        fd = fileobj if isinstance(fileobj, int) else fileobj.fileno()
+        events = self._loop._interest(fd)
+        if not events:
+            raise KeyError(f"{fileobj!r} is not registered")
+        return selectors.SelectorKey(fileobj, fd, events, None)
+
+    def unregister(self, fileobj):
+        """Stop watching a descriptor."""
+        key = self.get_key(fileobj)
+        self._loop._remove_reader(key.fd)
+        self._loop._remove_writer(key.fd)
+        return key
+
+    def close(self):
+        if self._given is not None:
+            self._given.close()
+
+
 # It carries the stock class's name, so that its repr, in logs and in tests, is the same.
 class _UnixSelectorEventLoop(_rasyncio.BaseLoop, _StockLoop):
     """asyncio's event loop, with a native engine.
@@ -32,13 +63,13 @@ class _UnixSelectorEventLoop(_rasyncio.BaseLoop, _StockLoop):
 
     def __init__(self, selector=None):
         _rasyncio.BaseLoop.__init__(self)
-        self._selector = selector
+        self._selector = _Selector(self, selector)
         # What stock methods read. Its own __init__ would open a selector and a socket pair.
         self._transports = weakref.WeakValueDictionary()
         self._unix_server_sockets = {}
         self._signal_handlers = {}
         self._ssock = self._csock = None
-        self._internal_fds = 0
+        self._internal_fds = 1  # what wakes the poll
         self._clock_resolution = time.get_clock_info("monotonic").resolution
         self._coroutine_origin_tracking_enabled = False
         self._coroutine_origin_tracking_saved_depth = None
@@ -72,9 +103,9 @@ class _UnixSelectorEventLoop(_rasyncio.BaseLoop, _StockLoop):
         executor, self._default_executor = self._default_executor, None
         if executor is not None:
             executor.shutdown(wait=False)
-        if self._selector is not None:
-            self._selector.close()
-            self._selector = None
+        self._internal_fds = 0
+        self._selector.close()
+        self._selector = None
 
     # Signals: the interpreter's C handler writes the signal's number to a socket that the loop
     # reads. Few programs need it, so the pair is made by the first handler.
