@@ -22,8 +22,7 @@ use crate::timer;
 pub(crate) use object::init;
 use object::{IteratorObject, new};
 
-static WAIT_FOR_ONE: CoroutineDef =
-    CoroutineDef::new(c"rasyncio/tasks.py", c"_wait_for_one");
+static WAIT_FOR_ONE: CoroutineDef = CoroutineDef::new(c"rasyncio/tasks.py", c"_wait_for_one");
 static GET: CoroutineDef = CoroutineDef::method(c"rasyncio/queues.py", c"get", c"Queue.get");
 static ANEXT: CoroutineDef = CoroutineDef::new(c"rasyncio/tasks.py", c"__anext__");
 
@@ -55,8 +54,10 @@ unsafe fn ensure_started(iterator: *mut IteratorObject) -> Res<()> {
     unsafe {
         match take_slot(&raw mut (*iterator).not_started) {
             Some(given) => {
-                let (fs, timeout) =
-                    (ffi::PyTuple_GET_ITEM(given.ptr(), 0), ffi::PyTuple_GET_ITEM(given.ptr(), 1));
+                let (fs, timeout) = (
+                    ffi::PyTuple_GET_ITEM(given.ptr(), 0),
+                    ffi::PyTuple_GET_ITEM(given.ptr(), 1),
+                );
                 start(iterator, fs, timeout)
             }
             None => Ok(()),
@@ -69,7 +70,10 @@ fn is_awaitable(object: *mut PyObject) -> Res<bool> {
     if futures::as_exact(object).is_some() {
         return Ok(true);
     }
-    import(c"inspect")?.attr(Ref::str("isawaitable")?.ptr())?.call1(object)?.truth()
+    import(c"inspect")?
+        .attr(Ref::str("isawaitable")?.ptr())?
+        .call1(object)?
+        .truth()
 }
 
 unsafe fn start(
@@ -104,14 +108,19 @@ unsafe fn start(
         (*iterator).left = ffi::PySet_GET_SIZE(todo);
         if (*iterator).left > 0 && !timeout.is_null() && timeout != ffi::Py_None() {
             let data = Ref::borrow(iterator.cast());
-            let timer =
-                timer::call_later(running.ptr(), timeout, timed_out, data, |handle| {
-                    set_slot(&raw mut (*iterator).handle, handle.into_ptr());
-                })?;
+            let timer = timer::call_later(running.ptr(), timeout, timed_out, data, |handle| {
+                set_slot(&raw mut (*iterator).handle, handle.into_ptr());
+            })?;
             (*iterator).timer = Some(timer);
         }
         Ok(())
     }
+}
+
+/// The task that made an iterator, borrowed; NULL or None if none did.
+pub(crate) unsafe fn task_of(iterator: *mut PyObject) -> *mut PyObject {
+    // SAFETY: an iterator, alive, says the caller.
+    unsafe { (*iterator.cast::<IteratorObject>()).task }
 }
 
 /// The futures' done callback.

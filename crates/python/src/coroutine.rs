@@ -11,7 +11,8 @@
 //! awaiting.rs   `await` inside a body: futures, coroutines, any awaitable
 //! frame.rs      frames and traceback entries
 //! function.rs   the function that makes coroutines, and is known as such
-//! waker.rs      plain Rust futures that are woken from anywhere
+//! rust.rs       `await` of a plain Rust future
+//! waker.rs      how such a future wakes the coroutine, from any thread
 //! wrapper.rs    what `coroutine.__await__()` answers
 //! ```
 //!
@@ -27,6 +28,7 @@ mod frame;
 mod function;
 mod methods;
 mod object;
+mod rust;
 mod waker;
 mod wrapper;
 
@@ -68,7 +70,12 @@ impl CoroutineDef {
         name: &'static CStr,
         qualname: &'static CStr,
     ) -> CoroutineDef {
-        CoroutineDef { file, name, qualname, code: Cell::new(ptr::null_mut()) }
+        CoroutineDef {
+            file,
+            name,
+            qualname,
+            code: Cell::new(ptr::null_mut()),
+        }
     }
 
     /// The code object that stands for the coroutine's Rust code, borrowed.
@@ -146,6 +153,7 @@ pub(crate) unsafe fn init(module: *mut PyObject) -> Res<()> {
         object::init(module)?;
         frame::init(module)?;
         wrapper::init(module)?;
-        function::init(module)
+        function::init(module)?;
+        rust::init(module)
     }
 }

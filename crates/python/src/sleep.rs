@@ -58,7 +58,9 @@ async fn body(slots: Slots<4>) -> Res {
         // The future holds the loop; no need to hold it across the await.
         drop(running);
         let slept = await_future(future).await;
-        finally(slept, || timer.cancel(futures::get_loop(future)?.ptr(), slots.get(HANDLE)))?;
+        finally(slept, || {
+            timer.cancel(futures::get_loop(future)?.ptr(), slots.get(HANDLE))
+        })?;
     }
     Ok(slots.take(RESULT).unwrap_or_else(Ref::none))
 }

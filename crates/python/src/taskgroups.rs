@@ -13,7 +13,6 @@ use core::ptr;
 use pyo3::ffi::{self, PyObject, PyTypeObject};
 
 use crate::awaited_by;
-use crate::event_loop;
 use crate::events;
 use crate::futures;
 use crate::global::Global;
@@ -54,7 +53,9 @@ unsafe fn enter(group: Group) -> Res<()> {
     unsafe {
         if (*group).entered {
             let group = repr(group.cast())?;
-            return Err(runtime_error(&format!("TaskGroup {group} has already been entered")));
+            return Err(runtime_error(&format!(
+                "TaskGroup {group} has already been entered"
+            )));
         }
         if (*group).loop_.is_null() {
             set_slot(&raw mut (*group).loop_, events::running_loop()?.into_ptr());
@@ -182,6 +183,12 @@ unsafe fn cancel_parent(group: Group) -> Res<()> {
     }
 }
 
+/// The task that waits for the tasks of a group, borrowed; NULL if none does.
+pub(crate) unsafe fn parent_of(group: *mut PyObject) -> *mut PyObject {
+    // SAFETY: a group, alive, says the caller.
+    unsafe { (*group.cast::<TaskGroupObject>()).parent_task }
+}
+
 /// The tasks' done callback.
 pub(crate) unsafe fn task_done(task: *mut PyObject, group: *mut PyObject) -> Res<()> {
     let group = group.cast::<TaskGroupObject>();
@@ -249,13 +256,17 @@ unsafe fn report(group: Group, task: *mut PyObject, exception: &Ref) -> Res<()> 
         ))?;
         let context = Ref::dict()?;
         let n = names();
-        for (key, value) in
-            [(n.message, message.ptr()), (n.exception, exception.ptr()), (n.task, task)]
-        {
+        for (key, value) in [
+            (n.message, message.ptr()),
+            (n.exception, exception.ptr()),
+            (n.task, task),
+        ] {
             check(ffi::PyDict_SetItem(context.ptr(), key, value))?;
         }
         let loop_ = Ref::borrow((*group).loop_);
-        loop_.call_method(n.call_exception_handler, &[context.ptr()]).map(drop)
+        loop_
+            .call_method(n.call_exception_handler, &[context.ptr()])
+            .map(drop)
     }
 }
 
@@ -267,7 +278,7 @@ unsafe fn make_task(
 ) -> Res {
     let n = names();
     let [mut name, mut context, mut eager_start] = [ptr::null_mut(); 3];
-    let mut all_known = event_loop::native(loop_).is_some();
+    let mut all_known = true;
     for &(key, value) in keywords {
         // Keyword names are interned, so that identity is equality, nearly always; the
         // general way is right for the rest.
@@ -284,20 +295,13 @@ unsafe fn make_task(
     if all_known {
         return events::create_task(loop_, coro, name, context, eager_start);
     }
-    // SAFETY: all alive, says the caller.
-    unsafe {
-        let mut args = vec![coro];
-        let mut keys = Vec::with_capacity(keywords.len());
-        for &(key, value) in keywords {
-            // Before 3.14 a loop of somebody else's need not know `context`.
-            if cfg!(Py_3_14) || key != n.context || value != ffi::Py_None() {
-                keys.push(key);
-                args.push(value);
-            }
-        }
-        let create_task = Ref::borrow(loop_).attr(n.create_task)?;
-        create_task.call_kw(&args, Ref::tuple(&keys)?.ptr())
-    }
+    // What this does not know, the loop may.
+    let (keys, values): (Vec<_>, Vec<_>) = keywords.iter().copied().unzip();
+    let mut args = vec![coro];
+    args.extend(values);
+    // SAFETY: alive, says the caller.
+    let create_task = unsafe { Ref::borrow(loop_) }.attr(n.create_task)?;
+    create_task.call_kw(&args, Ref::tuple(&keys)?.ptr())
 }
 
 /// Adds the class; called once by the module's initialisation.
@@ -306,6 +310,10 @@ pub(crate) unsafe fn init(module: *mut PyObject) -> Res<()> {
     unsafe {
         let class = methods::class().build(module, ptr::null_mut())?;
         TYPE.set(class);
-        check(ffi::PyModule_AddObjectRef(module, c"TaskGroup".as_ptr(), class.cast()))
+        check(ffi::PyModule_AddObjectRef(
+            module,
+            c"TaskGroup".as_ptr(),
+            class.cast(),
+        ))
     }
 }

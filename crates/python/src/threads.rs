@@ -34,7 +34,9 @@ unsafe extern "C" fn to_thread(
 ) -> *mut PyObject {
     boundary::object(|| {
         if nargs == 0 {
-            return Err(type_error("to_thread() missing 1 required positional argument: 'func'"));
+            return Err(type_error(
+                "to_thread() missing 1 required positional argument: 'func'",
+            ));
         }
         // SAFETY: vectorcall's contract: `nargs` values, then one for each keyword name.
         let held = unsafe {

@@ -213,6 +213,10 @@ pub(crate) unsafe fn exception_of(kind: *mut PyObject, value: *mut PyObject) -> 
 }
 
 /// [`exit`] for native code: the outcome of the block, as it leaves the timeout.
+#[cfg_attr(
+    not(Py_3_12),
+    allow(dead_code, reason = "wait_for has no need of it there")
+)]
 pub(crate) unsafe fn exit_with(timeout: *mut TimeoutObject, outcome: Res) -> Res {
     match outcome {
         Ok(value) => {
@@ -237,7 +241,11 @@ pub(crate) unsafe fn init(module: *mut PyObject) -> Res<()> {
     unsafe {
         let class = methods::class().build(module, ptr::null_mut())?;
         TYPE.set(class);
-        check(ffi::PyModule_AddObjectRef(module, c"Timeout".as_ptr(), class.cast()))?;
+        check(ffi::PyModule_AddObjectRef(
+            module,
+            c"Timeout".as_ptr(),
+            class.cast(),
+        ))?;
         methods::add_functions(module)
     }
 }

@@ -114,6 +114,7 @@ fn foreign(
 pub(crate) fn as_f64(seconds: *mut PyObject) -> Res<f64> {
     // SAFETY: alive; -1.0 may be an error or a number.
     let value = unsafe { ffi::PyFloat_AsDouble(seconds) };
+    // SAFETY: attached.
     if value == -1.0 && !unsafe { ffi::PyErr_Occurred() }.is_null() {
         return Err(Raised::set());
     }
@@ -128,12 +129,20 @@ pub(crate) fn is_not_positive(number: *mut PyObject) -> Res<bool> {
             return Ok(ffi::PyFloat_AS_DOUBLE(number) <= 0.0);
         }
         let zero = Ref::int(0)?;
-        truth(ffi::PyObject_RichCompareBool(number, zero.ptr(), ffi::Py_LE))
+        truth(ffi::PyObject_RichCompareBool(
+            number,
+            zero.ptr(),
+            ffi::Py_LE,
+        ))
     }
 }
 
 fn truth(answer: c_int) -> Res<bool> {
-    if answer < 0 { Err(Raised::set()) } else { Ok(answer != 0) }
+    if answer < 0 {
+        Err(Raised::set())
+    } else {
+        Ok(answer != 0)
+    }
 }
 
 /// A callable without arguments that runs native code.
@@ -199,7 +208,10 @@ unsafe extern "C" fn dealloc(object: *mut PyObject) {
     // future, a task) breaks cycles, and the call may rely on it.
     unsafe {
         ffi::PyObject_GC_UnTrack(object.cast());
-        set_slot(&raw mut (*object.cast::<CallbackObject>()).data, ptr::null_mut());
+        set_slot(
+            &raw mut (*object.cast::<CallbackObject>()).data,
+            ptr::null_mut(),
+        );
         free_instance(object);
     }
 }
@@ -211,7 +223,7 @@ pub(crate) unsafe fn init(module: *mut PyObject) -> Res<()> {
         | ffi::Py_TPFLAGS_HAVE_VECTORCALL;
     let builder = TypeBuilder::new::<CallbackObject>(c"rasyncio.native_callback")
         .doc(c"What a loop that is not rasyncio's own calls when a timer of ours is due.")
-        .flags(flags as u64)
+        .flags(flags)
         .slot(ffi::Py_tp_call, ffi::PyVectorcall_Call as *mut c_void)
         .slot(ffi::Py_tp_traverse, traverse as *mut c_void)
         .slot(ffi::Py_tp_dealloc, dealloc as *mut c_void)

@@ -14,9 +14,7 @@ use crate::coroutine::{
 use crate::events;
 use crate::futures;
 use crate::global::Global;
-use crate::object::{
-    Ref, Res, check, items, set_slot, str_of, type_error, type_name, value_error,
-};
+use crate::object::{Ref, Res, check, items, set_slot, str_of, type_error, type_name, value_error};
 use crate::stdlib::stdlib;
 use crate::timer;
 use crate::types::{TypeBuilder, free_instance};
@@ -78,13 +76,19 @@ async fn body(slots: Slots<7>) -> Res {
     unsafe {
         if !timeout.is_null() && timeout != ffi::Py_None() {
             let data = Ref::borrow(waiter);
-            timer = Some(timer::call_later(running.ptr(), timeout, release, data, |handle| {
-                slots.set(HANDLE, handle);
-            })?);
+            timer = Some(timer::call_later(
+                running.ptr(),
+                timeout,
+                release,
+                data,
+                |handle| {
+                    slots.set(HANDLE, handle);
+                },
+            )?);
         }
     }
-    let countdown = slots.set(COUNTDOWN, countdown(waiter, futures.len(), when)?);
     let task = slots.set(TASK, events::current_task(running.ptr())?);
+    let countdown = slots.set(COUNTDOWN, countdown(waiter, task, futures.len(), when)?);
     drop(running);
     for &future in &futures {
         futures::on_done(future, completed, countdown)?;
@@ -154,7 +158,10 @@ fn return_when(given: *mut PyObject) -> Res<ReturnWhen> {
     });
     match known {
         Some((_, when)) => Ok(when),
-        None => Err(value_error(&format!("Invalid return_when value: {}", str_of(given)?))),
+        None => Err(value_error(&format!(
+            "Invalid return_when value: {}",
+            str_of(given)?
+        ))),
     }
 }
 
@@ -170,7 +177,11 @@ fn split(futures: &[*mut PyObject]) -> Res {
         let done = Ref::checked(ffi::PySet_New(ptr::null_mut()))?;
         let pending = Ref::checked(ffi::PySet_New(ptr::null_mut()))?;
         for &future in futures {
-            let set = if futures::is_done(future)? { &done } else { &pending };
+            let set = if futures::is_done(future)? {
+                &done
+            } else {
+                &pending
+            };
             check(ffi::PySet_Add(set.ptr(), future))?;
         }
         Ref::tuple(&[done.ptr(), pending.ptr()])
@@ -183,8 +194,14 @@ unsafe fn release(waiter: *mut PyObject) -> Res<()> {
     futures::set_result_unless_cancelled(waiter, unsafe { ffi::Py_None() })
 }
 
+/// The task that waits, borrowed; NULL or None if none does.
+pub(crate) unsafe fn task_of(countdown: *mut PyObject) -> *mut PyObject {
+    // SAFETY: a countdown, alive, says the caller.
+    unsafe { (*countdown.cast::<Countdown>()).task }
+}
+
 /// The futures' done callback.
-unsafe fn completed(future: *mut PyObject, countdown: *mut PyObject) -> Res<()> {
+pub(crate) unsafe fn completed(future: *mut PyObject, countdown: *mut PyObject) -> Res<()> {
     // SAFETY: registered with a countdown.
     let countdown = unsafe { &*countdown.cast::<Countdown>() };
     let left = countdown.left.get().saturating_sub(1);
@@ -212,18 +229,21 @@ unsafe fn completed(future: *mut PyObject, countdown: *mut PyObject) -> Res<()> 
 struct Countdown {
     head: PyObject,
     waiter: *mut PyObject,
+    /// The task that waits, or None.
+    task: *mut PyObject,
     left: Cell<usize>,
     when: ReturnWhen,
 }
 
 static COUNTDOWN_TYPE: Global<*mut PyTypeObject> = Global::new();
 
-fn countdown(waiter: *mut PyObject, left: usize, when: ReturnWhen) -> Res {
-    // SAFETY: the object is tracked when whole; `waiter` is alive.
+fn countdown(waiter: *mut PyObject, task: *mut PyObject, left: usize, when: ReturnWhen) -> Res {
+    // SAFETY: the object is tracked when whole; `waiter` and `task` are alive.
     unsafe {
         let countdown: *mut Countdown = ffi::PyObject_GC_New(*COUNTDOWN_TYPE.get());
         let owned = Ref::checked(countdown.cast())?;
         (&raw mut (*countdown).waiter).write(Ref::borrow(waiter).into_ptr());
+        (&raw mut (*countdown).task).write(Ref::borrow(task).into_ptr());
         (&raw mut (*countdown).left).write(Cell::new(left));
         (&raw mut (*countdown).when).write(when);
         ffi::PyObject_GC_Track(countdown.cast());
@@ -240,13 +260,20 @@ unsafe extern "C" fn traverse(
     unsafe {
         visit_opt!(ffi::Py_TYPE(object).cast(), visit, arg);
         visit_opt!((*object.cast::<Countdown>()).waiter, visit, arg);
+        visit_opt!((*object.cast::<Countdown>()).task, visit, arg);
     }
     0
 }
 
 unsafe extern "C" fn clear(object: *mut PyObject) -> c_int {
     // SAFETY: the collector passes an instance of our type.
-    unsafe { set_slot(&raw mut (*object.cast::<Countdown>()).waiter, ptr::null_mut()) };
+    unsafe {
+        set_slot(
+            &raw mut (*object.cast::<Countdown>()).waiter,
+            ptr::null_mut(),
+        );
+        set_slot(&raw mut (*object.cast::<Countdown>()).task, ptr::null_mut());
+    }
     0
 }
 
@@ -264,7 +291,7 @@ pub(crate) unsafe fn init(module: *mut PyObject) -> Res<()> {
     let flags = ffi::Py_TPFLAGS_HAVE_GC | ffi::Py_TPFLAGS_DISALLOW_INSTANTIATION;
     let builder = TypeBuilder::new::<Countdown>(c"rasyncio.wait_countdown")
         .doc(c"What the futures of one wait() share.")
-        .flags(flags as u64)
+        .flags(flags)
         .slot(ffi::Py_tp_traverse, traverse as *mut c_void)
         .slot(ffi::Py_tp_clear, clear as *mut c_void)
         .slot(ffi::Py_tp_dealloc, dealloc as *mut c_void);

@@ -26,8 +26,7 @@ use crate::timeouts;
 use crate::timer;
 
 static WAIT_FOR: CoroutineDef = CoroutineDef::new(c"rasyncio/tasks.py", c"wait_for");
-static CANCEL_AND_WAIT: CoroutineDef =
-    CoroutineDef::new(c"rasyncio/tasks.py", c"_cancel_and_wait");
+static CANCEL_AND_WAIT: CoroutineDef = CoroutineDef::new(c"rasyncio/tasks.py", c"_cancel_and_wait");
 
 static FUNCTION: FunctionDef = FunctionDef {
     name: c"wait_for",
@@ -73,7 +72,9 @@ async fn body(slots: Slots<5>) -> Res {
 
 #[cfg(Py_3_12)]
 async fn within_timeout(slots: Slots<5>) -> Res {
-    let scope = slots.set(SCOPE, timeouts::timeout_in(slots.get(TIMEOUT))?).cast();
+    let scope = slots
+        .set(SCOPE, timeouts::timeout_in(slots.get(TIMEOUT))?)
+        .cast();
     // SAFETY: the slot keeps the timeout alive.
     unsafe {
         timeouts::enter(scope)?;
@@ -98,7 +99,10 @@ fn result_or_timeout(future: *mut PyObject) -> Res {
     match futures::result(future) {
         Err(raised) if raised_matches(&raised, cancelled_error()) => {
             // SAFETY: a static exception class.
-            Err(raise_from(unsafe { ffi::PyExc_TimeoutError }, take_raised(raised)))
+            Err(raise_from(
+                unsafe { ffi::PyExc_TimeoutError },
+                take_raised(raised),
+            ))
         }
         outcome => outcome,
     }
@@ -126,8 +130,20 @@ async fn cancel_and_wait(slots: Slots<5>) -> Res<()> {
     })
 }
 
+/// The task that waits for what [`release`] sets, borrowed; NULL if none does.
+pub(crate) unsafe fn task_of(waiter: *mut PyObject) -> *mut PyObject {
+    // SAFETY: alive, says the caller; only a future of ours is looked into.
+    let task = futures::as_native(waiter).and_then(|waiter| unsafe {
+        (*waiter)
+            .callbacks
+            .iter()
+            .find_map(|callback| callback.awaiting())
+    });
+    task.unwrap_or(ptr::null_mut())
+}
+
 /// The future's done callback.
-unsafe fn release(_future: *mut PyObject, waiter: *mut PyObject) -> Res<()> {
+pub(crate) unsafe fn release(_future: *mut PyObject, waiter: *mut PyObject) -> Res<()> {
     // SAFETY: None lives for ever.
     futures::set_result_unless_cancelled(waiter, unsafe { ffi::Py_None() })
 }

@@ -125,7 +125,7 @@ pub(crate) unsafe fn init(module: *mut PyObject) -> Res<()> {
     let flags = ffi::Py_TPFLAGS_HAVE_GC | ffi::Py_TPFLAGS_DISALLOW_INSTANTIATION;
     let builder = TypeBuilder::new::<IteratorObject>(c"rasyncio.tasks._AsCompletedIterator")
         .doc(c"Iterator of awaitables representing tasks of asyncio.as_completed.")
-        .flags(flags as u64)
+        .flags(flags)
         .slot(ffi::Py_tp_iter, ffi::PyObject_SelfIter as *mut c_void)
         .slot(ffi::Py_tp_iternext, iternext as *mut c_void)
         .slot(ffi::Py_am_aiter, ffi::PyObject_SelfIter as *mut c_void)
@@ -134,8 +134,10 @@ pub(crate) unsafe fn init(module: *mut PyObject) -> Res<()> {
         .slot(ffi::Py_tp_clear, clear as *mut c_void)
         .slot(ffi::Py_tp_dealloc, dealloc as *mut c_void);
     // The interpreter keeps the table for as long as the function lives.
-    let table: &mut [PyMethodDef] =
-        Vec::leak(vec![fastcall_def(c"as_completed", as_completed), PyMethodDef::zeroed()]);
+    let table: &mut [PyMethodDef] = Vec::leak(vec![
+        fastcall_def(c"as_completed", as_completed),
+        PyMethodDef::zeroed(),
+    ]);
     // SAFETY: the slots fit the layout; called once, before any reader.
     unsafe {
         TYPE.set(builder.build(module, ptr::null_mut())?);

@@ -54,12 +54,18 @@ impl Future for YieldNone {
 
 /// Awaits a future (ours, or anyone's). The caller keeps it alive.
 pub(crate) fn await_future(future: *mut PyObject) -> impl Future<Output = Res> {
-    Await { awaitable: future, stage: Stage::Fresh }
+    Await {
+        awaitable: future,
+        stage: Stage::Fresh,
+    }
 }
 
 /// Awaits any awaitable, as the expression `await awaitable`. The caller keeps it alive.
 pub(crate) fn await_object(awaitable: *mut PyObject) -> impl Future<Output = Res> {
-    Await { awaitable, stage: Stage::Fresh }
+    Await {
+        awaitable,
+        stage: Stage::Fresh,
+    }
 }
 
 struct Await {
@@ -283,22 +289,4 @@ fn is_interpreters_coroutine(object: *mut PyObject) -> Res<bool> {
         }
         Ok(false)
     }
-}
-
-/// Awaits a plain Rust future, woken from any thread. What is thrown into the coroutine
-/// meanwhile (a cancellation) drops the future and is raised here.
-#[allow(dead_code, reason = "the seam for the primitives of crates/rasyncio")]
-pub(crate) async fn await_rust<F: Future>(future: F) -> Res<F::Output> {
-    let mut future = Some(core::pin::pin!(future));
-    core::future::poll_fn(move |cx| {
-        if let Some(Input::Throw(exception)) = Turn::of(cx).take_input() {
-            future = None;
-            return Poll::Ready(Err(raise_instance(exception)));
-        }
-        match future.as_mut() {
-            Some(future) => future.as_mut().poll(cx).map(Ok),
-            None => unreachable!("polled after completion"),
-        }
-    })
-    .await
 }

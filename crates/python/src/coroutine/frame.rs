@@ -130,7 +130,9 @@ unsafe extern "C" fn repr(object: *mut PyObject) -> *mut PyObject {
         // SAFETY: an instance of our type, alive.
         let def = unsafe { (*object.cast::<FrameObject>()).def };
         let (file, name) = (def.file.to_string_lossy(), def.name.to_string_lossy());
-        Ref::str(&format!("<frame at {object:p}, file '{file}', line 1, code {name}>"))
+        Ref::str(&format!(
+            "<frame at {object:p}, file '{file}', line 1, code {name}>"
+        ))
     })
 }
 
@@ -151,7 +153,10 @@ unsafe extern "C" fn dealloc(object: *mut PyObject) {
     // SAFETY: the last reference is gone. There is no tp_clear: the coroutine breaks cycles.
     unsafe {
         ffi::PyObject_GC_UnTrack(object.cast());
-        set_slot(&raw mut (*object.cast::<FrameObject>()).coroutine, ptr::null_mut());
+        set_slot(
+            &raw mut (*object.cast::<FrameObject>()).coroutine,
+            ptr::null_mut(),
+        );
         free_instance(object);
     }
 }
@@ -161,7 +166,7 @@ pub(super) unsafe fn init(module: *mut PyObject) -> Res<()> {
     let flags = ffi::Py_TPFLAGS_HAVE_GC | ffi::Py_TPFLAGS_DISALLOW_INSTANTIATION;
     let builder = TypeBuilder::new::<FrameObject>(c"rasyncio.coroutine_frame")
         .doc(c"What stands for the frame of a native coroutine.")
-        .flags(flags as u64)
+        .flags(flags)
         .slot(ffi::Py_tp_traverse, traverse as *mut c_void)
         .slot(ffi::Py_tp_dealloc, dealloc as *mut c_void)
         .slot(ffi::Py_tp_repr, repr as *mut c_void)
@@ -187,7 +192,11 @@ pub(super) unsafe fn init(module: *mut PyObject) -> Res<()> {
     // SAFETY: the slots fit the layout; called once, before any reader.
     unsafe {
         ffi::PyDict_SetItem(globals.ptr(), crate::names::names().__name__, name.ptr());
-        SHARED.set(Shared { kind: builder.build(module, ptr::null_mut())?, globals, frame_type });
+        SHARED.set(Shared {
+            kind: builder.build(module, ptr::null_mut())?,
+            globals,
+            frame_type,
+        });
     }
     Ok(())
 }

@@ -50,7 +50,11 @@ pub(crate) unsafe fn add_function(module: *mut PyObject, def: &'static FunctionD
         let dict = Ref::dict()?;
         for (name, value) in [(c"__module__", def.module), (c"__doc__", def.doc)] {
             let value = Ref::checked(ffi::PyUnicode_FromString(value.as_ptr()))?;
-            check(ffi::PyDict_SetItemString(dict.ptr(), name.as_ptr(), value.ptr()))?;
+            check(ffi::PyDict_SetItemString(
+                dict.ptr(),
+                name.as_ptr(),
+                value.ptr(),
+            ))?;
         }
         // asyncio's own mark, where it still is.
         let mark = Ref::str("_is_coroutine")?;
@@ -69,7 +73,11 @@ pub(crate) unsafe fn add_function(module: *mut PyObject, def: &'static FunctionD
         if let Some(mark) = import(c"inspect")?.attr_opt(mark.ptr())? {
             mark.call1(owned.ptr())?;
         }
-        check(ffi::PyModule_AddObjectRef(module, def.name.as_ptr(), owned.ptr()))
+        check(ffi::PyModule_AddObjectRef(
+            module,
+            def.name.as_ptr(),
+            owned.ptr(),
+        ))
     }
 }
 
@@ -82,7 +90,12 @@ unsafe extern "C" fn vectorcall(
     // SAFETY: an instance of our type; the arguments are passed on as they came.
     unsafe {
         let def = (*callable.cast::<FunctionObject>()).def;
-        (def.call)(ptr::null_mut(), args, ffi::PyVectorcall_NARGS(nargsf), kwnames)
+        (def.call)(
+            ptr::null_mut(),
+            args,
+            ffi::PyVectorcall_NARGS(nargsf),
+            kwnames,
+        )
     }
 }
 
@@ -121,7 +134,9 @@ unsafe extern "C" fn signature(object: *mut PyObject, _: *mut c_void) -> *mut Py
         let source = Ref::str(&format!("lambda {parameters}: None"))?;
         let eval = import(c"builtins")?.attr(Ref::str("eval")?.ptr())?;
         let lambda = eval.call(&[source.ptr(), Ref::dict()?.ptr()])?;
-        import(c"inspect")?.attr(Ref::str("signature")?.ptr())?.call1(lambda.ptr())
+        import(c"inspect")?
+            .attr(Ref::str("signature")?.ptr())?
+            .call1(lambda.ptr())
     })
 }
 
@@ -154,7 +169,12 @@ unsafe extern "C" fn traverse(
 
 unsafe extern "C" fn clear(object: *mut PyObject) -> c_int {
     // SAFETY: the collector passes an instance of our type.
-    unsafe { set_slot(&raw mut (*object.cast::<FunctionObject>()).dict, ptr::null_mut()) };
+    unsafe {
+        set_slot(
+            &raw mut (*object.cast::<FunctionObject>()).dict,
+            ptr::null_mut(),
+        )
+    };
     0
 }
 
@@ -178,15 +198,21 @@ pub(super) unsafe fn init(module: *mut PyObject) -> Res<()> {
         | ffi::Py_TPFLAGS_METHOD_DESCRIPTOR;
     let builder = TypeBuilder::new::<FunctionObject>(c"rasyncio.coroutine_function")
         .doc(c"A function that makes native coroutines.")
-        .flags(flags as u64)
+        .flags(flags)
         .slot(ffi::Py_tp_call, ffi::PyVectorcall_Call as *mut c_void)
         .slot(ffi::Py_tp_descr_get, descr_get as *mut c_void)
         .slot(ffi::Py_tp_repr, repr as *mut c_void)
         .slot(ffi::Py_tp_traverse, traverse as *mut c_void)
         .slot(ffi::Py_tp_clear, clear as *mut c_void)
         .slot(ffi::Py_tp_dealloc, dealloc as *mut c_void)
-        .slot(ffi::Py_tp_getattro, ffi::PyObject_GenericGetAttr as *mut c_void)
-        .slot(ffi::Py_tp_setattro, ffi::PyObject_GenericSetAttr as *mut c_void)
+        .slot(
+            ffi::Py_tp_getattro,
+            ffi::PyObject_GenericGetAttr as *mut c_void,
+        )
+        .slot(
+            ffi::Py_tp_setattro,
+            ffi::PyObject_GenericSetAttr as *mut c_void,
+        )
         .noargs(c"__reduce__", reduce)
         .get(c"__name__", name)
         .get(c"__qualname__", name)

@@ -11,8 +11,8 @@ use super::object::{CoroutineObject, Input, Outcome, State, already_executing, f
 use super::wrapper;
 use crate::boundary;
 use crate::object::{
-    Raised, Ref, Res, raised_matches, restore_error, runtime_error, set_slot, stash_error, str_of, take_raised,
-    to_c, type_error, type_name, write_unraisable,
+    Raised, Ref, Res, raised_matches, restore_error, runtime_error, set_slot, stash_error, str_of,
+    take_raised, to_c, type_error, type_name, write_unraisable,
 };
 use crate::stdlib::stdlib;
 use crate::types::TypeBuilder;
@@ -133,7 +133,11 @@ pub(super) unsafe extern "C" fn throw(
             return Err(type_error("coroutine.throw() takes no keyword arguments"));
         }
         if nargs == 0 || nargs > 3 {
-            let bound = if nargs == 0 { "at least 1 argument" } else { "at most 3 arguments" };
+            let bound = if nargs == 0 {
+                "at least 1 argument"
+            } else {
+                "at most 3 arguments"
+            };
             return Err(type_error(&format!("throw expected {bound}, got {nargs}")));
         }
         // SAFETY: vectorcall's contract: `nargs` values, alive.
@@ -159,15 +163,21 @@ unsafe fn exception_of(args: &[*mut PyObject]) -> Res {
     // SAFETY: all alive, says the caller.
     unsafe {
         let given = |i: usize| {
-            args.get(i).copied().filter(|&value| value != ffi::Py_None())
+            args.get(i)
+                .copied()
+                .filter(|&value| value != ffi::Py_None())
         };
         let kind = args[0];
         if given(2).is_some_and(|tb| ffi::PyTraceBack_Check(tb) == 0) {
-            return Err(type_error("throw() third argument must be a traceback object"));
+            return Err(type_error(
+                "throw() third argument must be a traceback object",
+            ));
         }
         let exception = if ffi::PyExceptionInstance_Check(kind) != 0 {
             if given(1).is_some() {
-                return Err(type_error("instance exception may not have a separate value"));
+                return Err(type_error(
+                    "instance exception may not have a separate value",
+                ));
             }
             Ref::borrow(kind)
         } else if ffi::PyExceptionClass_Check(kind) != 0 {
@@ -255,7 +265,10 @@ unsafe extern "C" fn repr(object: *mut PyObject) -> *mut PyObject {
     boundary::object(|| {
         // SAFETY: an instance of our type, alive.
         let name = unsafe { name_of(object.cast(), Name::Qualified) }?;
-        Ref::str(&format!("<coroutine object {} at {object:p}>", str_of(name.ptr())?))
+        Ref::str(&format!(
+            "<coroutine object {} at {object:p}>",
+            str_of(name.ptr())?
+        ))
     })
 }
 
@@ -270,7 +283,10 @@ unsafe fn name_of(coroutine: *mut CoroutineObject, which: Name) -> Res {
     unsafe {
         let names = (*coroutine).names;
         if !names.is_null() {
-            return Ok(Ref::borrow(ffi::PyTuple_GET_ITEM(names, which as Py_ssize_t)));
+            return Ok(Ref::borrow(ffi::PyTuple_GET_ITEM(
+                names,
+                which as Py_ssize_t,
+            )));
         }
         let def = (*coroutine).def;
         let name = match which {
@@ -289,7 +305,9 @@ unsafe fn rename(object: *mut PyObject, value: *mut PyObject, which: Name) -> Re
                 Name::Short => "__name__",
                 Name::Qualified => "__qualname__",
             };
-            return Err(type_error(&format!("{attribute} must be set to a string object")));
+            return Err(type_error(&format!(
+                "{attribute} must be set to a string object"
+            )));
         }
         let coroutine = object.cast();
         let (short, qualified) = match which {

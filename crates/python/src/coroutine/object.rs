@@ -64,6 +64,8 @@ pub(super) struct CoroutineObject {
     /// `(name, qualname)` once Python code has set one of them.
     pub(super) names: *mut PyObject,
     pub(super) state: State,
+    /// `awaiting` is the future that the bell completes.
+    pub(super) waits_for_bell: bool,
 }
 
 const ITEM: usize = 16;
@@ -84,7 +86,12 @@ impl<Fut: Future<Output = Res> + 'static, const N: usize> Layout<Fut, N> {
     const ITEMS: usize = (Self::OFFSET + size_of::<Fut>()).div_ceil(ITEM);
     const BODY: Body = {
         assert!(align_of::<Fut>() <= ITEM, "the allocator aligns no further");
-        Body { poll: poll::<Fut>, drop: drop_body::<Fut>, offset: Self::OFFSET, slots: N }
+        Body {
+            poll: poll::<Fut>,
+            drop: drop_body::<Fut>,
+            offset: Self::OFFSET,
+            slots: N,
+        }
     };
 }
 
@@ -127,7 +134,10 @@ impl<const N: usize> Copy for Slots<N> {}
 
 impl<const N: usize> Slots<N> {
     fn slot(self, index: usize) -> *mut *mut PyObject {
-        assert!(index < N, "a coroutine has as many slots as it was made with");
+        assert!(
+            index < N,
+            "a coroutine has as many slots as it was made with"
+        );
         // SAFETY: the slots begin right after the header, and there are N of them.
         unsafe { self.0.add(1).cast::<*mut PyObject>().add(index) }
     }
@@ -188,9 +198,12 @@ where
         (&raw mut (*object).bell).write(None);
         (&raw mut (*object).names).write(ptr::null_mut());
         (&raw mut (*object).state).write(State::Created);
+        (&raw mut (*object).waits_for_bell).write(false);
         let slots = object.add(1).cast::<*mut PyObject>();
         for (i, value) in held.into_iter().enumerate() {
-            slots.add(i).write(value.map_or(ptr::null_mut(), Ref::into_ptr));
+            slots
+                .add(i)
+                .write(value.map_or(ptr::null_mut(), Ref::into_ptr));
         }
         future_of(object).cast::<Fut>().write(body(Slots(object)));
         ffi::PyObject_GC_Track(object.cast());
@@ -239,7 +252,7 @@ pub(super) unsafe fn resume(object: *mut CoroutineObject, input: Input) -> Outco
             }
         }
         (*object).state = State::Running;
-        if (*object).bell.is_some() {
+        if (*object).bell.is_some() || (*object).waits_for_bell {
             forget_ring(object);
         }
         let turn = Turn::new(object, input);
@@ -277,7 +290,9 @@ pub(super) fn already_executing() -> Raised {
 
 #[cold]
 unsafe fn throw_into_created(object: *mut CoroutineObject, input: Input) -> Outcome {
-    let Input::Throw(exception) = input else { unreachable!("called with an exception") };
+    let Input::Throw(exception) = input else {
+        unreachable!("called with an exception")
+    };
     // SAFETY: alive and not running, says the caller.
     unsafe { raise_out(object, raise_instance(exception)) }
 }
@@ -317,7 +332,7 @@ pub(super) unsafe fn finish(object: *mut CoroutineObject) {
     // first: whatever a destructor does with this object finds it finished.
     unsafe {
         (*object).state = State::Finished;
-        if (*object).bell.is_some() {
+        if (*object).bell.is_some() || (*object).waits_for_bell {
             forget_ring(object);
         }
         ((*object).body.drop)(future_of(object));
@@ -326,15 +341,17 @@ pub(super) unsafe fn finish(object: *mut CoroutineObject) {
     }
 }
 
-/// The future that the bell would complete is about to be given up.
+/// Whatever woke the coroutine until now is answered by what happens next.
 #[cold]
 unsafe fn forget_ring(object: *mut CoroutineObject) {
-    // SAFETY: alive, says the caller.
+    // SAFETY: alive, says the caller. The bell forgets the future before it is given up.
     unsafe {
         if let Some(bell) = &(*object).bell {
             bell.reset();
         }
-        set_slot(&raw mut (*object).awaiting, ptr::null_mut());
+        if core::mem::replace(&mut (*object).waits_for_bell, false) {
+            set_slot(&raw mut (*object).awaiting, ptr::null_mut());
+        }
     }
 }
 
@@ -407,7 +424,7 @@ pub(super) unsafe fn init(module: *mut PyObject) -> Res<()> {
     let builder = TypeBuilder::new::<CoroutineObject>(c"rasyncio.coroutine")
         .doc(c"A coroutine whose body is native code.")
         .itemsize(ITEM)
-        .flags(flags as u64)
+        .flags(flags)
         .slot(ffi::Py_tp_traverse, traverse as *mut c_void)
         .slot(ffi::Py_tp_clear, clear as *mut c_void)
         .slot(ffi::Py_tp_dealloc, dealloc as *mut c_void)

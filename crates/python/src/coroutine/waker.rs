@@ -91,14 +91,17 @@ impl Turn {
         let future = futures::new_future(events::running_loop()?.ptr())?;
         futures::set_blocking(future.ptr(), true)?;
         // SAFETY: as above; the object owns the future for as long as the bell knows it.
-        unsafe { set_slot(&raw mut (*self.object).awaiting, future.clone().into_ptr()) };
-        if let Some(bell) = bell {
+        unsafe {
+            set_slot(&raw mut (*self.object).awaiting, future.clone().into_ptr());
+            (*self.object).waits_for_bell = true;
+        }
+        let rung_meanwhile = bell.is_some_and(|bell| {
             let mut state = bell.lock();
-            if state.rung {
-                futures::set_result_unless_cancelled(future.ptr(), Ref::none().ptr())?;
-            } else {
-                state.future = future.ptr();
-            }
+            state.future = future.ptr();
+            state.rung
+        });
+        if rung_meanwhile {
+            futures::set_result_unless_cancelled(future.ptr(), Ref::none().ptr())?;
         }
         Ok(future)
     }
@@ -140,12 +143,12 @@ pub(super) struct Bell {
 
 struct BellState {
     /// What to complete: owned by the coroutine, which empties this before it gives the
-    /// future up. NULL while nobody waits. Looked at by attached threads only.
+    /// future up. NULL while nobody waits. Others than attached threads only compare it.
     future: *mut PyObject,
     rung: bool,
 }
 
-// SAFETY: the future is touched only by a thread that is attached to the interpreter.
+// SAFETY: the future is used only by threads that are attached to the interpreter.
 unsafe impl Send for BellState {}
 
 impl Bell {
@@ -158,8 +161,14 @@ impl Bell {
                 None
             }
         };
-        let state = BellState { future: ptr::null_mut(), rung: false };
-        Arc::new(Bell { remote, state: Mutex::new(state) })
+        let state = BellState {
+            future: ptr::null_mut(),
+            rung: false,
+        };
+        Arc::new(Bell {
+            remote,
+            state: Mutex::new(state),
+        })
     }
 
     fn lock(&self) -> MutexGuard<'_, BellState> {
@@ -215,10 +224,10 @@ impl Bell {
             // SAFETY: the coroutine owns it, or it would be NULL; attached.
             unsafe { Ref::borrow_opt(future) }
         };
-        if let Some(future) = future {
-            if let Err(raised) = boundary::result(|| complete(future)) {
-                write_unraisable(raised, ptr::null_mut());
-            }
+        if let Some(future) = future
+            && let Err(raised) = boundary::result(|| complete(future))
+        {
+            write_unraisable(raised, ptr::null_mut());
         }
     }
 }
@@ -242,7 +251,10 @@ unsafe fn wake_bell(bell: *const ()) {
 
 unsafe fn wake_bell_ref(bell: *const ()) {
     // SAFETY: the waker keeps its count.
-    Arc::clone(&*ManuallyDrop::new(unsafe { Arc::from_raw(bell.cast::<Bell>()) })).ring();
+    Arc::clone(&*ManuallyDrop::new(unsafe {
+        Arc::from_raw(bell.cast::<Bell>())
+    }))
+    .ring();
 }
 
 unsafe fn drop_bell(bell: *const ()) {
@@ -251,7 +263,11 @@ unsafe fn drop_bell(bell: *const ()) {
 }
 
 /// The job that a ring from our own loop's inbox becomes.
-static ANSWER: JobVTable = JobVTable { run: run_answer, drop: drop_answer, clone: clone_answer };
+static ANSWER: JobVTable = JobVTable {
+    run: run_answer,
+    drop: drop_answer,
+    clone: clone_answer,
+};
 
 unsafe extern "C" fn run_answer(bell: *mut ()) -> Flow {
     // SAFETY: the job's count; jobs run on the loop's thread, attached.

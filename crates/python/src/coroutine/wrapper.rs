@@ -23,10 +23,7 @@ struct WrapperObject {
 static TYPE: Global<*mut PyTypeObject> = Global::new();
 
 /// `coroutine.__await__()`
-pub(super) unsafe extern "C" fn wrap(
-    coroutine: *mut PyObject,
-    _: *mut PyObject,
-) -> *mut PyObject {
+pub(super) unsafe extern "C" fn wrap(coroutine: *mut PyObject, _: *mut PyObject) -> *mut PyObject {
     // SAFETY: a native coroutine; the object is tracked when whole.
     boundary::object(|| unsafe {
         let wrapper: *mut WrapperObject = ffi::PyObject_GC_New(*TYPE.get());
@@ -84,7 +81,10 @@ unsafe extern "C" fn dealloc(wrapper: *mut PyObject) {
     // SAFETY: the last reference is gone. There is no tp_clear: the coroutine breaks cycles.
     unsafe {
         ffi::PyObject_GC_UnTrack(wrapper.cast());
-        set_slot(&raw mut (*wrapper.cast::<WrapperObject>()).coroutine, ptr::null_mut());
+        set_slot(
+            &raw mut (*wrapper.cast::<WrapperObject>()).coroutine,
+            ptr::null_mut(),
+        );
         free_instance(wrapper);
     }
 }
@@ -94,7 +94,7 @@ pub(super) unsafe fn init(module: *mut PyObject) -> Res<()> {
     let flags = ffi::Py_TPFLAGS_HAVE_GC | ffi::Py_TPFLAGS_DISALLOW_INSTANTIATION;
     let builder = TypeBuilder::new::<WrapperObject>(c"rasyncio.coroutine_wrapper")
         .doc(c"A native coroutine as an iterator.")
-        .flags(flags as u64)
+        .flags(flags)
         .slot(ffi::Py_tp_iter, ffi::PyObject_SelfIter as *mut c_void)
         .slot(ffi::Py_tp_iternext, wrapper_next as *mut c_void)
         .slot(ffi::Py_tp_traverse, traverse as *mut c_void)

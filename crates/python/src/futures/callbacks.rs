@@ -10,6 +10,7 @@ use pyo3::ffi::{self, PyObject};
 use super::DoneFn;
 use super::done_callback;
 use super::object::FutureObject;
+use crate::awaited_by;
 use crate::event_loop::{LoopCore, native};
 use crate::gather;
 use crate::handles;
@@ -61,13 +62,20 @@ impl Callback {
     }
 
     /// The task that waits for the future through this callback: the one that it wakes, or
-    /// the one that called `gather`.
+    /// the one that called `gather`, `wait`, or owns the task group.
     pub(crate) fn awaiting(&self) -> Option<*mut PyObject> {
+        let waiter_of = |run: DoneFn, data: *mut PyObject| {
+            // SAFETY: owned by self, hence alive.
+            unsafe { gather::awaiting(data).or_else(|| awaited_by::waiter_of(run, data)) }
+        };
         match self.kind {
             Kind::Wakeup => Some(self.data),
+            Kind::Native => waiter_of(self.function(), self.data),
+            // On a foreign loop our native callbacks are callables.
             // SAFETY: owned by self, hence alive.
-            Kind::Native => unsafe { gather::awaiting(self.data) },
-            Kind::Python | Kind::Empty => None,
+            Kind::Python => unsafe { done_callback::parts(self.data) }
+                .and_then(|(run, data)| waiter_of(run, data)),
+            Kind::Empty => None,
         }
     }
 

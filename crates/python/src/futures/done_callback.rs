@@ -37,6 +37,16 @@ pub(crate) unsafe fn new(run: DoneFn, data: *mut PyObject) -> Res {
     }
 }
 
+/// The native function and its data, if a callable is one of these.
+pub(crate) unsafe fn parts(callable: *mut PyObject) -> Option<(DoneFn, *mut PyObject)> {
+    // SAFETY: `callable` is alive, says the caller.
+    unsafe {
+        let ours = ffi::Py_TYPE(callable) == *TYPE.get();
+        let this = callable.cast::<DoneCallback>();
+        ours.then(|| ((*this).run, (*this).data))
+    }
+}
+
 unsafe extern "C" fn call(
     slf: *mut PyObject,
     args: *mut PyObject,

@@ -285,10 +285,14 @@ pub(crate) fn discard_awaited_by(fut: *mut PyObject, waiter: *mut PyObject) -> R
 
 /// What a native callback is called in reprs, as asyncio's own functions are called there.
 pub(crate) fn done_name(run: DoneFn) -> &'static str {
-    let known: [(DoneFn, &str); 4] = [
+    let known: [(DoneFn, &str); 8] = [
         (tasks::wakeup, "Task.task_wakeup"),
         (event_loop::cancel_source, "_chain_future.<locals>._call_check_cancel"),
         (crate::gather::child_done, "gather.<locals>._done_callback"),
+        (crate::wait::completed, "_wait.<locals>._on_completion"),
+        (crate::wait_for::release, "_release_waiter"),
+        (crate::as_completed::completed, "_AsCompletedIterator._handle_completion"),
+        (crate::taskgroups::task_done, "TaskGroup._on_task_done"),
         (crate::shield::inner_done, "shield.<locals>._inner_done_callback"),
     ];
     let found = known.into_iter().find(|(known, _)| *known as usize == run as usize);

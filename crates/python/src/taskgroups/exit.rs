@@ -58,7 +58,10 @@ async unsafe fn wait(slots: ExitSlots, group: Group) -> Res<()> {
         (*group).exiting = true;
         if !exception.is_null() {
             if (*group).base_error.is_null() && is_base_error(exception)? {
-                set_slot(&raw mut (*group).base_error, Ref::borrow(exception).into_ptr());
+                set_slot(
+                    &raw mut (*group).base_error,
+                    Ref::borrow(exception).into_ptr(),
+                );
             }
             if is_cancellation(exception) {
                 slots.set(PROPAGATE, Ref::borrow(exception));

@@ -16,10 +16,16 @@ use crate::object::{Ref, Res, set_slot, type_error};
 use crate::timeouts::exception_of;
 use crate::types::{TypeBuilder, free_instance};
 
-static AENTER: CoroutineDef =
-    CoroutineDef::method(c"rasyncio/taskgroups.py", c"__aenter__", c"TaskGroup.__aenter__");
-static AEXIT: CoroutineDef =
-    CoroutineDef::method(c"rasyncio/taskgroups.py", c"__aexit__", c"TaskGroup.__aexit__");
+static AENTER: CoroutineDef = CoroutineDef::method(
+    c"rasyncio/taskgroups.py",
+    c"__aenter__",
+    c"TaskGroup.__aenter__",
+);
+static AEXIT: CoroutineDef = CoroutineDef::method(
+    c"rasyncio/taskgroups.py",
+    c"__aexit__",
+    c"TaskGroup.__aexit__",
+);
 
 static EXIT: Signature = Signature::required("TaskGroup.__aexit__", &["et", "exc", "tb"]);
 
@@ -72,12 +78,16 @@ unsafe extern "C" fn py_create_task(
         if coro.is_null() {
             return Err(type_error(&if nargs > 1 {
                 let given = nargs + 1;
-                format!("TaskGroup.create_task() takes 2 positional arguments but {given} were given")
+                format!(
+                    "TaskGroup.create_task() takes 2 positional arguments but {given} were given"
+                )
             } else {
                 "TaskGroup.create_task() missing 1 required positional argument: 'coro'".to_owned()
             }));
         }
-        create_task(this.cast(), coro, |loop_| make_task(loop_, coro, &keywords[..count]))
+        create_task(this.cast(), coro, |loop_| {
+            make_task(loop_, coro, &keywords[..count])
+        })
     })
 }
 
@@ -236,7 +246,7 @@ pub(super) fn class() -> TypeBuilder {
               than CancelledError raised within a task will cancel all remaining tasks and\n\
               wait for them to exit; they are then combined and raised as an ExceptionGroup.",
         )
-        .flags(flags as u64)
+        .flags(flags)
         .slot(ffi::Py_tp_new, tp_new as *mut c_void)
         .slot(ffi::Py_tp_init, tp_init as *mut c_void)
         .slot(ffi::Py_tp_repr, repr as *mut c_void)

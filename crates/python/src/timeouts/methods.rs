@@ -13,8 +13,11 @@ use crate::coroutine::{CoroutineDef, Slots, coroutine};
 use crate::object::{Ref, Res, check, import, runtime_error, set_slot, str_of};
 use crate::types::{TypeBuilder, fastcall_def, free_instance};
 
-static AENTER: CoroutineDef =
-    CoroutineDef::method(c"rasyncio/timeouts.py", c"__aenter__", c"Timeout.__aenter__");
+static AENTER: CoroutineDef = CoroutineDef::method(
+    c"rasyncio/timeouts.py",
+    c"__aenter__",
+    c"Timeout.__aenter__",
+);
 static AEXIT: CoroutineDef =
     CoroutineDef::method(c"rasyncio/timeouts.py", c"__aexit__", c"Timeout.__aexit__");
 
@@ -22,7 +25,8 @@ static TIMEOUT: Signature = Signature::required("timeout", &["delay"]);
 static TIMEOUT_AT: Signature = Signature::required("timeout_at", &["when"]);
 static INIT: Signature = Signature::required("Timeout.__init__", &["when"]);
 static RESCHEDULE: Signature = Signature::required("Timeout.reschedule", &["when"]);
-static EXIT: Signature = Signature::required("Timeout.__aexit__", &["exc_type", "exc_val", "exc_tb"]);
+static EXIT: Signature =
+    Signature::required("Timeout.__aexit__", &["exc_type", "exc_val", "exc_tb"]);
 
 vectorcall!(timeout, |_module, TIMEOUT [delay]| timeout_in(delay));
 vectorcall!(timeout_at, |_module, TIMEOUT_AT [when]| new(when));
@@ -180,7 +184,7 @@ pub(super) fn class() -> TypeBuilder {
             c"Asynchronous context manager for cancelling overdue coroutines.\n\n\
               Made by timeout() and timeout_at().",
         )
-        .flags(flags as u64)
+        .flags(flags)
         .slot(ffi::Py_tp_new, tp_new as *mut c_void)
         .slot(ffi::Py_tp_init, tp_init as *mut c_void)
         .slot(ffi::Py_tp_repr, repr as *mut c_void)
