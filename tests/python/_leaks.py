@@ -52,10 +52,16 @@ def growth(workload, count, watched=()):
     """Runs the workload three times after a warm-up and says what grew."""
     workload(max(count // 2, 10))
     rounds = []
-    for _ in range(3):
-        before = _measure(watched)
-        workload(count)
-        rounds.append([new - old for old, new in zip(before, _measure(watched))])
+    # What exists already is none of our business, and would make each collection slow.
+    gc.collect()
+    gc.freeze()
+    try:
+        for _ in range(3):
+            before = _measure(watched)
+            workload(count)
+            rounds.append([new - old for old, new in zip(before, _measure(watched))])
+    finally:
+        gc.unfreeze()
     objects, blocks, malloc, memory, *references = map(min, zip(*rounds))
     return Growth(objects, max(references, default=0), blocks, malloc, memory)
 
