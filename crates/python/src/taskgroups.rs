@@ -20,6 +20,7 @@ use crate::names::names;
 use crate::object::{
     Ref, Res, call_method, check, isinstance, repr, runtime_error, set_slot, str_of,
 };
+use crate::stdlib::stdlib;
 
 /// All pointers are owned and nullable; the group's attributes in asyncio, by their names
 /// there.
@@ -100,8 +101,7 @@ unsafe fn create_task(
     // SAFETY: both alive, says the caller.
     unsafe {
         if let Some(reason) = refuses(group) {
-            // Before 3.13 the coroutine is left to the caller.
-            if cfg!(Py_3_13) {
+            if stdlib().closes_refused_coroutine {
                 call_method(coro, names().close, &[])?;
             }
             let group = repr(group.cast())?;
