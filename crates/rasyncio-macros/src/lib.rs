@@ -80,14 +80,15 @@ fn rewrite(mut function: ItemFn, extra: &Tokens, run: &Tokens) -> Tokens {
         block,
     } = &function;
     // Inside an async block, the compiler would look for the type of the output in the wrong
-    // place; an inner function tells it, and keeps `return` and `?` working.
+    // place; an inner function tells it, and keeps `return` and `?` working. Its name must not
+    // hide one that the block uses.
     let output = &sig.output;
-    let call = quote_spanned!(block.span()=> ::rasyncio::#run(body()));
+    let call = quote_spanned!(block.span()=> ::rasyncio::#run(__rasyncio_body()));
     quote! {
         #(#attrs)*
         #extra
         #vis #sig {
-            async fn body() #output #block
+            async fn __rasyncio_body() #output #block
             #call
         }
     }

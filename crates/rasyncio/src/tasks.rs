@@ -62,7 +62,6 @@ use state::{AGAIN, CANCELLED, DONE, PANICKED, RUNNING};
 /// [exception handler](events::set_exception_handler).
 ///
 /// What can be done without knowing the type of the output is [`AnyTask`]'s.
-#[must_use = "a task runs anyway, but this is the only way to its output"]
 pub struct Task<T> {
     any: AnyTask,
     output: PhantomData<fn() -> T>,

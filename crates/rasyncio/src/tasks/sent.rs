@@ -63,19 +63,21 @@ mod loom_tests {
                 .collect();
             let mut seen = [0; 2];
             let mut polls = 0;
-            while seen != [1, 1] {
-                if jobs.load(Ordering::Acquire) == polls {
-                    // If a wake were lost, this would go on for ever, which loom notices.
-                    thread::yield_now();
-                    continue;
+            let mut poll_if_sent = || {
+                if jobs.load(Ordering::Acquire) > polls {
+                    polls += 1;
+                    sent.accept();
+                    seen = [0, 1].map(|which| data[which].load(Ordering::Relaxed));
                 }
-                polls += 1;
-                sent.accept();
-                seen = [0, 1].map(|which| data[which].load(Ordering::Relaxed));
-            }
+            };
+            poll_if_sent();
             for thread in threads {
                 thread.join().unwrap();
             }
+            // With all threads gone, the jobs that were sent are all there will be.
+            poll_if_sent();
+            poll_if_sent();
+            assert_eq!(seen, [1, 1]);
         });
     }
 }
