@@ -114,9 +114,10 @@ pub(crate) fn finally<T>(outcome: Res<T>, cleanup: impl FnOnce() -> Res<()>) -> 
 pub(crate) fn raised_during(raised: Raised, handled: Ref) -> Raised {
     let exception = take_raised(raised);
     if !exception.is(handled.ptr()) {
-        // SAFETY: both are exception instances; SetContext steals the reference.
+        // SAFETY: both are exception instances; GetContext answers a new reference, and
+        // SetContext steals one.
         unsafe {
-            if ffi::PyException_GetContext(exception.ptr()).is_null() {
+            if Ref::own_opt(ffi::PyException_GetContext(exception.ptr())).is_none() {
                 ffi::PyException_SetContext(exception.ptr(), handled.into_ptr());
             }
         }
