@@ -337,7 +337,7 @@ pub(crate) unsafe fn cancel_children(slf: *mut PyObject, message: *mut PyObject)
         let mut any = false;
         for i in 0..ffi::PyList_GET_SIZE(children.ptr()) {
             let child = Ref::borrow(ffi::PyList_GET_ITEM(children.ptr(), i));
-            any |= futures::cancel(child.ptr(), message.ptr())?;
+            any |= tasks::cancel_waiter(&child, &message)?;
         }
         if any {
             // The error is raised when the children are done: see `complete`.

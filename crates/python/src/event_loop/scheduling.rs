@@ -88,20 +88,18 @@ pub(super) unsafe extern "C" fn call_soon_threadsafe(
 }
 
 impl LoopCore {
-    /// Puts a job on the queue from whatever thread this is. In the loop's own thread it
-    /// takes its place behind what `call_soon` has scheduled.
+    /// Puts a job on the queue from whatever thread this is, and wakes the loop.
+    ///
+    /// Straight into the queue, past the inbox: every caller holds the GIL, and the loop
+    /// touches its queue only while it does. So callbacks run in the order in which they
+    /// were scheduled, from whichever threads, as in asyncio.
     pub(crate) fn schedule_from_any_thread(&self, job: rasyncio_engine::Job) {
-        if self.remote().is_loop_thread() {
-            self.engine().schedule(job);
-            return;
+        self.engine().schedule(job);
+        if !self.remote().is_loop_thread() {
+            self.remote().wake();
         }
-        // SAFETY: our jobs run and are dropped attached, and the loop's thread is.
-        let refused = unsafe { self.remote().schedule(job) };
-        // A loop that was closed a moment ago drops the callback, as asyncio's does.
-        drop(refused);
     }
 }
-
 pub(super) unsafe extern "C" fn call_later(
     slf: *mut PyObject,
     args: *const *mut PyObject,

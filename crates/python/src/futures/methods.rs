@@ -78,11 +78,21 @@ pub(crate) unsafe fn init_fields(fut: *mut FutureObject, loop_: *mut PyObject) -
             None => loop_.call_method(names().get_debug, &[])?.truth()?,
         };
         set_slot(&raw mut (*fut).loop_, loop_.into_ptr());
-        if debug && ffi::Py_IsFinalizing() == 0 {
+        if debug && is_finalizing() == 0 {
             record_source(fut)?;
         }
         Ok(())
     }
+}
+
+#[cfg(Py_3_13)]
+use ffi::Py_IsFinalizing as is_finalizing;
+
+#[cfg(not(Py_3_13))]
+unsafe extern "C" {
+    // Its name until 3.13.
+    #[link_name = "_Py_IsFinalizing"]
+    fn is_finalizing() -> c_int;
 }
 
 /// Debug mode: remembers where the future was made.

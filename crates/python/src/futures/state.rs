@@ -85,7 +85,8 @@ pub(crate) unsafe fn set_exception(fut: *mut FutureObject, exception: Ref) -> Re
 const STOP_ITERATION: &str =
     "StopIteration interacts badly with generators and cannot be raised into a Future";
 
-/// A StopIteration would end the awaiting coroutine: 3.12 wraps it, 3.11 refuses it.
+/// A StopIteration would end the awaiting coroutine: newer versions wrap it, older ones
+/// refuse it.
 fn refuse_stop_iteration(instance: Ref) -> Res {
     // SAFETY: an exception instance and static classes; the setters steal one reference.
     unsafe {
@@ -93,19 +94,14 @@ fn refuse_stop_iteration(instance: Ref) -> Res {
         if ffi::PyType_IsSubtype(class, ffi::PyExc_StopIteration.cast()) == 0 {
             return Ok(instance);
         }
-        let error = runtime_or_type_error();
-        if !cfg!(Py_3_12) {
-            return Err(error);
+        if !stdlib().wraps_stop_iteration {
+            return Err(type_error(STOP_ITERATION));
         }
-        let wrapper = take_raised(error);
+        let wrapper = take_raised(runtime_error(STOP_ITERATION));
         ffi::PyException_SetCause(wrapper.ptr(), instance.clone().into_ptr());
         ffi::PyException_SetContext(wrapper.ptr(), instance.into_ptr());
         Ok(wrapper)
     }
-}
-
-fn runtime_or_type_error() -> Raised {
-    if cfg!(Py_3_12) { runtime_error(STOP_ITERATION) } else { type_error(STOP_ITERATION) }
 }
 
 /// `Future.cancel(msg)`: false if it is done already. Tasks have their own.

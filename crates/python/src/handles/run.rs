@@ -143,7 +143,14 @@ pub(super) unsafe fn source(this: *mut HandleObject) -> Res<String> {
     unsafe {
         let callback = Ref::borrow_opt((*this).callback).unwrap_or_else(Ref::none);
         let args = HandleObject::args_tuple(this)?;
-        str_of(stdlib().format_callback_source.call(&[callback.ptr(), args.ptr()])?.ptr())
+        let format = &stdlib().format_callback_source;
+        if !stdlib().formats_for_debug {
+            return str_of(format.call(&[callback.ptr(), args.ptr()])?.ptr());
+        }
+        let debug = Ref::borrow((*this).loop_).call_method(names().get_debug, &[])?;
+        let kwnames = Ref::tuple(&[names().debug])?;
+        let text = format.call_kw(&[callback.ptr(), args.ptr(), debug.ptr()], kwnames.ptr())?;
+        str_of(text.ptr())
     }
 }
 

@@ -152,7 +152,7 @@ noargs!(cancelling, |task| Ref::int(i64::from((*task).cancel_requests)));
 noargs!(uncancel, |task| {
     if (*task).cancel_requests > 0 {
         (*task).cancel_requests -= 1;
-        if cfg!(Py_3_13) && (*task).cancel_requests == 0 {
+        if (*task).cancel_requests == 0 && stdlib().uncancel_takes_back {
             (*task).must_cancel = false;
         }
     }

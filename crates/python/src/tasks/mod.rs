@@ -13,7 +13,7 @@ use pyo3::ffi::{self, PyObject, PyTypeObject};
 
 pub(crate) use methods::init;
 pub(crate) use object::TaskObject;
-pub(crate) use step::{run_step, run_wakeup, wakeup};
+pub(crate) use step::{cancel_waiter, run_step, run_wakeup, wakeup};
 
 use crate::event_loop::LoopCore;
 use crate::futures::state;

@@ -301,9 +301,16 @@ unsafe fn deliver_cancellation(task: *mut TaskObject) -> Res<()> {
     }
 }
 
-/// `waiter.cancel(msg=message)`
-pub(super) fn cancel_waiter(waiter: &Ref, message: &Ref) -> Res<bool> {
-    futures::cancel(waiter.ptr(), message.ptr())
+/// `waiter.cancel(msg=message)`. Tasks that wait for each other cancel each other in turn:
+/// as in asyncio that ends in a RecursionError, not in a stack overflow.
+pub(crate) fn cancel_waiter(waiter: &Ref, message: &Ref) -> Res<bool> {
+    // SAFETY: attached; each successful Enter is followed by one Leave.
+    unsafe {
+        check(ffi::Py_EnterRecursiveCall(c" while cancelling a task".as_ptr()))?;
+        let cancelled = futures::cancel(waiter.ptr(), message.ptr());
+        ffi::Py_LeaveRecursiveCall();
+        cancelled
+    }
 }
 
 /// Anything but a future of exactly our classes.
