@@ -48,7 +48,10 @@ def runtime():
 
 
 def test_extension():
-    package = build_extension.build(sys.executable, "asan")
+    try:
+        package = build_extension.build(sys.executable, "asan")
+    except subprocess.CalledProcessError:
+        sys.exit("test_asan: the extension does not build")
     settings = {
         "LD_PRELOAD": runtime(),
         "ASAN_OPTIONS": "detect_leaks=0",
