@@ -255,11 +255,16 @@ pub(super) unsafe fn resume(object: *mut CoroutineObject, input: Input) -> Outco
         if (*object).bell.is_some() || (*object).waits_for_bell {
             forget_ring(object);
         }
+        // Native coroutines that await each other nest on the C stack.
+        if ffi::Py_EnterRecursiveCall(c" while resuming a coroutine".as_ptr()) != 0 {
+            return raise_out(object, Raised::set());
+        }
         let turn = Turn::new(object, input);
         let waker = waker::borrowed(&turn);
         let polled = catch_unwind(AssertUnwindSafe(|| {
             ((*object).body.poll)(future_of(object), &mut Context::from_waker(&waker))
         }));
+        ffi::Py_LeaveRecursiveCall();
         match polled {
             Ok(Poll::Pending) => match turn.into_yielded() {
                 Ok(yielded) => {

@@ -213,6 +213,7 @@ pub(crate) unsafe fn init(module: *mut PyObject) -> Res<()> {
         .fastcall(c"_add_writer", readers::add_writer)
         .onearg(c"_remove_reader", readers::remove_reader)
         .onearg(c"_remove_writer", readers::remove_writer)
+        .onearg(c"_interest", readers::interest)
         .get(c"_closed", get_closed)
         .get(c"_thread_id", get_thread_id)
         .property(c"_debug", get_debug_attr, Some(set_debug_attr))

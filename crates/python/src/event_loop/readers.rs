@@ -132,3 +132,15 @@ pub(super) unsafe extern "C" fn remove_writer(
     // SAFETY: live objects.
     boundary::object(|| unsafe { remove(slf, Side::Writer, fd) })
 }
+
+/// `_interest(fd)`: what a descriptor is watched for, as a sum of `selectors`' constants.
+pub(super) unsafe extern "C" fn interest(slf: *mut PyObject, fd: *mut PyObject) -> *mut PyObject {
+    const EVENT_READ: i64 = 1;
+    const EVENT_WRITE: i64 = 2;
+    boundary::object(|| {
+        // SAFETY: live objects.
+        let core = unsafe { core_of(slf)? };
+        let (read, write) = core.engine().watched(descriptor(fd)?);
+        Ref::int(i64::from(read) * EVENT_READ + i64::from(write) * EVENT_WRITE)
+    })
+}

@@ -45,7 +45,9 @@ pub(crate) fn swap_foreign(loop_: *mut PyObject, task: *mut PyObject) -> Res {
 
 /// The current task of a loop, or None.
 pub(crate) fn current(loop_: *mut PyObject) -> Res {
-    #[cfg(Py_3_12)]
+    #[cfg(Py_3_14)]
+    return field::current(loop_);
+    #[cfg(all(Py_3_12, not(Py_3_14)))]
     return stdlib().current_task.call1(loop_);
     #[cfg(not(Py_3_12))]
     return table::current(loop_);

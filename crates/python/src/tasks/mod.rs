@@ -1,5 +1,6 @@
 //! `asyncio.Task`: a future that drives a coroutine.
 
+mod cancelling;
 pub(crate) mod current;
 mod methods;
 mod object;
@@ -13,11 +14,11 @@ use pyo3::ffi::{self, PyObject, PyTypeObject};
 
 pub(crate) use methods::init;
 pub(crate) use object::TaskObject;
-pub(crate) use step::{cancel_waiter, run_step, run_wakeup, wakeup};
+pub(crate) use cancelling::{cancel, cancel_waiter};
+pub(crate) use step::{run_step, run_wakeup, wakeup};
 
 use crate::event_loop::LoopCore;
-use crate::futures::state;
-use crate::futures::{FutureObject, methods as future_methods};
+use crate::futures::methods as future_methods;
 use crate::global::Global;
 use crate::names::names;
 use crate::object::{Ref, Res, set_slot, type_error};
@@ -152,26 +153,3 @@ fn is_running_here(loop_: *mut PyObject) -> Res<bool> {
     // SAFETY: `loop_` is alive.
     unsafe { crate::object::call_method(loop_, names().is_running, &[])?.truth() }
 }
-
-/// `task.cancel(msg)`: a request, delivered where the task is suspended.
-pub(crate) unsafe fn cancel(task: *mut TaskObject, message: *mut PyObject) -> Res<bool> {
-    // SAFETY: `task` and `message` (or NULL) are alive, says the caller.
-    unsafe {
-        state::ensure_alive(task.cast())?;
-        (*task).future.log_traceback = false;
-        if FutureObject::is_done(task.cast()) {
-            return Ok(false);
-        }
-        (*task).cancel_requests += 1;
-        if let Some(waiter) = Ref::borrow_opt((*task).waiter) {
-            let message = Ref::borrow_opt(message).unwrap_or_else(Ref::none);
-            if step::cancel_waiter(&waiter, &message)? {
-                return Ok(true);
-            }
-        }
-        (*task).must_cancel = true;
-        state::set_cancel_message(task.cast(), message);
-        Ok(true)
-    }
-}
-

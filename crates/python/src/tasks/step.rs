@@ -293,23 +293,11 @@ unsafe fn deliver_cancellation(task: *mut TaskObject) -> Res<()> {
             let message = FutureObject::rare(task.cast(), |rare| &rare.cancel_message);
             let message = message.unwrap_or_else(Ref::none);
             let waiter = Ref::borrow((*task).waiter);
-            if cancel_waiter(&waiter, &message)? {
+            if super::cancel_waiter(&waiter, &message)? {
                 (*task).must_cancel = false;
             }
         }
         Ok(())
-    }
-}
-
-/// `waiter.cancel(msg=message)`. Tasks that wait for each other cancel each other in turn:
-/// as in asyncio that ends in a RecursionError, not in a stack overflow.
-pub(crate) fn cancel_waiter(waiter: &Ref, message: &Ref) -> Res<bool> {
-    // SAFETY: attached; each successful Enter is followed by one Leave.
-    unsafe {
-        check(ffi::Py_EnterRecursiveCall(c" while cancelling a task".as_ptr()))?;
-        let cancelled = futures::cancel(waiter.ptr(), message.ptr());
-        ffi::Py_LeaveRecursiveCall();
-        cancelled
     }
 }
 
