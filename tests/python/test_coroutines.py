@@ -386,6 +386,16 @@ def test_generator_based_coroutine_can_be_awaited(wrap):
     assert stop.value.value == "in"
 
 
+@both_ways
+@pytest.mark.filterwarnings("ignore:coroutine .* was never awaited:RuntimeWarning")
+def test_nesting_too_deep_is_an_error(wrap):
+    coroutine = plain(0)
+    for _ in range(100_000):
+        coroutine = wrap(coroutine)
+    with pytest.raises(RecursionError):
+        coroutine.send(None)
+
+
 def test_reentry_is_refused():
     class Reenters:
         def __await__(self):

@@ -14,7 +14,7 @@ async def main():
     try:
         await asyncio.sleep(60)
     finally:
-        print("main is cleaned up", task.done())
+        print("main is cleaned up", repr(task.exception()))
 
 
 asyncio.run(main())
