@@ -149,6 +149,12 @@ impl EventLoop {
         self.watchers.remove(&self.poller, fd, Side::Write)
     }
 
+    /// Whether `fd` is watched for reading, and whether for writing.
+    pub fn watched(&self, fd: RawFd) -> (bool, bool) {
+        let interest = self.watchers.interest(fd);
+        (interest.read, interest.write)
+    }
+
     /// The handle by which other threads reach this loop.
     pub fn remote(&self) -> Remote {
         Remote::new(Arc::clone(&self.shared))

@@ -103,6 +103,16 @@ impl Watchers {
         self.table.borrow().count == 0
     }
 
+    /// What a descriptor is watched for.
+    pub(crate) fn interest(&self, fd: RawFd) -> Interest {
+        let index = usize::try_from(fd).unwrap_or(usize::MAX);
+        let table = self.table.borrow();
+        table
+            .watches
+            .get(index)
+            .map_or(Interest::NONE, Watch::interest)
+    }
+
     /// Sets one side of a watch and answers the job that it replaces. An error leaves
     /// everything as it was, but for the job.
     pub(crate) fn set(
