@@ -22,9 +22,9 @@ use crate::timer;
 pub(crate) use object::init;
 use object::{IteratorObject, new};
 
-static WAIT_FOR_ONE: CoroutineDef = CoroutineDef::new(c"rasyncio/tasks.py", c"_wait_for_one");
-static GET: CoroutineDef = CoroutineDef::method(c"rasyncio/queues.py", c"get", c"Queue.get");
-static ANEXT: CoroutineDef = CoroutineDef::new(c"rasyncio/tasks.py", c"__anext__");
+static WAIT_FOR_ONE: CoroutineDef = CoroutineDef::new(c"<rasyncio.tasks>", c"_wait_for_one");
+static GET: CoroutineDef = CoroutineDef::method(c"<rasyncio.queues>", c"get", c"Queue.get");
+static ANEXT: CoroutineDef = CoroutineDef::new(c"<rasyncio.tasks>", c"__anext__");
 
 static PARAMETERS: Signature = Signature {
     name: "as_completed",

@@ -44,8 +44,8 @@ pub(crate) use awaiting::{await_future, await_object, yield_none};
 pub(crate) use function::{FunctionDef, add_function};
 pub(crate) use object::{Slots, coroutine, is_native};
 
-/// What all coroutines of one function share: their name, and the file that a traceback
-/// attributes them to.
+/// What all coroutines of one function share: their name, and what a traceback calls their
+/// file. That is in angle brackets: there are no lines to be looked up and shown.
 pub(crate) struct CoroutineDef {
     file: &'static CStr,
     name: &'static CStr,

@@ -121,7 +121,7 @@ fn warn_nameless(task: &Ref) -> Res<()> {
     check(unsafe { ffi::PyErr_WarnEx(ffi::PyExc_DeprecationWarning, text.as_ptr(), 3) })
 }
 
-static WRAP_AWAITABLE: CoroutineDef = CoroutineDef::new(c"rasyncio/tasks.py", c"_wrap_awaitable");
+static WRAP_AWAITABLE: CoroutineDef = CoroutineDef::new(c"<rasyncio.tasks>", c"_wrap_awaitable");
 
 /// `ensure_future(obj, loop=loop)`; NULL for the current loop.
 #[inline]

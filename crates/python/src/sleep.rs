@@ -11,7 +11,7 @@ use crate::futures;
 use crate::object::{Ref, Res, value_error};
 use crate::timer;
 
-static SLEEP: CoroutineDef = CoroutineDef::new(c"rasyncio/tasks.py", c"sleep");
+static SLEEP: CoroutineDef = CoroutineDef::new(c"<rasyncio.tasks>", c"sleep");
 
 static FUNCTION: FunctionDef = FunctionDef {
     name: c"sleep",

@@ -9,7 +9,7 @@ use crate::names::names;
 use crate::object::{Ref, Res, type_error};
 use crate::stdlib::stdlib;
 
-static TO_THREAD: CoroutineDef = CoroutineDef::new(c"rasyncio/threads.py", c"to_thread");
+static TO_THREAD: CoroutineDef = CoroutineDef::new(c"<rasyncio.threads>", c"to_thread");
 
 static FUNCTION: FunctionDef = FunctionDef {
     name: c"to_thread",

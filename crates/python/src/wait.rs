@@ -19,8 +19,8 @@ use crate::stdlib::stdlib;
 use crate::timer;
 use crate::types::{TypeBuilder, free_instance};
 
-static WAIT: CoroutineDef = CoroutineDef::new(c"rasyncio/tasks.py", c"wait");
-static INNER_WAIT: CoroutineDef = CoroutineDef::new(c"rasyncio/tasks.py", c"_wait");
+static WAIT: CoroutineDef = CoroutineDef::new(c"<rasyncio.tasks>", c"wait");
+static INNER_WAIT: CoroutineDef = CoroutineDef::new(c"<rasyncio.tasks>", c"_wait");
 
 static FUNCTION: FunctionDef = FunctionDef {
     name: c"wait",

@@ -25,8 +25,8 @@ use crate::stdlib::cancelled_error;
 use crate::timeouts;
 use crate::timer;
 
-static WAIT_FOR: CoroutineDef = CoroutineDef::new(c"rasyncio/tasks.py", c"wait_for");
-static CANCEL_AND_WAIT: CoroutineDef = CoroutineDef::new(c"rasyncio/tasks.py", c"_cancel_and_wait");
+static WAIT_FOR: CoroutineDef = CoroutineDef::new(c"<rasyncio.tasks>", c"wait_for");
+static CANCEL_AND_WAIT: CoroutineDef = CoroutineDef::new(c"<rasyncio.tasks>", c"_cancel_and_wait");
 
 static FUNCTION: FunctionDef = FunctionDef {
     name: c"wait_for",
@@ -51,11 +51,11 @@ const WAITER: usize = 3;
 const TASK: usize = 4;
 
 vectorcall!(wait_for, |_this, PARAMETERS [fut, timeout]| {
-    let held = [Some(Ref::borrow(fut)), Some(Ref::borrow(timeout)), None, None, None];
+    let held = [Some(Ref::borrow(fut)), Some(Ref::borrow(timeout)), None, None, None, None];
     coroutine(&WAIT_FOR, held, body)
 });
 
-async fn body(slots: Slots<5>) -> Res {
+async fn body(slots: Slots<6>) -> Res {
     let timeout = slots.get(TIMEOUT);
     // SAFETY: None lives for ever.
     if timeout == unsafe { ffi::Py_None() } {
@@ -71,7 +71,7 @@ async fn body(slots: Slots<5>) -> Res {
 }
 
 #[cfg(Py_3_12)]
-async fn within_timeout(slots: Slots<5>) -> Res {
+async fn within_timeout(slots: Slots<6>) -> Res {
     let scope = slots
         .set(SCOPE, timeouts::timeout_in(slots.get(TIMEOUT))?)
         .cast();
@@ -84,7 +84,7 @@ async fn within_timeout(slots: Slots<5>) -> Res {
 }
 
 /// No time at all: what is not done already is cancelled. A coroutine does not even start.
-async fn without_waiting(slots: Slots<5>) -> Res {
+async fn without_waiting(slots: Slots<6>) -> Res {
     let future = events::ensure_future(slots.get(AWAITABLE), ptr::null_mut())?;
     let future = slots.set(AWAITABLE, future);
     if futures::is_done(future)? {
@@ -110,7 +110,7 @@ fn result_or_timeout(future: *mut PyObject) -> Res {
 
 /// Cancels the future and waits until it is done. Not by awaiting it: this wait must end when
 /// it is cancelled itself, whatever the future does about that.
-async fn cancel_and_wait(slots: Slots<5>) -> Res<()> {
+async fn cancel_and_wait(slots: Slots<6>) -> Res<()> {
     let future = slots.get(AWAITABLE);
     let running = events::running_loop()?;
     let waiter = slots.set(WAITER, futures::new_future(running.ptr())?);

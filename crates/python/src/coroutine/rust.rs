@@ -74,7 +74,7 @@ mod for_tests {
     use crate::coroutine::{CoroutineDef, FunctionDef, Slots, add_function, coroutine};
     use crate::timer::as_f64;
 
-    static DEF: CoroutineDef = CoroutineDef::new(c"rasyncio/coroutine.rs", c"_woken_by_a_thread");
+    static DEF: CoroutineDef = CoroutineDef::new(c"<rasyncio.coroutine>", c"_woken_by_a_thread");
 
     static FUNCTION: FunctionDef = FunctionDef {
         name: c"_woken_by_a_thread",

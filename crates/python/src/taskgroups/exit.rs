@@ -14,7 +14,7 @@ use crate::object::{
 use crate::stdlib::cancelled_error;
 
 static INNER_EXIT: CoroutineDef =
-    CoroutineDef::method(c"rasyncio/taskgroups.py", c"_aexit", c"TaskGroup._aexit");
+    CoroutineDef::method(c"<rasyncio.taskgroups>", c"_aexit", c"TaskGroup._aexit");
 
 const GROUP: usize = 0;
 /// The exception that leaves the block, if one does.

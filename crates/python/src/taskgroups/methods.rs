@@ -17,12 +17,12 @@ use crate::timeouts::exception_of;
 use crate::types::{TypeBuilder, free_instance};
 
 static AENTER: CoroutineDef = CoroutineDef::method(
-    c"rasyncio/taskgroups.py",
+    c"<rasyncio.taskgroups>",
     c"__aenter__",
     c"TaskGroup.__aenter__",
 );
 static AEXIT: CoroutineDef = CoroutineDef::method(
-    c"rasyncio/taskgroups.py",
+    c"<rasyncio.taskgroups>",
     c"__aexit__",
     c"TaskGroup.__aexit__",
 );

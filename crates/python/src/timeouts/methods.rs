@@ -13,13 +13,10 @@ use crate::coroutine::{CoroutineDef, Slots, coroutine};
 use crate::object::{Ref, Res, check, import, runtime_error, set_slot, str_of};
 use crate::types::{TypeBuilder, fastcall_def, free_instance};
 
-static AENTER: CoroutineDef = CoroutineDef::method(
-    c"rasyncio/timeouts.py",
-    c"__aenter__",
-    c"Timeout.__aenter__",
-);
+static AENTER: CoroutineDef =
+    CoroutineDef::method(c"<rasyncio.timeouts>", c"__aenter__", c"Timeout.__aenter__");
 static AEXIT: CoroutineDef =
-    CoroutineDef::method(c"rasyncio/timeouts.py", c"__aexit__", c"Timeout.__aexit__");
+    CoroutineDef::method(c"<rasyncio.timeouts>", c"__aexit__", c"Timeout.__aexit__");
 
 static TIMEOUT: Signature = Signature::required("timeout", &["delay"]);
 static TIMEOUT_AT: Signature = Signature::required("timeout_at", &["when"]);

@@ -6,7 +6,7 @@
 
 use core::ptr;
 
-use super::{AWAITABLE, SCOPE, TIMEOUT, WAITER, cancel_and_wait, release, result_or_timeout};
+use super::{AWAITABLE, SCOPE, TIMEOUT, cancel_and_wait, release, result_or_timeout};
 use crate::coroutine::{Slots, await_future, finally};
 use crate::events;
 use crate::futures;
@@ -14,9 +14,12 @@ use crate::object::{Ref, Res, raise_instance, raised_matches, take_raised};
 use crate::stdlib::cancelled_error;
 use crate::timer;
 
-pub(super) async fn in_a_task(slots: Slots<5>) -> Res {
+/// What the timer sets, and the future's completion.
+const EITHER: usize = 5;
+
+pub(super) async fn in_a_task(slots: Slots<6>) -> Res {
     let running = events::running_loop()?;
-    let waiter = slots.set(WAITER, futures::new_future(running.ptr())?);
+    let waiter = slots.set(EITHER, futures::new_future(running.ptr())?);
     // SAFETY: the slot keeps the waiter alive.
     let data = unsafe { Ref::borrow(waiter) };
     let timer = timer::call_later(running.ptr(), slots.get(TIMEOUT), expire, data, |handle| {
@@ -29,8 +32,8 @@ pub(super) async fn in_a_task(slots: Slots<5>) -> Res {
     })
 }
 
-async fn wait(slots: Slots<5>) -> Res {
-    let waiter = slots.get(WAITER);
+async fn wait(slots: Slots<6>) -> Res {
+    let waiter = slots.get(EITHER);
     let future = events::ensure_future(slots.get(AWAITABLE), ptr::null_mut())?;
     let future = slots.set(AWAITABLE, future);
     futures::on_done(future, release, waiter)?;
