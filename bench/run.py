@@ -209,10 +209,10 @@ def chosen(parser, text: str | None, known: list[str]) -> list[str]:
 def present(python: str, names: list[str]) -> list[str]:
     """Those that this environment has; a line for each that it has not."""
     ask = (
-        "import sys, contestants as c;"
+        f"import sys; sys.path.insert(0, {str(HERE)!r}); import contestants as c;"
         "print(*[int(c.CONTESTANTS[n].present()) for n in sys.argv[1:]])"
     )
-    answer = output("env", f"PYTHONPATH={HERE}", python, "-c", ask, *names)
+    answer = output(python, "-c", ask, *names)
     if answer is None:
         raise SetupError(f"{python} does not run")
     there = []
