@@ -77,6 +77,8 @@ lint: python layers
 	@$(PYTHON) scripts/setup.py
 	cargo fmt --all --check
 	PYO3_PYTHON=$$(command -v $(PYTHON)) cargo clippy --quiet --workspace --all-targets -- -D warnings
+	@# Tests use debug builds; code for release builds alone must compile too.
+	PYO3_PYTHON=$$(command -v $(PYTHON)) cargo clippy --quiet --release --workspace -- -D warnings
 
 # The stubs, as a type checker sees them; the checker is in .venv.
 types: venv
