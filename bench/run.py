@@ -272,7 +272,8 @@ def main() -> None:
     about = describe(python, names, options)
     if about["load"] > 0.5 and options.clock == "wall":
         say(f"this machine is busy (load {about['load']}): expect wide spreads, or use --clock cpu")
-    bench.measure([row for row in rows if row != report.MEMORY])
+    if timed := [row for row in rows if row != report.MEMORY]:
+        bench.measure(timed)
     if report.MEMORY in rows:
         bench.measure_memory()
     results = report.evaluate(about, names, rows, bench)
