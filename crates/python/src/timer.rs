@@ -123,10 +123,15 @@ pub(crate) fn as_f64(seconds: *mut PyObject) -> Res<f64> {
 
 /// `number <= 0`, for whatever compares with numbers.
 pub(crate) fn is_not_positive(number: *mut PyObject) -> Res<bool> {
-    // SAFETY: alive; an exact float has its value in place.
+    // SAFETY: alive; an exact number is compared in place.
     unsafe {
         if ffi::PyFloat_CheckExact(number) != 0 {
             return Ok(ffi::PyFloat_AS_DOUBLE(number) <= 0.0);
+        }
+        if ffi::PyLong_CheckExact(number) != 0 {
+            let mut overflow = 0;
+            let value = ffi::PyLong_AsLongLongAndOverflow(number, &mut overflow);
+            return Ok(overflow < 0 || (overflow == 0 && value <= 0));
         }
         let zero = Ref::int(0)?;
         truth(ffi::PyObject_RichCompareBool(

@@ -89,6 +89,7 @@ pub(super) fn run_forever(core: &LoopCore) -> Res<()> {
     // SAFETY: no precondition.
     core.set_thread(unsafe { ffi::PyThread_get_thread_ident() });
     let outer = RUNNING.replace(owner.ptr());
+    core.mirror().begin();
 
     let outcome = match core.engine().run(&mut Attached(core)) {
         Ok(Flow::Continue) => Ok(()),
@@ -99,6 +100,7 @@ pub(super) fn run_forever(core: &LoopCore) -> Res<()> {
     let failure = outcome.err().map(take_raised);
     RUNNING.set(outer);
     core.set_thread(0);
+    core.mirror().end();
     let restored = (|| {
         core.leave_stale_task()?;
         // SAFETY: the address of an immortal object.

@@ -284,13 +284,16 @@ pub(crate) unsafe fn schedule_all(fut: *mut FutureObject) -> Res<()> {
         let future = fut.cast::<PyObject>();
         if let Some(core) = native((*fut).loop_) {
             core.check_thread_in_debug()?;
-            let callbacks = &mut (*fut).callbacks;
-            if callbacks.rest.is_none() && callbacks.first.kind == Kind::Native {
-                // The callback stays in its slot until the job takes it out: no allocation.
-                core.engine().schedule(jobs::lone_callback(Ref::borrow(future)));
-                return Ok(());
+            if (*fut).callbacks.rest.is_none() {
+                if (*fut).callbacks.first.kind == Kind::Native {
+                    // It stays in its slot until the job takes it out: no allocation.
+                    core.engine().schedule(jobs::lone_callback(Ref::borrow(future)));
+                    return Ok(());
+                }
+                let only = core::mem::replace(&mut (*fut).callbacks.first, Callback::EMPTY);
+                return only.schedule_native(core, future);
             }
-            for callback in callbacks.take().into_iter() {
+            for callback in (*fut).callbacks.take().into_iter() {
                 callback.schedule_native(core, future)?;
             }
         } else {

@@ -1,7 +1,6 @@
 //! 3.11 to 3.13: the dict `_asyncio._current_tasks`.
 
 use core::cell::Cell;
-#[cfg(not(Py_3_12))]
 use core::ptr;
 
 use pyo3::ffi::{self, PyObject};
@@ -33,33 +32,45 @@ pub(crate) unsafe fn init() -> Res<()> {
 /// One loop's entry in the dict.
 pub(crate) struct Mirror {
     hash: Cell<ffi::Py_hash_t>,
-    /// The dict may hold an entry for this loop that nobody should see.
-    stale: Cell<bool>,
+    /// What we have put into the entry, borrowed from the dict; NULL if it holds nothing of
+    /// ours. After a step it is stale: nobody should see it.
+    shown: Cell<*mut PyObject>,
 }
 
 impl Mirror {
     pub(crate) fn new() -> Mirror {
-        Mirror { hash: Cell::new(-1), stale: Cell::new(false) }
+        Mirror { hash: Cell::new(-1), shown: Cell::new(ptr::null_mut()) }
     }
 
-    unsafe fn hash(&self, loop_: *mut PyObject) -> Res<ffi::Py_hash_t> {
-        if self.hash.get() == -1 {
-            // SAFETY: `loop_` is alive, says the caller.
-            let hash = unsafe { ffi::PyObject_Hash(loop_) };
-            check(if hash == -1 { -1 } else { 0 })?;
-            self.hash.set(hash);
+    /// The loop begins to run in this thread.
+    pub(crate) fn begin(&self) {}
+
+    /// The loop stops running.
+    pub(crate) fn end(&self) {}
+
+    unsafe fn show(&self, loop_: *mut PyObject, object: *mut PyObject) -> Res<()> {
+        // SAFETY: both alive, says the caller.
+        unsafe {
+            if self.hash.get() == -1 {
+                let hash = ffi::PyObject_Hash(loop_);
+                check(if hash == -1 { -1 } else { 0 })?;
+                self.hash.set(hash);
+            }
+            let table = TABLE.get().ptr();
+            check(_PyDict_SetItem_KnownHash(table, loop_, object, self.hash.get()))?;
         }
-        Ok(self.hash.get())
+        self.shown.set(object);
+        Ok(())
     }
 
     /// A step of `task` begins.
     #[inline]
     pub(crate) unsafe fn enter(&self, loop_: *mut PyObject, task: *mut PyObject) -> Res<()> {
-        // SAFETY: both alive, says the caller.
-        unsafe {
-            let hash = self.hash(loop_)?;
-            check(_PyDict_SetItem_KnownHash(TABLE.get().ptr(), loop_, task, hash))
+        if ptr::eq(self.shown.get(), task) {
+            return Ok(());
         }
+        // SAFETY: both alive, says the caller.
+        unsafe { self.show(loop_, task) }
     }
 
     /// The step is over. A task that is done must not be kept alive by a stale entry, so
@@ -71,24 +82,16 @@ impl Mirror {
         _task: *mut PyObject,
         done: bool,
     ) -> Res<()> {
-        self.stale.set(true);
-        if !done {
-            return Ok(());
-        }
         // SAFETY: `loop_` is alive, says the caller.
-        unsafe {
-            let hash = self.hash(loop_)?;
-            check(_PyDict_SetItem_KnownHash(TABLE.get().ptr(), loop_, ffi::Py_None(), hash))
-        }
+        if done { unsafe { self.show(loop_, ffi::Py_None()) } } else { Ok(()) }
     }
 
     /// Removes a stale entry: something else than a step of ours is about to run.
     #[inline]
     pub(crate) unsafe fn retire(&self, loop_: *mut PyObject) -> Res<()> {
-        if !self.stale.get() {
+        if self.shown.replace(ptr::null_mut()).is_null() {
             return Ok(());
         }
-        self.stale.set(false);
         // SAFETY: `loop_` is alive, says the caller.
         unsafe { delete(loop_) }
     }
