@@ -36,7 +36,11 @@ _TIMES = [
     (re.compile(r"\d{4}-\d\d-\d\d"), "DATE"),
     (re.compile(r"\d+:\d\d:\d\d(\.\d+)?"), "TIME"),
     (re.compile(r"\d+\.\d+(e-?\d+)?"), "NUMBER"),
+    # The program's word for the module under test.
+    (re.compile(r"module 'rasyncio'"), "module 'asyncio'"),
 ]
+
+_NEVER_AWAITED = re.compile(r".*RuntimeWarning: (coroutine .* was never awaited)$")
 
 
 def arguments():
@@ -78,10 +82,32 @@ def output(command, limit, folder, **extra):
         os.killpg(process.pid, 9)
         process.communicate()
         raise Endless from None
-    text = f"{normal(out)}\n--- stderr\n{normal(errors)}\n--- exit {process.returncode}"
+    errors = _never_awaited_last(normal(errors))
+    text = f"{normal(out)}\n--- stderr\n{errors}\n--- exit {process.returncode}"
     for pattern, replacement in _TIMES:
         text = pattern.sub(replacement, text)
     return text
+
+
+def _never_awaited_last(text):
+    """Coroutines that nobody awaits, each in a line after everything else.
+
+    When the interpreter notices depends on what still refers to the coroutine: the frame of stock's
+    `create_task`, in a traceback, does; a native function has no frame.
+    """
+    kept, found = [], []
+    source_follows = False
+    for line in text.splitlines():
+        if match := _NEVER_AWAITED.match(line):
+            found.append(match[1])
+            # The line of the program, when the warning has one.
+            source_follows = True
+        elif source_follows and line.startswith("  "):
+            source_follows = False
+        elif line != "RuntimeWarning: Enable tracemalloc to get the object allocation traceback":
+            source_follows = False
+            kept.append(line)
+    return "\n".join([*kept, *sorted(found)])
 
 
 def unordered(text):
