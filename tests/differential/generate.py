@@ -138,7 +138,8 @@ class _Maker:
         return (self.random.choice([None, self.delay()]),)
 
     def make_group(self, depth):
-        return self.scripts(depth), self.script(depth + 1, 3)
+        # One child at most: several are cancelled in the order of a set, which depends on addresses.
+        return self.scripts(depth, 1), self.script(depth + 1, 3)
 
     def make_attempt(self, depth):
         return (

@@ -20,16 +20,6 @@ ERRORS = {
 }
 
 
-class OrderedSet(dict):
-    """A set in the order of insertion, for stock's task groups, which cancel in the order of a set."""
-
-    def add(self, item):
-        self[item] = None
-
-    def discard(self, item):
-        self.pop(item, None)
-
-
 class Player:
     """One run of a program. `aio` is asyncio or rasyncio; `unit` is a unit of time in seconds."""
 
@@ -206,8 +196,6 @@ class Player:
 
     async def do_group(self, name, limit, scripts, body):
         group = self.aio.TaskGroup()
-        if self.aio is asyncio:
-            group._tasks = OrderedSet()
         try:
             async with group:
                 for script in scripts:

@@ -26,6 +26,7 @@ _RULES = [
     # Stock names its own line in `create_task`; rasyncio's is native, so the line is its caller's.
     (re.compile(r" created at [^ >,\]]+:\d+"), " created at …"),
     # Where a callback or coroutine of asyncio's own is defined.
+    (re.compile(r" at <r?asyncio[^ >]*>:\d+"), ""),
     (re.compile(r" at (?:[^ >,]*/)?r?asyncio/[^ >,]+:\d+"), ""),
     (re.compile(r"<_UnixSelectorEventLoop "), "<EventLoop "),
     (re.compile(r"\b(_?rasyncio\._rasyncio|_rasyncio|rasyncio|_asyncio)(\.[a-z_]+)*\.(?=[A-Z_])"), "asyncio."),

@@ -64,17 +64,19 @@ def case_wrong_thread():
         other = asyncio.new_event_loop()
         other.set_debug(True)
         future = loop.create_future()
+        called = []
 
         def wrong():
             show(loop.call_soon, print)
             show(loop.call_later, 1, print)
             show(loop.call_at, 1, print)
-            show(loop.call_soon_threadsafe, print, "from the thread")
+            show(loop.call_soon_threadsafe, called.append, "from the thread")
             future.add_done_callback(print)
             show(future.set_result, 1)
 
         await asyncio.to_thread(wrong)
         await asyncio.sleep(0.001)
+        print(called)
         # A loop that does not run belongs to no thread.
         await asyncio.to_thread(other.call_soon, print)
         other.close()
