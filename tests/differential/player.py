@@ -3,7 +3,7 @@
 import asyncio
 import contextvars
 
-from .generate import FUTURES
+from .generate import COUNTS_AGREE, FUTURES
 
 #: After so many units of time whatever still runs is cancelled.
 LIMIT = 300
@@ -234,7 +234,8 @@ class Player:
 
     async def do_who(self, name, limit):
         task = self.aio.current_task()
-        self.note(name, "is", outcome(task), task.cancelling(), task in self.everybody)
+        count = task.cancelling() if COUNTS_AGREE else ""
+        self.note(name, "is", outcome(task), count, task in self.everybody)
 
     async def do_all_tasks(self, name, limit):
         alive = self.aio.all_tasks()

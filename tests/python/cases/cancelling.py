@@ -140,6 +140,7 @@ async def case_wait_for_a_stubborn_one():
     await cancelled_at_each_turn(work)
 
 
+@since(3, 12)
 async def case_wait_for_one_that_fails_when_cancelled():
     async def work():
         await asyncio.wait_for(fails_when_cancelled(), 60)
