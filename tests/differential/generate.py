@@ -49,10 +49,11 @@ WEIGHTS = {
     "queue_get": 2,
 }
 
-#: Before 3.13 a task group that was ended by an error leaves the count of cancellations as it was.
-COUNTS_AGREE = sys.version_info >= (3, 13)
-if not COUNTS_AGREE:
-    WEIGHTS["uncancel"] = 0
+#: Before 3.13 a task group that is ended by an error and cancelled from outside as well forgets one of
+#: the two, and counts cancellations in another way. rasyncio does as 3.13 on every version.
+GROUPS_AGREE = sys.version_info >= (3, 13)
+if not GROUPS_AGREE:
+    WEIGHTS["group"] = WEIGHTS["uncancel"] = 0
 
 _KINDS = list(WEIGHTS)
 _ODDS = list(WEIGHTS.values())

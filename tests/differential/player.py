@@ -3,7 +3,7 @@
 import asyncio
 import contextvars
 
-from .generate import COUNTS_AGREE, FUTURES
+from .generate import GROUPS_AGREE, FUTURES
 
 #: After so many units of time whatever still runs is cancelled.
 LIMIT = 300
@@ -234,7 +234,7 @@ class Player:
 
     async def do_who(self, name, limit):
         task = self.aio.current_task()
-        count = task.cancelling() if COUNTS_AGREE else ""
+        count = task.cancelling() if GROUPS_AGREE else ""
         self.note(name, "is", outcome(task), count, task in self.everybody)
 
     async def do_all_tasks(self, name, limit):
