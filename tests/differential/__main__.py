@@ -53,7 +53,7 @@ def main():
             if compare.difference(program, module, mixture) is not None:
                 failed += 1
                 report(program, module, mixture)
-        if seed % 1000 == 999:
+        if seed % 200 == 199:
             compare.collect()
         if failed >= options.failures:
             break

@@ -24,7 +24,7 @@ class VirtualTimeLoop(asyncio.SelectorEventLoop):
         self._now = max(self._now, self._scheduled[0]._when)
 
 
-class _NeverWaits(selectors.SelectSelector):
+class _NeverWaits(selectors.DefaultSelector):
     def __init__(self, loop):
         super().__init__()
         self._loop = loop
