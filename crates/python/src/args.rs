@@ -58,8 +58,11 @@ impl Signature {
         let mut out = [ptr::null_mut(); N];
         // SAFETY: vectorcall's contract: `nargs` values, then one for each keyword name.
         unsafe {
-            let given: &'a [*mut PyObject] =
-                if nargs == 0 { &[] } else { core::slice::from_raw_parts(args, nargs) };
+            let given: &'a [*mut PyObject] = if nargs == 0 {
+                &[]
+            } else {
+                core::slice::from_raw_parts(args, nargs)
+            };
             let named = nargs.min(self.positional.len());
             out[..named].copy_from_slice(&given[..named]);
             let rest = &given[named..];
@@ -130,7 +133,10 @@ impl Signature {
             }
         }
         let name = str_of(name)?;
-        Err(type_error(&format!("{}() got an unexpected keyword argument '{name}'", self.name)))
+        Err(type_error(&format!(
+            "{}() got an unexpected keyword argument '{name}'",
+            self.name
+        )))
     }
 
     #[cold]
@@ -141,7 +147,10 @@ impl Signature {
         } else {
             format!("from {} to {most}", self.required)
         };
-        let (plural, were) = (if most == 1 { "" } else { "s" }, if given == 1 { "was" } else { "were" });
+        let (plural, were) = (
+            if most == 1 { "" } else { "s" },
+            if given == 1 { "was" } else { "were" },
+        );
         type_error(&format!(
             "{}() takes {takes} positional argument{plural} but {given} {were} given",
             self.name

@@ -129,7 +129,11 @@ pub(crate) fn ensure_future(obj: *mut PyObject, loop_: *mut PyObject) -> Res {
     // SAFETY: `obj` is alive, `loop_` alive or NULL.
     unsafe {
         let none = ffi::Py_None();
-        let loop_ = if ptr::eq(loop_, none) { ptr::null_mut() } else { loop_ };
+        let loop_ = if ptr::eq(loop_, none) {
+            ptr::null_mut()
+        } else {
+            loop_
+        };
         if ffi::PyCoro_CheckExact(obj) == 0 && futures::is_future(obj)? {
             if !loop_.is_null() && !futures::get_loop(obj)?.is(loop_) {
                 return Err(value_error(
@@ -139,7 +143,11 @@ pub(crate) fn ensure_future(obj: *mut PyObject, loop_: *mut PyObject) -> Res {
             }
             return Ok(Ref::borrow(obj));
         }
-        let coro = if is_coroutine(obj)? { Ref::borrow(obj) } else { wrap_awaitable(obj)? };
+        let coro = if is_coroutine(obj)? {
+            Ref::borrow(obj)
+        } else {
+            wrap_awaitable(obj)?
+        };
         let created = spawn(coro.ptr(), loop_);
         match created {
             Err(raised) if raised_matches(&raised, ffi::PyExc_RuntimeError) => {
@@ -174,11 +182,15 @@ fn wrap_awaitable(obj: *mut PyObject) -> Res {
     let awaitable = unsafe { Ref::borrow(obj) };
     let is_awaitable = import(c"inspect")?.attr(names().isawaitable)?;
     if !is_awaitable.call1(obj)?.truth()? {
-        return Err(type_error("An asyncio.Future, a coroutine or an awaitable is required"));
+        return Err(type_error(
+            "An asyncio.Future, a coroutine or an awaitable is required",
+        ));
     }
-    coroutine(&WRAP_AWAITABLE, [Some(awaitable)], |slots: Slots<1>| async move {
-        await_object(slots.get(0)).await
-    })
+    coroutine(
+        &WRAP_AWAITABLE,
+        [Some(awaitable)],
+        |slots: Slots<1>| async move { await_object(slots.get(0)).await },
+    )
 }
 
 static CREATE_TASK: Signature = Signature {
@@ -319,7 +331,9 @@ unsafe extern "C" fn py_discard_from_awaited_by(
 pub(crate) unsafe fn init(module: *mut PyObject) -> Res<()> {
     let plain = |name: &'static core::ffi::CStr, function, flags| ffi::PyMethodDef {
         ml_name: name.as_ptr(),
-        ml_meth: ffi::PyMethodDefPointer { PyCFunction: function },
+        ml_meth: ffi::PyMethodDefPointer {
+            PyCFunction: function,
+        },
         ml_flags: flags,
         ml_doc: ptr::null(),
     };
@@ -328,7 +342,10 @@ pub(crate) unsafe fn init(module: *mut PyObject) -> Res<()> {
         fastcall_def(c"ensure_future", py_ensure_future),
         fastcall_def(c"current_task", py_current_task),
         fastcall_def(c"future_add_to_awaited_by", py_add_to_awaited_by),
-        fastcall_def(c"future_discard_from_awaited_by", py_discard_from_awaited_by),
+        fastcall_def(
+            c"future_discard_from_awaited_by",
+            py_discard_from_awaited_by,
+        ),
         plain(c"isfuture", py_isfuture, ffi::METH_O),
         plain(c"_native_tasks", py_native_tasks, ffi::METH_NOARGS),
         plain(c"_set_running_loop", py_set_running_loop, ffi::METH_O),

@@ -6,6 +6,8 @@
 use core::ffi::{c_int, c_void};
 use core::ptr;
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+use std::hash::{BuildHasherDefault, Hasher};
 
 use pyo3::ffi::{self, Py_ssize_t, PyObject, PyTypeObject};
 
@@ -96,10 +98,11 @@ unsafe fn gather_all(awaitables: &[*mut PyObject], return_exceptions: bool) -> R
     unsafe {
         let mut seen = Seen::new(awaitables.len());
         let children = Ref::checked(ffi::PyList_New(awaitables.len() as Py_ssize_t))?;
+        // The distinct children; the list keeps them alive.
+        let mut distinct = Vec::with_capacity(awaitables.len());
         let mut loop_: Option<Ref> = None;
-        let mut distinct = 0;
         for (i, &awaitable) in awaitables.iter().enumerate() {
-            let child = match seen.find(awaitable) {
+            let child = match seen.first(awaitable, i) {
                 Some(first) => {
                     Ref::borrow(ffi::PyList_GET_ITEM(children.ptr(), first as Py_ssize_t))
                 }
@@ -112,87 +115,101 @@ unsafe fn gather_all(awaitables: &[*mut PyObject], return_exceptions: bool) -> R
                     if loop_.is_none() {
                         loop_ = Some(futures::get_loop(child.ptr())?);
                     }
-                    distinct += 1;
-                    seen.insert(awaitable, i);
+                    distinct.push(child.ptr());
                     child
                 }
             };
             ffi::PyList_SET_ITEM(children.ptr(), i as Py_ssize_t, child.into_ptr());
         }
         let loop_ = loop_.unwrap_or_else(Ref::none);
-        let outer = new_outer(&loop_, &children, distinct, return_exceptions)?;
-        subscribe(&children, &seen, &outer)?;
+        let outer = new_outer(&loop_, &children, distinct.len(), return_exceptions)?;
+        subscribe(&distinct, &outer)?;
         Ok(outer)
     }
 }
 
 /// Adds the done callbacks. Children that are done already are counted when all others
 /// have theirs, as in asyncio since 3.12; before that in a later turn like the rest.
-unsafe fn subscribe(children: &Ref, seen: &Seen, outer: &Ref) -> Res<()> {
+unsafe fn subscribe(children: &[*mut PyObject], outer: &Ref) -> Res<()> {
     let mut finished = Vec::new();
-    // SAFETY: the list is ours and keeps its length.
-    unsafe {
-        for i in 0..ffi::PyList_GET_SIZE(children.ptr()) {
-            if seen.repeats(i as usize) {
-                continue;
-            }
-            let child = ffi::PyList_GET_ITEM(children.ptr(), i);
-            if cfg!(Py_3_12) && futures::is_done(child)? {
-                finished.push(Ref::borrow(child));
-            } else {
-                futures::on_done(child, child_done, outer.ptr())?;
-            }
+    for &child in children {
+        if cfg!(Py_3_12) && futures::is_done(child)? {
+            // SAFETY: the outer future's list keeps its children alive.
+            finished.push(unsafe { Ref::borrow(child) });
+        } else {
+            futures::on_done(child, child_done, outer.ptr())?;
         }
-        for child in finished {
-            child_done(child.ptr(), outer.ptr())?;
-        }
+    }
+    for child in finished {
+        // SAFETY: both alive.
+        unsafe { child_done(child.ptr(), outer.ptr())? };
     }
     Ok(())
 }
 
-/// Which arguments were there before. Few are compared, many are hashed.
-struct Seen {
-    firsts: Vec<*mut PyObject>,
-    index: HashMap<*mut PyObject, usize>,
-    repeated: Vec<usize>,
-    hashed: bool,
+/// Which arguments were there before: the position of the first of each. Few are compared,
+/// many are hashed by their address.
+enum Seen {
+    Few(Vec<(*mut PyObject, usize)>),
+    Many(HashMap<*mut PyObject, usize, BuildHasherDefault<AddressHasher>>),
 }
 
 const COMPARED: usize = 8;
 
 impl Seen {
     fn new(arguments: usize) -> Seen {
-        let hashed = arguments > COMPARED;
-        let capacity = if hashed { arguments } else { 0 };
-        Seen {
-            firsts: Vec::with_capacity(arguments.min(COMPARED)),
-            index: HashMap::with_capacity(capacity),
-            repeated: Vec::new(),
-            hashed,
-        }
-    }
-
-    fn find(&mut self, argument: *mut PyObject) -> Option<usize> {
-        let found = if self.hashed {
-            self.index.get(&argument).copied()
+        if arguments <= COMPARED {
+            Seen::Few(Vec::with_capacity(arguments))
         } else {
-            self.firsts.iter().position(|&first| ptr::eq(first, argument))
-        };
-        if found.is_some() {
-            self.repeated.push(self.firsts.len() + self.repeated.len());
+            Seen::Many(HashMap::with_capacity_and_hasher(
+                arguments,
+                Default::default(),
+            ))
         }
-        found
     }
 
-    fn insert(&mut self, argument: *mut PyObject, at: usize) {
-        if self.hashed {
-            self.index.insert(argument, at);
+    /// The position of an equal argument before `at`; otherwise notes this one.
+    fn first(&mut self, argument: *mut PyObject, at: usize) -> Option<usize> {
+        match self {
+            Seen::Few(seen) => {
+                let found = seen.iter().find(|(known, _)| ptr::eq(*known, argument));
+                let found = found.map(|&(_, first)| first);
+                if found.is_none() {
+                    seen.push((argument, at));
+                }
+                found
+            }
+            Seen::Many(seen) => match seen.entry(argument) {
+                Entry::Occupied(entry) => Some(*entry.get()),
+                Entry::Vacant(entry) => {
+                    entry.insert(at);
+                    None
+                }
+            },
         }
-        self.firsts.push(argument);
+    }
+}
+
+/// Spreads addresses over the table: the low bits are alignment, and no attacker chooses
+/// where objects lie.
+#[derive(Default)]
+struct AddressHasher(u64);
+
+impl Hasher for AddressHasher {
+    fn write(&mut self, bytes: &[u8]) {
+        for &byte in bytes {
+            self.write_usize(usize::from(byte));
+        }
     }
 
-    fn repeats(&self, at: usize) -> bool {
-        self.repeated.contains(&at)
+    fn write_usize(&mut self, address: usize) {
+        self.0 = (self.0 ^ address as u64)
+            .wrapping_mul(0x9e37_79b9_7f4a_7c15)
+            .rotate_left(26);
+    }
+
+    fn finish(&self) -> u64 {
+        self.0
     }
 }
 
@@ -251,7 +268,11 @@ pub(crate) unsafe fn child_done(child: *mut PyObject, outer: *mut PyObject) -> R
                 return state::set_exception(this.cast(), exception);
             }
         }
-        if (*this).unfinished == 0 { complete(this, child) } else { Ok(()) }
+        if (*this).unfinished == 0 {
+            complete(this, child)
+        } else {
+            Ok(())
+        }
     }
 }
 
@@ -292,11 +313,19 @@ fn outcome(child: &Ref) -> Res {
         // SAFETY: a class.
         let class = unsafe { Ref::borrow(cancelled_error()) };
         let message = child.attr(names()._cancel_message)?;
-        let message = if message.is_none() { Ref::str("")? } else { message };
+        let message = if message.is_none() {
+            Ref::str("")?
+        } else {
+            message
+        };
         return class.call1(message.ptr());
     }
     let exception = futures::exception(child.ptr())?;
-    if exception.is_none() { futures::result(child.ptr()) } else { Ok(exception) }
+    if exception.is_none() {
+        futures::result(child.ptr())
+    } else {
+        Ok(exception)
+    }
 }
 
 static CANCEL: Signature = Signature {
@@ -449,7 +478,11 @@ pub(crate) unsafe fn init(module: *mut PyObject) -> Res<()> {
     unsafe {
         let class = builder.build(module, future_type())?;
         TYPE.set(class);
-        check(ffi::PyModule_AddObjectRef(module, c"_GatheringFuture".as_ptr(), class.cast()))?;
+        check(ffi::PyModule_AddObjectRef(
+            module,
+            c"_GatheringFuture".as_ptr(),
+            class.cast(),
+        ))?;
         add_functions(module, vec![fastcall_def(c"gather", gather)])
     }
 }

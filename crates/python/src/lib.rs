@@ -12,9 +12,11 @@ mod as_completed;
 mod awaited_by;
 mod boundary;
 mod cancellation;
+mod contexts;
 mod coroutine;
 mod event_loop;
 mod events;
+mod freelist;
 mod futures;
 mod gather;
 mod global;
@@ -56,6 +58,7 @@ unsafe fn init(module: *mut pyo3::ffi::PyObject) -> Res<()> {
     unsafe {
         names::init()?;
         stdlib::init()?;
+        contexts::init()?;
         tasks::current::init()?;
         handles::init(module)?;
         futures::init(module)?;

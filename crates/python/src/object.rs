@@ -26,7 +26,10 @@ impl Raised {
     /// The indicator was set by the C function just called.
     pub(crate) fn set() -> Raised {
         // SAFETY: attached (crate invariant).
-        debug_assert!(unsafe { !ffi::PyErr_Occurred().is_null() }, "no error is set");
+        debug_assert!(
+            unsafe { !ffi::PyErr_Occurred().is_null() },
+            "no error is set"
+        );
         Raised(())
     }
 }
@@ -106,7 +109,13 @@ impl Ref {
     /// `True` or `False`, a new reference.
     pub(crate) fn bool(value: bool) -> Ref {
         // SAFETY: both live for ever.
-        unsafe { Ref::borrow(if value { ffi::Py_True() } else { ffi::Py_False() }) }
+        unsafe {
+            Ref::borrow(if value {
+                ffi::Py_True()
+            } else {
+                ffi::Py_False()
+            })
+        }
     }
 
     /// A new `float`.
@@ -237,7 +246,11 @@ impl Ref {
     pub(crate) fn call_kw(&self, args: &[*mut PyObject], kwnames: *mut PyObject) -> Res {
         // SAFETY: all alive; the count leaves out the keywords, as vectorcall wants.
         unsafe {
-            let keywords = if kwnames.is_null() { 0 } else { ffi::PyTuple_GET_SIZE(kwnames) };
+            let keywords = if kwnames.is_null() {
+                0
+            } else {
+                ffi::PyTuple_GET_SIZE(kwnames)
+            };
             Ref::checked(ffi::PyObject_Vectorcall(
                 self.ptr(),
                 args.as_ptr(),
@@ -285,7 +298,11 @@ pub(crate) unsafe fn call_method(
 
 /// Turns a C status (-1 with an error set) into a `Res`.
 pub(crate) fn check(status: core::ffi::c_int) -> Res<()> {
-    if status < 0 { Err(Raised::set()) } else { Ok(()) }
+    if status < 0 {
+        Err(Raised::set())
+    } else {
+        Ok(())
+    }
 }
 
 /// Hands a result to C: NULL means "an error is set".
@@ -458,7 +475,11 @@ pub(crate) fn items(iterable: *mut PyObject) -> Res<Vec<Ref>> {
         while let Some(item) = Ref::own_opt(ffi::PyIter_Next(iterator.ptr())) {
             items.push(item);
         }
-        if ffi::PyErr_Occurred().is_null() { Ok(items) } else { Err(Raised::set()) }
+        if ffi::PyErr_Occurred().is_null() {
+            Ok(items)
+        } else {
+            Err(Raised::set())
+        }
     }
 }
 

@@ -23,7 +23,11 @@ unsafe extern "C" fn shield(_: *mut PyObject, arg: *mut PyObject) -> *mut PyObje
             futures::add_awaited_by(inner.ptr(), task.ptr())?;
             futures::on_done(inner.ptr(), forget_awaiter, task.ptr())?;
             // What the outer future is done with undoes both.
-            futures::on_done(outer.ptr(), outer_done, Ref::tuple(&[inner.ptr(), task.ptr()])?.ptr())?;
+            futures::on_done(
+                outer.ptr(),
+                outer_done,
+                Ref::tuple(&[inner.ptr(), task.ptr()])?.ptr(),
+            )?;
         } else {
             futures::on_done(outer.ptr(), outer_done, Ref::tuple(&[inner.ptr()])?.ptr())?;
         }
@@ -80,7 +84,9 @@ unsafe fn outer_done(outer: *mut PyObject, data: *mut PyObject) -> Res<()> {
 pub(crate) unsafe fn init(module: *mut PyObject) -> Res<()> {
     let function = ffi::PyMethodDef {
         ml_name: c"shield".as_ptr(),
-        ml_meth: ffi::PyMethodDefPointer { PyCFunction: shield },
+        ml_meth: ffi::PyMethodDefPointer {
+            PyCFunction: shield,
+        },
         ml_flags: ffi::METH_O,
         ml_doc: ptr::null(),
     };

@@ -78,7 +78,9 @@ fn contains(names: &Ref, text: &str) -> Res<bool> {
 /// Whether a method of the standard library's Python version of a class uses a name:
 /// tells bug-fix releases of one Python version apart, by what they do.
 fn method_uses(class: Ref, method: &str, name: &str) -> Res<bool> {
-    let code = class.attr(Ref::str(method)?.ptr())?.attr(Ref::str("__code__")?.ptr())?;
+    let code = class
+        .attr(Ref::str(method)?.ptr())?
+        .attr(Ref::str("__code__")?.ptr())?;
     contains(&code.attr(Ref::str("co_names")?.ptr())?, name)
 }
 

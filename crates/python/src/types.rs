@@ -51,7 +51,10 @@ impl TypeBuilder {
 
     /// Adds one slot: `Py_tp_dealloc` and the like.
     pub(crate) fn slot(mut self, slot: c_int, function: *mut c_void) -> Self {
-        self.slots.push(ffi::PyType_Slot { slot, pfunc: function });
+        self.slots.push(ffi::PyType_Slot {
+            slot,
+            pfunc: function,
+        });
         self
     }
 
@@ -64,7 +67,9 @@ impl TypeBuilder {
     pub(crate) fn noargs(mut self, name: &'static CStr, function: ffi::PyCFunction) -> Self {
         self.methods.push(PyMethodDef {
             ml_name: name.as_ptr(),
-            ml_meth: ffi::PyMethodDefPointer { PyCFunction: function },
+            ml_meth: ffi::PyMethodDefPointer {
+                PyCFunction: function,
+            },
             ml_flags: ffi::METH_NOARGS,
             ml_doc: ptr::null(),
         });
@@ -89,7 +94,9 @@ impl TypeBuilder {
     pub(crate) fn onearg(mut self, name: &'static CStr, function: ffi::PyCFunction) -> Self {
         self.methods.push(PyMethodDef {
             ml_name: name.as_ptr(),
-            ml_meth: ffi::PyMethodDefPointer { PyCFunction: function },
+            ml_meth: ffi::PyMethodDefPointer {
+                PyCFunction: function,
+            },
             ml_flags: ffi::METH_O,
             ml_doc: ptr::null(),
         });
@@ -110,7 +117,9 @@ impl TypeBuilder {
     pub(crate) fn generic(mut self) -> Self {
         self.methods.push(PyMethodDef {
             ml_name: c"__class_getitem__".as_ptr(),
-            ml_meth: ffi::PyMethodDefPointer { PyCFunction: class_getitem },
+            ml_meth: ffi::PyMethodDefPointer {
+                PyCFunction: class_getitem,
+            },
             ml_flags: ffi::METH_O | ffi::METH_CLASS,
             ml_doc: ptr::null(),
         });
@@ -186,14 +195,26 @@ impl TypeBuilder {
             self.members.push(core::mem::zeroed());
         }
         let tables: [(c_int, *mut c_void); 3] = [
-            (ffi::Py_tp_methods, Vec::leak(self.methods).as_mut_ptr().cast()),
-            (ffi::Py_tp_getset, Vec::leak(self.getset).as_mut_ptr().cast()),
-            (ffi::Py_tp_members, Vec::leak(self.members).as_mut_ptr().cast()),
+            (
+                ffi::Py_tp_methods,
+                Vec::leak(self.methods).as_mut_ptr().cast(),
+            ),
+            (
+                ffi::Py_tp_getset,
+                Vec::leak(self.getset).as_mut_ptr().cast(),
+            ),
+            (
+                ffi::Py_tp_members,
+                Vec::leak(self.members).as_mut_ptr().cast(),
+            ),
         ];
         for (slot, pfunc) in tables {
             self.slots.push(ffi::PyType_Slot { slot, pfunc });
         }
-        self.slots.push(ffi::PyType_Slot { slot: 0, pfunc: ptr::null_mut() });
+        self.slots.push(ffi::PyType_Slot {
+            slot: 0,
+            pfunc: ptr::null_mut(),
+        });
         let spec = Box::leak(Box::new(ffi::PyType_Spec {
             name: self.name.as_ptr(),
             basicsize: self.basicsize as c_int,
@@ -216,7 +237,9 @@ pub(crate) fn fastcall_def(
 ) -> PyMethodDef {
     PyMethodDef {
         ml_name: name.as_ptr().cast::<c_char>(),
-        ml_meth: ffi::PyMethodDefPointer { PyCFunctionFastWithKeywords: function },
+        ml_meth: ffi::PyMethodDefPointer {
+            PyCFunctionFastWithKeywords: function,
+        },
         ml_flags: ffi::METH_FASTCALL | ffi::METH_KEYWORDS,
         ml_doc: ptr::null(),
     }
@@ -228,7 +251,10 @@ pub(crate) unsafe fn add_functions(module: *mut PyObject, functions: Vec<PyMetho
     // SAFETY: all zero ends the table, which lives as long as the process.
     unsafe {
         table.push(core::mem::zeroed());
-        crate::object::check(ffi::PyModule_AddFunctions(module, Vec::leak(table).as_mut_ptr()))
+        crate::object::check(ffi::PyModule_AddFunctions(
+            module,
+            Vec::leak(table).as_mut_ptr(),
+        ))
     }
 }
 

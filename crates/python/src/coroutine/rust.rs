@@ -53,7 +53,7 @@ fn is_cancellation(exception: &Ref) -> bool {
 /// Adds nothing to a release build.
 #[cfg(not(debug_assertions))]
 pub(super) unsafe fn init(_module: *mut PyObject) -> Res<()> {
-    let _ = await_rust::<()>;
+    drop(await_rust(async { Ok::<(), Cancelled>(()) }));
     Ok(())
 }
 

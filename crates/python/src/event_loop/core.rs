@@ -37,7 +37,12 @@ impl Slot {
     pub(crate) fn set(&self, value: Option<Ref>) {
         let value = value.filter(|value| !value.is_none());
         // SAFETY: the slot owns what it holds.
-        unsafe { set_slot(self.0.as_ptr(), value.map_or(ptr::null_mut(), Ref::into_ptr)) }
+        unsafe {
+            set_slot(
+                self.0.as_ptr(),
+                value.map_or(ptr::null_mut(), Ref::into_ptr),
+            )
+        }
     }
 }
 
@@ -61,7 +66,11 @@ pub(crate) struct LoopCore {
 }
 
 impl LoopCore {
-    pub(super) fn new(owner: *mut PyObject, virtual_time: bool, native: bool) -> io::Result<LoopCore> {
+    pub(super) fn new(
+        owner: *mut PyObject,
+        virtual_time: bool,
+        native: bool,
+    ) -> io::Result<LoopCore> {
         let clock = if virtual_time {
             Clock::Virtual(VirtualClock::new())
         } else {
@@ -180,13 +189,21 @@ impl LoopCore {
     /// RuntimeError if the loop is closed.
     #[inline]
     pub(crate) fn check_closed(&self) -> Res<()> {
-        if self.engine.is_closed() { Err(runtime_error("Event loop is closed")) } else { Ok(()) }
+        if self.engine.is_closed() {
+            Err(runtime_error("Event loop is closed"))
+        } else {
+            Ok(())
+        }
     }
 
     /// Debug mode: RuntimeError when called from another thread than the running loop's.
     #[inline]
     pub(crate) fn check_thread_in_debug(&self) -> Res<()> {
-        if self.debug.get() { self.check_thread() } else { Ok(()) }
+        if self.debug.get() {
+            self.check_thread()
+        } else {
+            Ok(())
+        }
     }
 
     #[cold]
@@ -222,7 +239,9 @@ impl LoopCore {
         let format = Ref::str("Executing %s took %.3f seconds")?;
         let took = Ref::float(took)?;
         let warning = stdlib().logger.attr(names().warning)?;
-        warning.call(&[format.ptr(), text.ptr(), took.ptr()]).map(drop)
+        warning
+            .call(&[format.ptr(), text.ptr(), took.ptr()])
+            .map(drop)
     }
 
     /// Calls a native function at `when` (seconds of the loop's clock).
@@ -233,7 +252,9 @@ impl LoopCore {
         data: Ref,
     ) -> Res<TimerKey> {
         let call = handles::native_call1(run, data)?;
-        Ok(self.engine.set_timer(to_nanoseconds(when), jobs::native_call(call)))
+        Ok(self
+            .engine
+            .set_timer(to_nanoseconds(when), jobs::native_call(call)))
     }
 
     /// Takes back what [`LoopCore::call_native_at`] has set.
@@ -260,7 +281,10 @@ pub(super) fn os_error(error: &io::Error) -> Raised {
         let class = unsafe { Ref::borrow(ffi::PyExc_OSError) };
         // SAFETY: strerror's text is copied at once.
         let text = unsafe { core::ffi::CStr::from_ptr(libc::strerror(errno)) };
-        let (code, text) = (Ref::int(i64::from(errno))?, Ref::str(&text.to_string_lossy())?);
+        let (code, text) = (
+            Ref::int(i64::from(errno))?,
+            Ref::str(&text.to_string_lossy())?,
+        );
         class.call(&[code.ptr(), text.ptr()])
     };
     match made() {

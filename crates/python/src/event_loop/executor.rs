@@ -40,8 +40,7 @@ pub(super) unsafe extern "C" fn run_in_executor(
         // SAFETY: a live instance and vectorcall arguments.
         unsafe {
             let core = core_of(slf)?;
-            let ([executor, function], rest) =
-                RUN_IN_EXECUTOR.parse::<2>(args, nargs, kwnames)?;
+            let ([executor, function], rest) = RUN_IN_EXECUTOR.parse::<2>(args, nargs, kwnames)?;
             core.check_closed()?;
             if core.debug() {
                 let method = Ref::str("run_in_executor")?;
@@ -77,7 +76,8 @@ fn default_executor(core: &LoopCore) -> Res {
         let class = import(c"concurrent.futures")?.attr(names().ThreadPoolExecutor)?;
         let prefix = Ref::str("asyncio")?;
         let kwnames = Ref::tuple(&[names().thread_name_prefix])?;
-        core.default_executor.set(Some(class.call_kw(&[prefix.ptr()], kwnames.ptr())?));
+        core.default_executor
+            .set(Some(class.call_kw(&[prefix.ptr()], kwnames.ptr())?));
     }
     Ok(core.default_executor.get())
 }
@@ -88,7 +88,9 @@ fn chain(source: &Ref, destination: &Ref) -> Res<()> {
     futures::on_done(destination.ptr(), cancel_source, source.ptr())?;
     // SAFETY: alive.
     let arrival = unsafe { new_arrival(destination.ptr())? };
-    source.call_method(names().add_done_callback, &[arrival.ptr()]).map(drop)
+    source
+        .call_method(names().add_done_callback, &[arrival.ptr()])
+        .map(drop)
 }
 
 /// Ours is done: if it was cancelled, so is the work, unless it has begun.
@@ -155,7 +157,9 @@ unsafe extern "C" fn call(
             let source = Ref::borrow(ffi::PyTuple_GET_ITEM(args, 0));
             let destination = Ref::borrow((*slf.cast::<Arrival>()).destination);
             let fut = destination.ptr().cast::<FutureObject>();
-            let Some(core) = any_native((*fut).loop_) else { return Ok(Ref::none()) };
+            let Some(core) = any_native((*fut).loop_) else {
+                return Ok(Ref::none());
+            };
             if core.engine().is_closed() {
                 if (*fut).state == State::Cancelled {
                     return Ok(Ref::none());
@@ -188,7 +192,10 @@ unsafe extern "C" fn dealloc(slf: *mut PyObject) {
     // SAFETY: the object is dead; untracked before its field goes.
     unsafe {
         ffi::PyObject_GC_UnTrack(slf.cast());
-        set_slot(&raw mut (*slf.cast::<Arrival>()).destination, ptr::null_mut());
+        set_slot(
+            &raw mut (*slf.cast::<Arrival>()).destination,
+            ptr::null_mut(),
+        );
         free_instance(slf);
     }
 }

@@ -131,11 +131,15 @@ getter!(get_thread_id, |core| match core.thread() {
 getter!(get_debug_attr, |core| Ok(Ref::bool(core.debug())));
 getter!(get_default_executor, |core| Ok(core.default_executor.get()));
 slot_setter!(set_default_executor, default_executor);
-getter!(get_exception_handler, |core| Ok(core.exception_handler.get()));
+getter!(get_exception_handler, |core| Ok(core
+    .exception_handler
+    .get()));
 slot_setter!(set_exception_handler, exception_handler);
 getter!(get_task_factory_attr, |core| Ok(core.task_factory.get()));
 slot_setter!(set_task_factory_attr, task_factory);
-getter!(get_slow_duration, |core| Ok(core.slow_callback_duration.get()));
+getter!(get_slow_duration, |core| Ok(core
+    .slow_callback_duration
+    .get()));
 slot_setter!(set_slow_duration, slow_callback_duration);
 getter!(get_current_handle, |core| Ok(core.current_handle()));
 
@@ -217,16 +221,40 @@ pub(crate) unsafe fn init(module: *mut PyObject) -> Res<()> {
         .get(c"_closed", get_closed)
         .get(c"_thread_id", get_thread_id)
         .property(c"_debug", get_debug_attr, Some(set_debug_attr))
-        .property(c"_default_executor", get_default_executor, Some(set_default_executor))
-        .property(c"_exception_handler", get_exception_handler, Some(set_exception_handler))
-        .property(c"_task_factory", get_task_factory_attr, Some(set_task_factory_attr))
-        .property(c"slow_callback_duration", get_slow_duration, Some(set_slow_duration))
-        .property(c"_current_handle", get_current_handle, Some(set_current_handle));
+        .property(
+            c"_default_executor",
+            get_default_executor,
+            Some(set_default_executor),
+        )
+        .property(
+            c"_exception_handler",
+            get_exception_handler,
+            Some(set_exception_handler),
+        )
+        .property(
+            c"_task_factory",
+            get_task_factory_attr,
+            Some(set_task_factory_attr),
+        )
+        .property(
+            c"slow_callback_duration",
+            get_slow_duration,
+            Some(set_slow_duration),
+        )
+        .property(
+            c"_current_handle",
+            get_current_handle,
+            Some(set_current_handle),
+        );
     // SAFETY: called once, from the module's initialisation.
     unsafe {
         let class = builder.build(module, ptr::null_mut())?;
         TYPE.set(class);
-        check(ffi::PyModule_AddObjectRef(module, c"BaseLoop".as_ptr(), class.cast()))?;
+        check(ffi::PyModule_AddObjectRef(
+            module,
+            c"BaseLoop".as_ptr(),
+            class.cast(),
+        ))?;
         executor::init(module)
     }
 }

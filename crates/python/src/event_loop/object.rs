@@ -113,7 +113,9 @@ pub(super) unsafe extern "C" fn traverse(
     // SAFETY: called by the collector on a live instance.
     unsafe {
         visit_opt!(ffi::Py_TYPE(slf).cast(), visit, arg);
-        let Some(core) = (*slf.cast::<LoopObject>()).core() else { return 0 };
+        let Some(core) = (*slf.cast::<LoopObject>()).core() else {
+            return 0;
+        };
         for held in core.held() {
             visit_opt!(held, visit, arg);
         }

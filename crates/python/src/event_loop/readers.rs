@@ -101,7 +101,11 @@ pub(super) unsafe extern "C" fn add_reader(
 ) -> *mut PyObject {
     // SAFETY: a live instance and vectorcall arguments.
     boundary::object(|| unsafe {
-        add(slf, Side::Reader, ADD_READER.parse::<3>(args, nargs, kwnames)?)
+        add(
+            slf,
+            Side::Reader,
+            ADD_READER.parse::<3>(args, nargs, kwnames)?,
+        )
     })
 }
 
@@ -113,7 +117,11 @@ pub(super) unsafe extern "C" fn add_writer(
 ) -> *mut PyObject {
     // SAFETY: a live instance and vectorcall arguments.
     boundary::object(|| unsafe {
-        add(slf, Side::Writer, ADD_WRITER.parse::<3>(args, nargs, kwnames)?)
+        add(
+            slf,
+            Side::Writer,
+            ADD_WRITER.parse::<3>(args, nargs, kwnames)?,
+        )
     })
 }
 

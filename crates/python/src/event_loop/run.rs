@@ -156,10 +156,23 @@ fn report(raised: Raised, subject: *mut PyObject) -> Res<()> {
         } else {
             crate::events::running_loop()?
         };
+        if let Some(core) = super::any_native(loop_.ptr()) {
+            core.leave_stale_task()?;
+        }
         let context = Ref::dict()?;
         let message = Ref::str(&format!("Exception in callback of {}", repr(subject)?))?;
-        check(ffi::PyDict_SetItem(context.ptr(), names().message, message.ptr()))?;
-        check(ffi::PyDict_SetItem(context.ptr(), names().exception, exception.ptr()))?;
-        loop_.call_method(names().call_exception_handler, &[context.ptr()]).map(drop)
+        check(ffi::PyDict_SetItem(
+            context.ptr(),
+            names().message,
+            message.ptr(),
+        ))?;
+        check(ffi::PyDict_SetItem(
+            context.ptr(),
+            names().exception,
+            exception.ptr(),
+        ))?;
+        loop_
+            .call_method(names().call_exception_handler, &[context.ptr()])
+            .map(drop)
     }
 }

@@ -8,7 +8,7 @@ use super::core::{LoopCore, to_nanoseconds};
 use super::methods::core_of;
 use crate::args::Signature;
 use crate::boundary;
-use crate::handles::{self, TimerObject, context_or_copy};
+use crate::handles::{self, HandleContext, TimerObject};
 use crate::jobs;
 use crate::names::names;
 use crate::object::{Raised, Ref, Res, call_method, type_error};
@@ -35,7 +35,13 @@ static CALL_AT: Signature = call_signature("call_at", &["when", "callback"]);
 fn check_callback(core: &LoopCore, callback: *mut PyObject, method: &str) -> Res<()> {
     let method = Ref::str(method)?;
     // SAFETY: the owner is alive while one of its methods runs.
-    unsafe { call_method(core.owner(), names()._check_callback, &[callback, method.ptr()])? };
+    unsafe {
+        call_method(
+            core.owner(),
+            names()._check_callback,
+            &[callback, method.ptr()],
+        )?
+    };
     Ok(())
 }
 
@@ -55,7 +61,7 @@ pub(super) unsafe extern "C" fn call_soon(
                 core.check_thread_in_debug()?;
                 check_callback(core, callback, "call_soon")?;
             }
-            let context = context_or_copy(context)?;
+            let context = HandleContext::given(context)?;
             let handle = handles::new_handle(core, Ref::borrow(callback), rest, context)?;
             core.engine().schedule(jobs::handle(handle.clone()));
             Ok(handle)
@@ -79,7 +85,7 @@ pub(super) unsafe extern "C" fn call_soon_threadsafe(
             if core.debug() {
                 check_callback(core, callback, "call_soon_threadsafe")?;
             }
-            let context = context_or_copy(context)?;
+            let context = HandleContext::given(context)?;
             let handle = handles::new_handle(core, Ref::borrow(callback), rest, context)?;
             core.schedule_from_any_thread(jobs::handle(handle.clone()));
             Ok(handle)
@@ -159,7 +165,7 @@ unsafe fn schedule_at(
         if seconds == -1.0 && !ffi::PyErr_Occurred().is_null() {
             return Err(Raised::set());
         }
-        let context = context_or_copy(context)?;
+        let context = HandleContext::given(context)?;
         let handle = handles::new_timer(core, when, Ref::borrow(callback), args, context)?;
         let job = jobs::handle(handle.clone());
         let key = core.engine().set_timer(to_nanoseconds(seconds), job);
@@ -187,8 +193,7 @@ pub(super) unsafe extern "C" fn create_task(
         // SAFETY: a live instance and vectorcall arguments.
         unsafe {
             let core = core_of(slf)?;
-            let ([coro, name, context, eager], _) =
-                CREATE_TASK.parse::<4>(args, nargs, kwnames)?;
+            let ([coro, name, context, eager], _) = CREATE_TASK.parse::<4>(args, nargs, kwnames)?;
             core.create_task(coro, name, context, eager)
         }
     })
@@ -211,7 +216,15 @@ impl LoopCore {
                 return self.call_task_factory(coro, name, context, eager_start);
             }
             let eager_start = !eager_start.is_null() && Ref::borrow(eager_start).truth()?;
-            tasks::create(self, coro, Options { name, context, eager_start })
+            tasks::create(
+                self,
+                coro,
+                Options {
+                    name,
+                    context,
+                    eager_start,
+                },
+            )
         }
     }
 
@@ -229,9 +242,7 @@ impl LoopCore {
         unsafe {
             let none = ffi::Py_None();
             let all = cfg!(Py_3_14);
-            let given = |value: *mut PyObject| {
-                !value.is_null() && (all || !ptr::eq(value, none))
-            };
+            let given = |value: *mut PyObject| !value.is_null() && (all || !ptr::eq(value, none));
             let mut keywords = Vec::new();
             let mut values = vec![self.owner(), coro];
             let offered = [

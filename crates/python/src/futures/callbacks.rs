@@ -40,24 +40,43 @@ enum Kind {
 }
 
 impl Callback {
-    const EMPTY: Callback =
-        Callback { kind: Kind::Empty, data: ptr::null_mut(), extra: ptr::null_mut() };
+    const EMPTY: Callback = Callback {
+        kind: Kind::Empty,
+        data: ptr::null_mut(),
+        extra: ptr::null_mut(),
+    };
 
     pub(crate) fn python(callable: Ref, context: Ref) -> Callback {
-        Callback { kind: Kind::Python, data: callable.into_ptr(), extra: context.into_ptr() }
+        Callback {
+            kind: Kind::Python,
+            data: callable.into_ptr(),
+            extra: context.into_ptr(),
+        }
     }
 
     pub(crate) fn wakeup(task: Ref) -> Callback {
-        Callback { kind: Kind::Wakeup, data: task.into_ptr(), extra: ptr::null_mut() }
+        Callback {
+            kind: Kind::Wakeup,
+            data: task.into_ptr(),
+            extra: ptr::null_mut(),
+        }
     }
 
     pub(crate) fn native(run: DoneFn, data: Ref) -> Callback {
-        Callback { kind: Kind::Native, data: data.into_ptr(), extra: run as *mut PyObject }
+        Callback {
+            kind: Kind::Native,
+            data: data.into_ptr(),
+            extra: run as *mut PyObject,
+        }
     }
 
     /// What the collector must see.
     pub(crate) fn held(&self) -> [*mut PyObject; 2] {
-        let context = if self.kind == Kind::Python { self.extra } else { ptr::null_mut() };
+        let context = if self.kind == Kind::Python {
+            self.extra
+        } else {
+            ptr::null_mut()
+        };
         [self.data, context]
     }
 
@@ -195,7 +214,10 @@ pub(crate) struct Callbacks {
 
 impl Callbacks {
     pub(crate) const fn new() -> Callbacks {
-        Callbacks { first: Callback::EMPTY, rest: None }
+        Callbacks {
+            first: Callback::EMPTY,
+            rest: None,
+        }
     }
 
     pub(crate) fn is_empty(&self) -> bool {
@@ -214,7 +236,9 @@ impl Callbacks {
 
     pub(crate) fn iter(&self) -> impl Iterator<Item = &Callback> {
         let first = (self.first.kind != Kind::Empty).then_some(&self.first);
-        first.into_iter().chain(self.rest.iter().flat_map(|rest| rest.iter()))
+        first
+            .into_iter()
+            .chain(self.rest.iter().flat_map(|rest| rest.iter()))
     }
 
     /// Takes all out, leaving none.
@@ -224,7 +248,9 @@ impl Callbacks {
 
     fn into_iter(self) -> impl Iterator<Item = Callback> {
         let first = (self.first.kind != Kind::Empty).then_some(self.first);
-        first.into_iter().chain(self.rest.into_iter().flat_map(|rest| rest.into_iter()))
+        first
+            .into_iter()
+            .chain(self.rest.into_iter().flat_map(|rest| rest.into_iter()))
     }
 
     /// Removes those for which `gone` answers true; order stays. `gone` may run Python
@@ -287,7 +313,8 @@ pub(crate) unsafe fn schedule_all(fut: *mut FutureObject) -> Res<()> {
             if (*fut).callbacks.rest.is_none() {
                 if (*fut).callbacks.first.kind == Kind::Native {
                     // It stays in its slot until the job takes it out: no allocation.
-                    core.engine().schedule(jobs::lone_callback(Ref::borrow(future)));
+                    core.engine()
+                        .schedule(jobs::lone_callback(Ref::borrow(future)));
                     return Ok(());
                 }
                 let only = core::mem::replace(&mut (*fut).callbacks.first, Callback::EMPTY);
@@ -311,7 +338,11 @@ pub(crate) unsafe fn run_lone(fut: *mut FutureObject) -> Res<()> {
     // SAFETY: the job keeps `fut` alive.
     unsafe {
         let callback = core::mem::replace(&mut (*fut).callbacks.first, Callback::EMPTY);
-        if callback.kind == Kind::Empty { Ok(()) } else { callback.run(fut.cast()) }
+        if callback.kind == Kind::Empty {
+            Ok(())
+        } else {
+            callback.run(fut.cast())
+        }
     }
 }
 
@@ -336,4 +367,3 @@ pub(crate) unsafe fn add(fut: *mut FutureObject, callback: Callback) -> Res<()> 
         }
     }
 }
-

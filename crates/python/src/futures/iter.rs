@@ -9,6 +9,7 @@ use super::object::FutureObject;
 use super::state;
 use crate::args::Signature;
 use crate::boundary;
+use crate::freelist::FreeList;
 use crate::global::Global;
 use crate::object::{Raised, Ref, Res, check, runtime_error, to_c, type_error};
 use crate::types::{TypeBuilder, free_instance};
@@ -22,14 +23,20 @@ struct FutureIter {
 
 static TYPE: Global<*mut PyTypeObject> = Global::new();
 
+/// Memory of dead iterators: there is one for each await.
+static FREE: FreeList = FreeList::new();
+
 /// `future.__await__()`
 pub(crate) unsafe extern "C" fn new(future: *mut PyObject) -> *mut PyObject {
     boundary::object(|| {
         // SAFETY: a live future, by the slot's contract; tracked only when whole.
         unsafe {
             state::ensure_alive(future.cast())?;
-            let made: *mut FutureIter = ffi::PyObject_GC_New(*TYPE.get());
-            let owned = Ref::checked(made.cast())?;
+            let owned = match FREE.take(*TYPE.get()) {
+                Some(memory) => Ref::own(memory),
+                None => Ref::checked(ffi::PyObject_GC_New(*TYPE.get()))?,
+            };
+            let made = owned.ptr().cast::<FutureIter>();
             ffi::Py_INCREF(future);
             (*made).future = future;
             ffi::PyObject_GC_Track(made.cast());
@@ -108,7 +115,8 @@ pub(crate) fn stop_iteration(value: Ref) -> Raised {
     // SAFETY: a static class, a live value.
     unsafe {
         let class = ffi::PyExc_StopIteration;
-        if ffi::PyTuple_Check(value.ptr()) == 0 && ffi::PyExceptionInstance_Check(value.ptr()) == 0 {
+        if ffi::PyTuple_Check(value.ptr()) == 0 && ffi::PyExceptionInstance_Check(value.ptr()) == 0
+        {
             ffi::PyErr_SetObject(class, value.ptr());
             return Raised::set();
         }
@@ -156,7 +164,11 @@ unsafe extern "C" fn throw(
         unsafe {
             let ([kind, value, traceback], _) = THROW.parse::<3>(args, nargs, kwnames)?;
             if cfg!(Py_3_12) && nargs > 1 {
-                check(ffi::PyErr_WarnEx(ffi::PyExc_DeprecationWarning, THREE_ARGS.as_ptr(), 1))?;
+                check(ffi::PyErr_WarnEx(
+                    ffi::PyExc_DeprecationWarning,
+                    THREE_ARGS.as_ptr(),
+                    1,
+                ))?;
             }
             let exception = thrown(kind, value, traceback)?;
             let future = ptr::replace(&raw mut (*slf.cast::<FutureIter>()).future, ptr::null_mut());
@@ -177,11 +189,15 @@ pub(crate) unsafe fn thrown(
         let none = ffi::Py_None();
         let given = |object: *mut PyObject| !object.is_null() && !ptr::eq(object, none);
         if given(traceback) && ffi::PyTraceBack_Check(traceback) == 0 {
-            return Err(type_error("throw() third argument must be a traceback object"));
+            return Err(type_error(
+                "throw() third argument must be a traceback object",
+            ));
         }
         let exception = if ffi::PyExceptionInstance_Check(kind) != 0 {
             if given(value) {
-                return Err(type_error("instance exception may not have a separate value"));
+                return Err(type_error(
+                    "instance exception may not have a separate value",
+                ));
             }
             Ref::borrow(kind)
         } else if ffi::PyExceptionClass_Check(kind) != 0 {
@@ -243,7 +259,9 @@ unsafe extern "C" fn dealloc(slf: *mut PyObject) {
     unsafe {
         ffi::PyObject_GC_UnTrack(slf.cast());
         ffi::Py_XDECREF((*slf.cast::<FutureIter>()).future);
-        free_instance(slf);
+        if !FREE.give(slf) {
+            free_instance(slf);
+        }
     }
 }
 

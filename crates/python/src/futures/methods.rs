@@ -7,13 +7,11 @@ use pyo3::ffi::{self, Py_ssize_t, PyObject};
 
 use super::callbacks::{Callback, Callbacks, add};
 use super::object::{self, FutureObject, State};
-use super::{TYPE, iter, state};
+use super::{TYPE, future_type, iter, state};
 use crate::args::Signature;
 use crate::boundary;
 use crate::names::names;
-use crate::object::{
-    Raised, Ref, Res, call_method, set_slot, value_error, write_unraisable,
-};
+use crate::object::{Raised, Ref, Res, call_method, set_slot, value_error, write_unraisable};
 use crate::stdlib::stdlib;
 use crate::types::{TypeBuilder, free_instance};
 
@@ -130,7 +128,9 @@ macro_rules! getter {
 noargs!(result, |fut| state::result(fut));
 noargs!(exception, |fut| state::exception(fut));
 noargs!(done, |fut| Ok(Ref::bool(FutureObject::is_done(fut))));
-noargs!(cancelled, |fut| Ok(Ref::bool((*fut).state == State::Cancelled)));
+noargs!(cancelled, |fut| Ok(Ref::bool(
+    (*fut).state == State::Cancelled
+)));
 noargs!(get_loop, |fut| {
     state::ensure_alive(fut)?;
     Ok(Ref::borrow((*fut).loop_))
@@ -239,15 +239,23 @@ getter!(get_state, |fut| Ref::str(match (*fut).state {
     State::Cancelled => "CANCELLED",
     State::Result | State::Exception => "FINISHED",
 }));
-getter!(get_blocking, |fut| Ok(Ref::bool(!(*fut).loop_.is_null() && (*fut).blocking)));
-getter!(get_loop_attr, |fut| Ok(Ref::borrow_opt((*fut).loop_).unwrap_or_else(Ref::none)));
+getter!(get_blocking, |fut| Ok(Ref::bool(
+    !(*fut).loop_.is_null() && (*fut).blocking
+)));
+getter!(get_loop_attr, |fut| Ok(
+    Ref::borrow_opt((*fut).loop_).unwrap_or_else(Ref::none)
+));
 getter!(get_log_traceback, |fut| Ok(Ref::bool((*fut).log_traceback)));
-getter!(get_source_traceback, |fut| Ok(
-    FutureObject::rare(fut, |rare| &rare.source_traceback).unwrap_or_else(Ref::none)
-));
-getter!(get_cancel_message, |fut| Ok(
-    FutureObject::rare(fut, |rare| &rare.cancel_message).unwrap_or_else(Ref::none)
-));
+getter!(get_source_traceback, |fut| Ok(FutureObject::rare(
+    fut,
+    |rare| &rare.source_traceback
+)
+.unwrap_or_else(Ref::none)));
+getter!(get_cancel_message, |fut| Ok(FutureObject::rare(
+    fut,
+    |rare| &rare.cancel_message
+)
+.unwrap_or_else(Ref::none)));
 getter!(get_result_attr, |fut| Ok(match (*fut).state {
     State::Result => Ref::borrow((*fut).value),
     _ => Ref::none(),
@@ -285,7 +293,11 @@ unsafe fn awaited_by(fut: *mut FutureObject) -> Res {
         for task in waiting {
             crate::object::check(ffi::PySet_Add(set.ptr(), task.ptr()))?;
         }
-        if ffi::PySet_Size(set.ptr()) == 0 { Ok(Ref::none()) } else { Ok(set) }
+        if ffi::PySet_Size(set.ptr()) == 0 {
+            Ok(Ref::none())
+        } else {
+            Ok(set)
+        }
     }
 }
 
@@ -417,7 +429,11 @@ unsafe fn report_unretrieved(fut: *mut FutureObject) -> Res<()> {
         if let Some(stack) = FutureObject::rare(fut, |rare| &rare.source_traceback) {
             set(names().source_traceback, stack.ptr())?;
         }
-        call_method((*fut).loop_, names().call_exception_handler, &[context.ptr()])?;
+        call_method(
+            (*fut).loop_,
+            names().call_exception_handler,
+            &[context.ptr()],
+        )?;
         Ok(())
     }
 }
@@ -450,7 +466,12 @@ unsafe extern "C" fn dealloc(slf: *mut PyObject) {
             }
             ffi::PyObject_GC_UnTrack(slf.cast());
             object::release(fut);
-            free_instance(slf);
+            // A finalised object carries a mark that its memory must not pass on.
+            let reusable =
+                ffi::Py_TYPE(slf) == future_type() && ffi::PyObject_GC_IsFinalized(slf) == 0;
+            if !reusable || !object::FREE.give(slf) {
+                free_instance(slf);
+            }
         }
     });
 }
@@ -483,22 +504,38 @@ pub(crate) unsafe fn init(module: *mut PyObject) -> Res<()> {
         .fastcall(c"cancel", cancel)
         .generic()
         .get(c"_state", get_state)
-        .property(c"_asyncio_future_blocking", get_blocking, Some(set_blocking))
+        .property(
+            c"_asyncio_future_blocking",
+            get_blocking,
+            Some(set_blocking),
+        )
         .get(c"_asyncio_awaited_by", get_awaited_by)
         .get(c"_loop", get_loop_attr)
         .get(c"_callbacks", get_callbacks)
         .get(c"_result", get_result_attr)
         .get(c"_exception", get_exception_attr)
-        .property(c"_log_traceback", get_log_traceback, Some(set_log_traceback))
+        .property(
+            c"_log_traceback",
+            get_log_traceback,
+            Some(set_log_traceback),
+        )
         .get(c"_source_traceback", get_source_traceback)
-        .property(c"_cancel_message", get_cancel_message, Some(set_cancel_message))
+        .property(
+            c"_cancel_message",
+            get_cancel_message,
+            Some(set_cancel_message),
+        )
         .dict_offset(object::DICT_OFFSET)
         .weaklist_offset(object::WEAKREFS_OFFSET);
     // SAFETY: called once, from the module's initialisation.
     unsafe {
         let class = builder.build(module, ptr::null_mut())?;
         TYPE.set(class);
-        crate::object::check(ffi::PyModule_AddObjectRef(module, c"Future".as_ptr(), class.cast()))?;
+        crate::object::check(ffi::PyModule_AddObjectRef(
+            module,
+            c"Future".as_ptr(),
+            class.cast(),
+        ))?;
     }
     done_init(module)
 }
@@ -514,4 +551,3 @@ fn done_init(module: *mut PyObject) -> Res<()> {
 const DOC: &core::ffi::CStr = c"A result that will come: asyncio.Future.
 
 Not thread-safe. `loop` defaults to the running loop.";
-

@@ -91,7 +91,9 @@ pub(crate) fn is_future(obj: *mut PyObject) -> Res<bool> {
         if class.attr_opt(names()._asyncio_future_blocking)?.is_none() {
             let claimed = Ref::borrow(obj).attr_opt(names().__class__)?;
             let claims = match claimed {
-                Some(claimed) => claimed.attr_opt(names()._asyncio_future_blocking)?.is_some(),
+                Some(claimed) => claimed
+                    .attr_opt(names()._asyncio_future_blocking)?
+                    .is_some(),
                 None => false,
             };
             if !claims {
@@ -165,7 +167,11 @@ pub(crate) fn set_exception(fut: *mut PyObject, exception: *mut PyObject) -> Res
 /// `future.set_result(value)` unless the future is done (asyncio's own guard says
 /// "unless cancelled").
 pub(crate) fn set_result_unless_cancelled(fut: *mut PyObject, value: *mut PyObject) -> Res<()> {
-    if is_done(fut)? { Ok(()) } else { set_result(fut, value) }
+    if is_done(fut)? {
+        Ok(())
+    } else {
+        set_result(fut, value)
+    }
 }
 
 /// `future.cancel(msg=message)`; NULL leaves the message out.
@@ -258,7 +264,11 @@ pub(crate) fn set_blocking(fut: *mut PyObject, blocking: bool) -> Res<()> {
         // SAFETY: alive.
         None => unsafe {
             let value = Ref::bool(blocking);
-            check(ffi::PyObject_SetAttr(fut, names()._asyncio_future_blocking, value.ptr()))
+            check(ffi::PyObject_SetAttr(
+                fut,
+                names()._asyncio_future_blocking,
+                value.ptr(),
+            ))
         },
     }
 }
@@ -287,14 +297,25 @@ pub(crate) fn discard_awaited_by(fut: *mut PyObject, waiter: *mut PyObject) -> R
 pub(crate) fn done_name(run: DoneFn) -> &'static str {
     let known: [(DoneFn, &str); 8] = [
         (tasks::wakeup, "Task.task_wakeup"),
-        (event_loop::cancel_source, "_chain_future.<locals>._call_check_cancel"),
+        (
+            event_loop::cancel_source,
+            "_chain_future.<locals>._call_check_cancel",
+        ),
         (crate::gather::child_done, "gather.<locals>._done_callback"),
         (crate::wait::completed, "_wait.<locals>._on_completion"),
         (crate::wait_for::release, "_release_waiter"),
-        (crate::as_completed::completed, "_AsCompletedIterator._handle_completion"),
+        (
+            crate::as_completed::completed,
+            "_AsCompletedIterator._handle_completion",
+        ),
         (crate::taskgroups::task_done, "TaskGroup._on_task_done"),
-        (crate::shield::inner_done, "shield.<locals>._inner_done_callback"),
+        (
+            crate::shield::inner_done,
+            "shield.<locals>._inner_done_callback",
+        ),
     ];
-    let found = known.into_iter().find(|(known, _)| *known as usize == run as usize);
+    let found = known
+        .into_iter()
+        .find(|(known, _)| *known as usize == run as usize);
     found.map_or("_on_completion", |(_, name)| name)
 }

@@ -6,6 +6,7 @@ use core::ptr;
 use pyo3::ffi::{self, PyObject, PyTypeObject};
 
 use super::callbacks::{Callback, Callbacks};
+use crate::freelist::FreeList;
 use crate::object::{Ref, Res, set_slot};
 
 /// Where a future is in its life.
@@ -95,6 +96,9 @@ impl FutureObject {
     }
 }
 
+/// Memory of dead futures of exactly the native class.
+pub(super) static FREE: FreeList = FreeList::new();
+
 /// Puts fresh memory from `tp_alloc` (zeroed) into the state of an uninitialised future.
 pub(crate) unsafe fn blank(fut: *mut FutureObject, is_task: bool) {
     // SAFETY: zeroed memory of the right size, says the caller; `write` drops nothing.
@@ -111,8 +115,11 @@ pub(crate) unsafe fn blank(fut: *mut FutureObject, is_task: bool) {
 pub(crate) unsafe fn alloc(class: *mut PyTypeObject, loop_: *mut PyObject) -> Res {
     // SAFETY: `class` is the native future class; the object is tracked only when whole.
     unsafe {
-        let fut: *mut FutureObject = ffi::PyObject_GC_New(class);
-        let owned = Ref::checked(fut.cast())?;
+        let owned = match FREE.take(class) {
+            Some(memory) => Ref::own(memory),
+            None => Ref::checked(ffi::PyObject_GC_New(class))?,
+        };
+        let fut = owned.ptr().cast::<FutureObject>();
         ffi::Py_INCREF(loop_);
         (*fut).dict = ptr::null_mut();
         (*fut).weakrefs = ptr::null_mut();

@@ -136,7 +136,11 @@ pub(crate) unsafe fn set_cancel_message(fut: *mut FutureObject, message: *mut Py
         if none && (*fut).rare.is_none() {
             return;
         }
-        let new = if none { None } else { Some(Ref::borrow(message)) };
+        let new = if none {
+            None
+        } else {
+            Some(Ref::borrow(message))
+        };
         let old = core::mem::replace(&mut FutureObject::rare_mut(fut).cancel_message, new);
         drop(old);
     }
@@ -172,7 +176,11 @@ unsafe fn raise_cancelled(fut: *mut FutureObject) -> Raised {
 unsafe fn not_set(fut: *mut FutureObject, message: &str) -> Raised {
     // SAFETY: `fut` is alive, says the caller.
     let uninitialised = unsafe { (*fut).loop_.is_null() };
-    invalid_state(if uninitialised { "Future object is not initialized." } else { message })
+    invalid_state(if uninitialised {
+        "Future object is not initialized."
+    } else {
+        message
+    })
 }
 
 /// `future.result()`
@@ -181,9 +189,7 @@ pub(crate) unsafe fn result(fut: *mut FutureObject) -> Res {
     // SAFETY: `fut` is alive, says the caller; `value` is set in the states that have one.
     unsafe {
         match (*fut).state {
-            State::Result => {
-                Ok(Ref::borrow((*fut).value))
-            }
+            State::Result => Ok(Ref::borrow((*fut).value)),
             State::Exception => Err(raise_stored(fut)),
             State::Cancelled => Err(raise_cancelled(fut)),
             State::Pending => Err(not_set(fut, "Result is not set.")),
@@ -198,7 +204,8 @@ unsafe fn raise_stored(fut: *mut FutureObject) -> Raised {
     unsafe {
         (*fut).log_traceback = false;
         let exception = Ref::borrow((*fut).value);
-        let traceback = FutureObject::rare(fut, |rare| &rare.exception_tb).unwrap_or_else(Ref::none);
+        let traceback =
+            FutureObject::rare(fut, |rare| &rare.exception_tb).unwrap_or_else(Ref::none);
         ffi::PyException_SetTraceback(exception.ptr(), traceback.ptr());
         raise_instance(exception)
     }

@@ -6,7 +6,10 @@ use core::ptr;
 
 use pyo3::ffi::{self, PyObject, PyTypeObject};
 
-use super::{FullHandle, HandleObject, Layout, Shape, TYPES, Types, native_call, run, timer};
+use super::{
+    FREE, FullHandle, HandleContext, HandleObject, Layout, Shape, TYPES, Types, native_call, run,
+    timer,
+};
 use crate::args::Signature;
 use crate::boundary;
 use crate::event_loop;
@@ -34,7 +37,11 @@ unsafe extern "C" fn tp_new(
             let [callback, args, loop_, context] = NEW.parse_tuple::<4>(args, kwargs)?;
             let types = TYPES.get();
             // From Python comes a collected handle: its owner is a loop we do not traverse.
-            let class = if class == types.plain { types.full } else { class };
+            let class = if class == types.plain {
+                types.full
+            } else {
+                class
+            };
             let made = alloc(class)?;
             fill(made.ptr().cast(), callback, args, loop_, context)?;
             Ok(made)
@@ -70,12 +77,13 @@ pub(super) unsafe fn fill(
 ) -> Res<()> {
     // SAFETY: all alive, says the caller; slots of zeroed memory are NULL.
     unsafe {
-        let context = super::context_or_copy(context)?;
+        let context = HandleContext::given(context)?;
         let args = Ref::checked(ffi::PySequence_Tuple(args))?;
         set_slot(&raw mut (*this).callback, ffi::Py_NewRef(callback));
         set_slot(&raw mut (*this).args, args.into_ptr());
         (*this).shape = Shape::Tuple;
-        set_slot(&raw mut (*this).context, context.into_ptr());
+        (*this).shared_context = context.shared;
+        set_slot(&raw mut (*this).context, context.context.into_ptr());
         set_slot(&raw mut (*this).loop_, ffi::Py_NewRef(loop_));
         if let Some(full) = HandleObject::full(this)
             && call_method(loop_, names().get_debug, &[])?.truth()?
@@ -120,7 +128,25 @@ noargs!(cancel, |this| {
     Ok(Ref::none())
 });
 noargs!(cancelled, |this| Ok(Ref::bool((*this).cancelled)));
-noargs!(get_context, |this| Ok(Ref::borrow_opt((*this).context).unwrap_or_else(Ref::none)));
+noargs!(get_context, |this| context_to_show(this));
+
+/// A context that leaves the handle must be its own.
+unsafe fn context_to_show(this: *mut HandleObject) -> Res {
+    // SAFETY: `this` is alive, says the caller.
+    unsafe {
+        let Some(context) = Ref::borrow_opt((*this).context) else {
+            return Ok(Ref::none());
+        };
+        if !(*this).shared_context {
+            return Ok(context);
+        }
+        let own = crate::contexts::own_copy(&context)?;
+        (*this).shared_context = false;
+        set_slot(&raw mut (*this).context, own.clone().into_ptr());
+        Ok(own)
+    }
+}
+
 noargs!(run_method, |this| {
     run::run_now(this)?;
     Ok(Ref::none())
@@ -150,15 +176,19 @@ pub(super) unsafe fn cancel_handle(this: *mut HandleObject) -> Res<()> {
     }
 }
 
-getter!(get_callback, |this| Ok(Ref::borrow_opt((*this).callback).unwrap_or_else(Ref::none)));
+getter!(get_callback, |this| Ok(
+    Ref::borrow_opt((*this).callback).unwrap_or_else(Ref::none)
+));
 getter!(get_args, |this| if (*this).callback.is_null() {
     Ok(Ref::none())
 } else {
     HandleObject::args_tuple(this)
 });
 getter!(get_cancelled, |this| Ok(Ref::bool((*this).cancelled)));
-getter!(get_loop, |this| Ok(Ref::borrow_opt((*this).loop_).unwrap_or_else(Ref::none)));
-getter!(get_context_attr, |this| Ok(Ref::borrow_opt((*this).context).unwrap_or_else(Ref::none)));
+getter!(get_loop, |this| Ok(
+    Ref::borrow_opt((*this).loop_).unwrap_or_else(Ref::none)
+));
+getter!(get_context_attr, |this| context_to_show(this));
 getter!(get_source_traceback, |this| Ok(HandleObject::full(this)
     .and_then(|full| Ref::borrow_opt((*full).source_traceback))
     .unwrap_or_else(Ref::none)));
@@ -226,7 +256,9 @@ unsafe extern "C" fn repr(slf: *mut PyObject) -> *mut PyObject {
 unsafe fn created_at(this: *mut HandleObject) -> Res<Option<String>> {
     // SAFETY: `this` is alive, says the caller.
     unsafe {
-        let Some(full) = HandleObject::full(this) else { return Ok(None) };
+        let Some(full) = HandleObject::full(this) else {
+            return Ok(None);
+        };
         if (*full).source_traceback.is_null() {
             return Ok(None);
         }
@@ -237,7 +269,10 @@ unsafe fn created_at(this: *mut HandleObject) -> Res<Option<String>> {
         let last = Ref::checked(ffi::PySequence_GetItem(stack.ptr(), -1))?;
         let file = Ref::checked(ffi::PySequence_GetItem(last.ptr(), 0))?;
         let line = Ref::checked(ffi::PySequence_GetItem(last.ptr(), 1))?;
-        let (file, line) = (crate::object::str_of(file.ptr())?, crate::object::str_of(line.ptr())?);
+        let (file, line) = (
+            crate::object::str_of(file.ptr())?,
+            crate::object::str_of(line.ptr())?,
+        );
         Ok(Some(format!("created at {file}:{line}")))
     }
 }
@@ -247,7 +282,9 @@ unsafe extern "C" fn dealloc_plain(slf: *mut PyObject) {
         // SAFETY: the object is dead.
         unsafe {
             release_head(slf);
-            free_instance(slf);
+            if ffi::Py_TYPE(slf) != TYPES.get().plain || !FREE.give(slf) {
+                free_instance(slf);
+            }
         }
     });
 }
@@ -328,20 +365,35 @@ pub(crate) unsafe fn init(module: *mut PyObject) -> Res<()> {
         .property(c"_cancelled", get_cancelled, Some(set_cancelled))
         .get(c"_loop", get_loop)
         .get(c"_context", get_context_attr)
-        .property(c"_source_traceback", get_source_traceback, Some(set_source_traceback))
+        .property(
+            c"_source_traceback",
+            get_source_traceback,
+            Some(set_source_traceback),
+        )
         .weaklist_offset(offset_of!(HandleObject, weakrefs));
     // SAFETY: called once, from the module's initialisation.
     unsafe {
         let plain = plain.build(module, ptr::null_mut())?;
-        let full = collected(TypeBuilder::new::<FullHandle>(c"_rasyncio.Handle"), dealloc_full);
+        let full = collected(
+            TypeBuilder::new::<FullHandle>(c"_rasyncio.Handle"),
+            dealloc_full,
+        );
         let types = Types {
             plain,
             full: full.build(module, plain)?,
             timer: timer::builder().build(module, plain)?,
             native_call: native_call::builder().build(module, ptr::null_mut())?,
         };
-        check(ffi::PyModule_AddObjectRef(module, c"Handle".as_ptr(), types.plain.cast()))?;
-        check(ffi::PyModule_AddObjectRef(module, c"TimerHandle".as_ptr(), types.timer.cast()))?;
+        check(ffi::PyModule_AddObjectRef(
+            module,
+            c"Handle".as_ptr(),
+            types.plain.cast(),
+        ))?;
+        check(ffi::PyModule_AddObjectRef(
+            module,
+            c"TimerHandle".as_ptr(),
+            types.timer.cast(),
+        ))?;
         TYPES.set(types);
     }
     Ok(())

@@ -23,7 +23,9 @@ pub(crate) use native_call::{native_call1, native_call2, run_native_call};
 pub(crate) use run::run;
 pub(crate) use timer::{TimerObject, new_timer};
 
+use crate::contexts;
 use crate::event_loop::LoopCore;
+use crate::freelist::FreeList;
 use crate::global::Global;
 use crate::object::{Ref, Res, take_slot};
 
@@ -41,6 +43,8 @@ pub(crate) struct HandleObject {
     shape: Shape,
     layout: Layout,
     cancelled: bool,
+    /// `context` is a snapshot that other handles have too: see `contexts`.
+    shared_context: bool,
     /// Registered for a descriptor: it runs many times and keeps its callback.
     repeats: bool,
 }
@@ -79,6 +83,9 @@ struct Types {
 
 static TYPES: Global<Types> = Global::new();
 
+/// Memory of dead plain handles.
+static FREE: FreeList = FreeList::new();
+
 impl HandleObject {
     unsafe fn fill(
         this: *mut HandleObject,
@@ -86,7 +93,7 @@ impl HandleObject {
         core_owner: *mut PyObject,
         callback: Ref,
         args: &[*mut PyObject],
-        context: Ref,
+        context: HandleContext,
     ) -> Res<()> {
         // SAFETY: `this` is fresh memory of the layout's size, says the caller.
         unsafe {
@@ -99,11 +106,12 @@ impl HandleObject {
             (*this).weakrefs = ptr::null_mut();
             (*this).callback = callback.into_ptr();
             (*this).args = packed;
-            (*this).context = context.into_ptr();
+            (*this).context = context.context.into_ptr();
             (*this).loop_ = core_owner;
             (*this).shape = shape;
             (*this).layout = layout;
             (*this).cancelled = false;
+            (*this).shared_context = context.shared;
             (*this).repeats = false;
         }
         Ok(())
@@ -139,15 +147,32 @@ impl HandleObject {
     }
 }
 
-/// The given context, or (for NULL and None) a copy of the current one.
-#[inline]
-pub(crate) unsafe fn context_or_copy(context: *mut PyObject) -> Res {
-    // SAFETY: `context` is alive or NULL, says the caller.
-    unsafe {
-        if context.is_null() || ptr::eq(context, ffi::Py_None()) {
-            Ref::checked(ffi::PyContext_CopyCurrent())
-        } else {
-            Ok(Ref::borrow(context))
+/// The context that a handle is to run in.
+pub(crate) struct HandleContext {
+    context: Ref,
+    shared: bool,
+}
+
+impl HandleContext {
+    /// The given context, or (for NULL and None) the current one as it is now.
+    #[inline]
+    pub(crate) unsafe fn given(context: *mut PyObject) -> Res<HandleContext> {
+        // SAFETY: `context` is alive or NULL, says the caller.
+        unsafe {
+            if context.is_null() || ptr::eq(context, ffi::Py_None()) {
+                let (context, shared) = contexts::for_callback()?;
+                Ok(HandleContext { context, shared })
+            } else {
+                Ok(HandleContext::own(Ref::borrow(context)))
+            }
+        }
+    }
+
+    /// A context that is the handle's alone, or the program's business.
+    pub(crate) fn own(context: Ref) -> HandleContext {
+        HandleContext {
+            context,
+            shared: false,
         }
     }
 }
@@ -158,7 +183,7 @@ pub(crate) fn new_handle(
     core: &LoopCore,
     callback: Ref,
     args: &[*mut PyObject],
-    context: Ref,
+    context: HandleContext,
 ) -> Res {
     // SAFETY: fresh memory from the class's allocator, filled before anybody sees it.
     unsafe {
@@ -166,10 +191,20 @@ pub(crate) fn new_handle(
             return new_full(core, callback, args, context);
         }
         let class = TYPES.get().plain;
-        let made = Ref::checked(ffi::PyObject_New(class))?;
+        let made = match FREE.take(class) {
+            Some(memory) => Ref::own(memory),
+            None => Ref::checked(ffi::PyObject_New(class))?,
+        };
         // A failing `fill` must leave something that dealloc understands.
         ptr::write_bytes(made.ptr().cast::<u8>().add(size_of::<PyObject>()), 0, 48);
-        HandleObject::fill(made.ptr().cast(), Layout::Plain, core.owner(), callback, args, context)?;
+        HandleObject::fill(
+            made.ptr().cast(),
+            Layout::Plain,
+            core.owner(),
+            callback,
+            args,
+            context,
+        )?;
         Ok(made)
     }
 }
@@ -179,7 +214,7 @@ pub(crate) fn new_full(
     core: &LoopCore,
     callback: Ref,
     args: &[*mut PyObject],
-    context: Ref,
+    context: HandleContext,
 ) -> Res {
     // SAFETY: zeroed memory of the class's size.
     unsafe {
@@ -204,7 +239,7 @@ pub(crate) unsafe fn new_repeating(
 ) -> Res {
     // SAFETY: all alive or NULL, says the caller; the handle is fresh.
     unsafe {
-        let context = context_or_copy(context)?;
+        let context = HandleContext::given(context)?;
         let made = new_full(core, callback, args, context)?;
         (*made.ptr().cast::<HandleObject>()).repeats = true;
         Ok(made)
@@ -218,7 +253,7 @@ pub(crate) fn for_callback(
     future: *mut PyObject,
     context: Ref,
 ) -> Res {
-    new_handle(core, callback, &[future], context)
+    new_handle(core, callback, &[future], HandleContext::own(context))
 }
 
 unsafe fn record_source(full: *mut FullHandle) -> Res<()> {
@@ -257,11 +292,7 @@ pub(crate) unsafe fn visit_through(
     0
 }
 
-unsafe fn traverse_head(
-    this: *mut HandleObject,
-    visit: ffi::visitproc,
-    arg: *mut c_void,
-) -> c_int {
+unsafe fn traverse_head(this: *mut HandleObject, visit: ffi::visitproc, arg: *mut c_void) -> c_int {
     // SAFETY: a live handle, says the caller.
     unsafe {
         visit_opt!((*this).callback, visit, arg);

@@ -38,10 +38,7 @@ unsafe fn new(function: Function, first: Ref, second: *mut PyObject) -> Res {
 }
 
 /// `function(first)`, later.
-pub(crate) fn native_call1(
-    function: unsafe fn(*mut PyObject) -> Res<()>,
-    first: Ref,
-) -> Res {
+pub(crate) fn native_call1(function: unsafe fn(*mut PyObject) -> Res<()>, first: Ref) -> Res {
     // SAFETY: no second value.
     unsafe { new(Function::One(function), first, ptr::null_mut()) }
 }

@@ -5,11 +5,10 @@ use core::ptr;
 use pyo3::ffi::{self, PyObject};
 
 use super::{HandleObject, Layout, Shape};
+use crate::contexts;
 use crate::event_loop;
 use crate::names::names;
-use crate::object::{
-    Raised, Ref, Res, check, raised_matches, set_slot, str_of, take_raised,
-};
+use crate::object::{Raised, Ref, Res, check, raised_matches, set_slot, str_of, take_raised};
 use crate::stdlib::stdlib;
 
 /// The job of a handle.
@@ -20,7 +19,9 @@ pub(crate) unsafe fn run(this: *mut HandleObject) -> Res<()> {
         if (*this).cancelled {
             return Ok(());
         }
-        let Some(core) = event_loop::any_native((*this).loop_) else { return run_now(this) };
+        let Some(core) = event_loop::any_native((*this).loop_) else {
+            return run_now(this);
+        };
         core.leave_stale_task()?;
         if core.debug() {
             return run_timed(core, this);
@@ -65,12 +66,22 @@ pub(crate) unsafe fn run_now(this: *mut HandleObject) -> Res<()> {
         }
         let (callback, context) = (Ref::borrow(callback), Ref::borrow(context));
         let args = Ref::borrow_opt((*this).args);
-        check(ffi::PyContext_Enter(context.ptr()))?;
-        let answer = call(&callback, (*this).shape, args.as_ref());
-        let outcome = Ref::checked(answer);
-        if ffi::PyContext_Exit(context.ptr()) < 0 {
-            return Err(Raised::set());
-        }
+        let call = || Ref::checked(call(&callback, (*this).shape, args.as_ref()));
+        let outcome = if (*this).shared_context {
+            let (outcome, its_own) = contexts::run_in_snapshot(context.ptr(), call)?;
+            if let Some(own) = its_own {
+                (*this).shared_context = false;
+                set_slot(&raw mut (*this).context, own.into_ptr());
+            }
+            outcome
+        } else {
+            check(ffi::PyContext_Enter(context.ptr()))?;
+            let outcome = call();
+            if ffi::PyContext_Exit(context.ptr()) < 0 {
+                return Err(Raised::set());
+            }
+            outcome
+        };
         match outcome {
             Ok(_) => {
                 if (*this).layout == Layout::Plain && !(*this).repeats {

@@ -5,7 +5,7 @@ use core::ffi::{c_int, c_void};
 use pyo3::ffi::{self, PyObject, PyTypeObject};
 use rasyncio_engine::TimerKey;
 
-use super::{FullHandle, HandleObject, Layout, TYPES, methods};
+use super::{FullHandle, HandleContext, HandleObject, Layout, TYPES, methods};
 use crate::args::Signature;
 use crate::boundary;
 use crate::event_loop::{self, LoopCore};
@@ -29,7 +29,7 @@ pub(crate) fn new_timer(
     when: Ref,
     callback: Ref,
     args: &[*mut PyObject],
-    context: Ref,
+    context: HandleContext,
 ) -> Res {
     // SAFETY: zeroed memory of the class's size; `fill` sets the head.
     unsafe {
@@ -114,7 +114,10 @@ unsafe extern "C" fn tp_new(
             }
             let made = methods::alloc(class)?;
             methods::fill(made.ptr().cast(), callback, args, loop_, context)?;
-            set_slot(&raw mut (*made.ptr().cast::<TimerObject>()).when, ffi::Py_NewRef(when));
+            set_slot(
+                &raw mut (*made.ptr().cast::<TimerObject>()).when,
+                ffi::Py_NewRef(when),
+            );
             Ok(made)
         }
     })
@@ -209,9 +212,8 @@ unsafe fn equal(a: *mut TimerObject, b: *mut TimerObject) -> Res<bool> {
         if (*x).cancelled != (*y).cancelled {
             return Ok(false);
         }
-        let callback = |this: *mut HandleObject| {
-            Ref::borrow_opt((*this).callback).unwrap_or_else(Ref::none)
-        };
+        let callback =
+            |this: *mut HandleObject| Ref::borrow_opt((*this).callback).unwrap_or_else(Ref::none);
         let pairs = [
             (Ref::borrow((*a).when), Ref::borrow((*b).when)),
             (callback(x), callback(y)),
@@ -234,19 +236,25 @@ unsafe extern "C" fn dealloc(slf: *mut PyObject) {
         // collector need not see it.
         unsafe {
             ffi::PyObject_GC_UnTrack(slf.cast());
-            set_slot(&raw mut (*slf.cast::<TimerObject>()).when, core::ptr::null_mut());
+            set_slot(
+                &raw mut (*slf.cast::<TimerObject>()).when,
+                core::ptr::null_mut(),
+            );
             methods::dealloc_full(slf);
         }
     });
 }
 
 pub(super) fn builder() -> TypeBuilder {
-    methods::collected(TypeBuilder::new::<TimerObject>(c"_rasyncio.TimerHandle"), dealloc)
-        .doc(c"A callback that the loop is going to call at a time: asyncio.TimerHandle.")
-        .slot(ffi::Py_tp_new, tp_new as *mut c_void)
-        .slot(ffi::Py_tp_hash, hash as *mut c_void)
-        .slot(ffi::Py_tp_richcompare, richcompare as *mut c_void)
-        .noargs(c"when", when)
-        .property(c"_when", get_when, Some(set_when))
-        .property(c"_scheduled", get_scheduled, Some(set_scheduled))
+    methods::collected(
+        TypeBuilder::new::<TimerObject>(c"_rasyncio.TimerHandle"),
+        dealloc,
+    )
+    .doc(c"A callback that the loop is going to call at a time: asyncio.TimerHandle.")
+    .slot(ffi::Py_tp_new, tp_new as *mut c_void)
+    .slot(ffi::Py_tp_hash, hash as *mut c_void)
+    .slot(ffi::Py_tp_richcompare, richcompare as *mut c_void)
+    .noargs(c"when", when)
+    .property(c"_when", get_when, Some(set_when))
+    .property(c"_scheduled", get_scheduled, Some(set_scheduled))
 }

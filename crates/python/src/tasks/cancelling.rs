@@ -37,14 +37,22 @@ pub(crate) unsafe fn cancel(task: *mut TaskObject, message: *mut PyObject) -> Re
                     &Ref::borrow(waiter),
                     &Ref::borrow_opt(message).unwrap_or_else(Ref::none),
                 )?;
-                return if handed_on { Ok(true) } else { request(last, message) };
+                return if handed_on {
+                    Ok(true)
+                } else {
+                    request(last, message)
+                };
             }
             if FutureObject::is_done(waiter.cast()) {
                 return request(last, message);
             }
             last = waiter.cast();
         }
-        if FutureObject::is_done(last.cast()) { Ok(false) } else { Err(recursion_error()) }
+        if FutureObject::is_done(last.cast()) {
+            Ok(false)
+        } else {
+            Err(recursion_error())
+        }
     }
 }
 

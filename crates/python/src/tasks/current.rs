@@ -52,4 +52,3 @@ pub(crate) fn current(loop_: *mut PyObject) -> Res {
     #[cfg(not(Py_3_12))]
     return table::current(loop_);
 }
-

@@ -77,7 +77,15 @@ unsafe extern "C" fn tp_init(
             (*task).cancel_requests = 0;
             set_slot(&raw mut (*task).waiter, ptr::null_mut());
             let eager_start = !eager.is_null() && Ref::borrow(eager).truth()?;
-            super::prepare(task, coro, Options { name, context, eager_start })?;
+            super::prepare(
+                task,
+                coro,
+                Options {
+                    name,
+                    context,
+                    eager_start,
+                },
+            )?;
             super::start(task, eager_start)
         }
     })
@@ -148,7 +156,9 @@ unsafe extern "C" fn cancel(
     })
 }
 
-noargs!(cancelling, |task| Ref::int(i64::from((*task).cancel_requests)));
+noargs!(cancelling, |task| Ref::int(i64::from(
+    (*task).cancel_requests
+)));
 noargs!(uncancel, |task| {
     if (*task).cancel_requests > 0 {
         (*task).cancel_requests -= 1;
@@ -158,8 +168,12 @@ noargs!(uncancel, |task| {
     }
     Ref::int(i64::from((*task).cancel_requests))
 });
-noargs!(get_coro, |task| Ok(Ref::borrow_opt((*task).coro).unwrap_or_else(Ref::none)));
-noargs!(get_context, |task| Ok(Ref::borrow_opt((*task).context).unwrap_or_else(Ref::none)));
+noargs!(get_coro, |task| Ok(
+    Ref::borrow_opt((*task).coro).unwrap_or_else(Ref::none)
+));
+noargs!(get_context, |task| Ok(
+    Ref::borrow_opt((*task).context).unwrap_or_else(Ref::none)
+));
 noargs!(get_name, |task| name(task));
 
 /// The name, made from the number when it is first asked for.
@@ -190,7 +204,11 @@ unsafe extern "C" fn set_result(_: *mut PyObject, _: *mut PyObject) -> *mut PyOb
 }
 
 unsafe extern "C" fn set_exception(_: *mut PyObject, _: *mut PyObject) -> *mut PyObject {
-    boundary::object(|| Err(runtime_error("Task does not support set_exception operation")))
+    boundary::object(|| {
+        Err(runtime_error(
+            "Task does not support set_exception operation",
+        ))
+    })
 }
 
 static GET_STACK: Signature = Signature {
@@ -236,20 +254,32 @@ unsafe extern "C" fn print_stack(
         // SAFETY: a live instance and vectorcall arguments.
         unsafe {
             let ([limit, file], _) = PRINT_STACK.parse::<2>(args, nargs, kwnames)?;
-            stdlib().task_print_stack.call(&[slf, or_none(limit), or_none(file)])
+            stdlib()
+                .task_print_stack
+                .call(&[slf, or_none(limit), or_none(file)])
         }
     })
 }
 
 fn or_none(object: *mut PyObject) -> *mut PyObject {
     // SAFETY: the address of an immortal object.
-    if object.is_null() { unsafe { ffi::Py_None() } } else { object }
+    if object.is_null() {
+        unsafe { ffi::Py_None() }
+    } else {
+        object
+    }
 }
 
-getter!(get_waiter, |task| Ok(Ref::borrow_opt((*task).waiter).unwrap_or_else(Ref::none)));
-getter!(get_coro_attr, |task| Ok(Ref::borrow_opt((*task).coro).unwrap_or_else(Ref::none)));
+getter!(get_waiter, |task| Ok(
+    Ref::borrow_opt((*task).waiter).unwrap_or_else(Ref::none)
+));
+getter!(get_coro_attr, |task| Ok(
+    Ref::borrow_opt((*task).coro).unwrap_or_else(Ref::none)
+));
 getter!(get_must_cancel, |task| Ok(Ref::bool((*task).must_cancel)));
-getter!(get_log_destroy_pending, |task| Ok(Ref::bool((*task).log_destroy_pending)));
+getter!(get_log_destroy_pending, |task| Ok(Ref::bool(
+    (*task).log_destroy_pending
+)));
 flag_setter!(set_log_destroy_pending, log_destroy_pending);
 
 unsafe extern "C" fn repr(slf: *mut PyObject) -> *mut PyObject {
@@ -323,7 +353,12 @@ unsafe extern "C" fn dealloc(slf: *mut PyObject) {
                 ffi::PyObject_ClearWeakRefs(slf);
             }
             object::clear(task);
-            free_instance(slf);
+            // A finalised object carries a mark that its memory must not pass on.
+            let reusable =
+                ffi::Py_TYPE(slf) == super::task_type() && ffi::PyObject_GC_IsFinalized(slf) == 0;
+            if !reusable || !object::FREE.give(slf) {
+                free_instance(slf);
+            }
         }
     });
 }
@@ -360,14 +395,22 @@ pub(crate) unsafe fn init(module: *mut PyObject) -> Res<()> {
         .get(c"_fut_waiter", get_waiter)
         .get(c"_coro", get_coro_attr)
         .get(c"_must_cancel", get_must_cancel)
-        .property(c"_log_destroy_pending", get_log_destroy_pending, Some(set_log_destroy_pending))
+        .property(
+            c"_log_destroy_pending",
+            get_log_destroy_pending,
+            Some(set_log_destroy_pending),
+        )
         .dict_offset(future_object::DICT_OFFSET)
         .weaklist_offset(future_object::WEAKREFS_OFFSET);
     // SAFETY: called once, from the module's initialisation, after `Future` was made.
     unsafe {
         let class = builder.build(module, future_type())?;
         TYPE.set(class);
-        check(ffi::PyModule_AddObjectRef(module, c"Task".as_ptr(), class.cast()))?;
+        check(ffi::PyModule_AddObjectRef(
+            module,
+            c"Task".as_ptr(),
+            class.cast(),
+        ))?;
         step_callable::init(module)
     }
 }

@@ -12,9 +12,9 @@ use core::ptr;
 
 use pyo3::ffi::{self, PyObject, PyTypeObject};
 
+pub(crate) use cancelling::{cancel, cancel_waiter};
 pub(crate) use methods::init;
 pub(crate) use object::TaskObject;
-pub(crate) use cancelling::{cancel, cancel_waiter};
 pub(crate) use step::{run_step, run_wakeup, wakeup};
 
 use crate::event_loop::LoopCore;

@@ -6,6 +6,7 @@ use core::ptr;
 use pyo3::ffi::{self, PyObject, PyTypeObject};
 
 use super::registry;
+use crate::freelist::FreeList;
 use crate::futures::object as future_object;
 use crate::futures::{FutureObject, State};
 use crate::object::{Ref, Res, set_slot};
@@ -65,15 +66,25 @@ pub(crate) unsafe fn clear(task: *mut TaskObject) {
     }
 }
 
+/// Memory of dead tasks of exactly the native class.
+pub(super) static FREE: FreeList = FreeList::new();
+
 /// New memory for a task of exactly the native class, blank and untracked.
 #[inline]
 pub(crate) unsafe fn alloc(class: *mut PyTypeObject) -> Res {
     // SAFETY: every field of the fresh object is set before anybody sees it.
     unsafe {
-        let task: *mut TaskObject = ffi::PyObject_GC_New(class);
-        let owned = Ref::checked(task.cast())?;
+        let owned = match FREE.take(class) {
+            Some(memory) => Ref::own(memory),
+            None => Ref::checked(ffi::PyObject_GC_New(class))?,
+        };
+        let task = owned.ptr().cast::<TaskObject>();
         let head = size_of::<PyObject>();
-        ptr::write_bytes(task.cast::<u8>().add(head), 0, size_of::<TaskObject>() - head);
+        ptr::write_bytes(
+            task.cast::<u8>().add(head),
+            0,
+            size_of::<TaskObject>() - head,
+        );
         blank(task);
         Ok(owned)
     }

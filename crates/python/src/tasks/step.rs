@@ -31,7 +31,11 @@ pub(crate) unsafe fn run_wakeup(task: *mut TaskObject) -> Res<()> {
     // SAFETY: the job keeps `task` alive; the waiter is held by the task.
     unsafe {
         let waiter = (*task).waiter;
-        let failure = if waiter.is_null() { None } else { failure_of(waiter) };
+        let failure = if waiter.is_null() {
+            None
+        } else {
+            failure_of(waiter)
+        };
         step_on_loop(task, failure)
     }
 }
@@ -97,7 +101,11 @@ pub(crate) unsafe fn step(task: *mut TaskObject, failure: Option<Ref>) -> Res<()
         if !TaskObject::is_pending(task) {
             return Err(already_done(task, failure.as_ref()));
         }
-        let failure = if (*task).must_cancel { Some(cancellation(task, failure)?) } else { failure };
+        let failure = if (*task).must_cancel {
+            Some(cancellation(task, failure)?)
+        } else {
+            failure
+        };
         set_slot(&raw mut (*task).waiter, ptr::null_mut());
 
         let loop_ = (*task).future.loop_;
@@ -106,8 +114,7 @@ pub(crate) unsafe fn step(task: *mut TaskObject, failure: Option<Ref>) -> Res<()
                 core.mirror().enter(loop_, task.cast())?;
                 let outcome = advance(task, failure);
                 let result = settle(task, outcome);
-                let done = !TaskObject::is_pending(task);
-                after(result, || core.mirror().leave(loop_, task.cast(), done))
+                after(result, || core.mirror().leave(loop_, task.cast()))
             }
             None => {
                 current::enter_foreign(loop_, task.cast())?;
@@ -137,7 +144,10 @@ fn after(result: Res<()>, last: impl FnOnce() -> Res<()>) -> Res<()> {
 unsafe fn already_done(task: *mut TaskObject, failure: Option<&Ref>) -> Raised {
     let described = || {
         let failure = failure.map_or(Ok("None".to_owned()), |failure| repr(failure.ptr()))?;
-        Ok(format!("__step(): already done: {} {failure}", repr(task.cast())?))
+        Ok(format!(
+            "__step(): already done: {} {failure}",
+            repr(task.cast())?
+        ))
     };
     match described() {
         Ok(message) => invalid_state(&message),
@@ -251,7 +261,11 @@ unsafe fn fail(task: *mut TaskObject, raised: Raised) -> Res<()> {
             return mark_cancelled(task.cast());
         }
         futures::state::set_exception(task.cast(), exception.clone())?;
-        if leaves { Err(raise_instance(exception)) } else { Ok(()) }
+        if leaves {
+            Err(raise_instance(exception))
+        } else {
+            Ok(())
+        }
     }
 }
 
@@ -260,7 +274,9 @@ unsafe fn fail(task: *mut TaskObject, raised: Raised) -> Res<()> {
 unsafe fn suspend(task: *mut TaskObject, object: Ref) -> Res<()> {
     // SAFETY: `task` is alive, says the caller.
     unsafe {
-        let Some(fut) = as_exact(object.ptr()) else { return suspend_foreign(task, object) };
+        let Some(fut) = as_exact(object.ptr()) else {
+            return suspend_foreign(task, object);
+        };
         if !(*fut).blocking {
             return step_with_error(task, misused_yield(task, &object));
         }
@@ -410,19 +426,28 @@ fn refuse(text: impl FnOnce() -> Res<String>) -> Res<()> {
 unsafe fn misused_yield(task: *mut TaskObject, object: &Ref) -> Res<()> {
     refuse(|| {
         let (task, object) = (repr(task.cast())?, repr(object.ptr())?);
-        Ok(format!("yield was used instead of yield from in task {task} with {object}"))
+        Ok(format!(
+            "yield was used instead of yield from in task {task} with {object}"
+        ))
     })
 }
 
 unsafe fn attached_elsewhere(task: *mut TaskObject, object: &Ref) -> Res<()> {
     refuse(|| {
         let (task, object) = (repr(task.cast())?, repr(object.ptr())?);
-        Ok(format!("Task {task} got Future {object} attached to a different loop"))
+        Ok(format!(
+            "Task {task} got Future {object} attached to a different loop"
+        ))
     })
 }
 
 unsafe fn awaits_itself(task: *mut TaskObject) -> Res<()> {
-    refuse(|| Ok(format!("Task cannot await on itself: {}", repr(task.cast())?)))
+    refuse(|| {
+        Ok(format!(
+            "Task cannot await on itself: {}",
+            repr(task.cast())?
+        ))
+    })
 }
 
 unsafe fn generator_yielded(task: *mut TaskObject, object: &Ref) -> Res<()> {
@@ -445,7 +470,9 @@ pub(crate) unsafe fn eager_start(task: *mut TaskObject) -> Res<()> {
         let loop_ = Ref::borrow((*task).future.loop_);
         let former = current::swap_foreign(loop_.ptr(), task.cast())?;
         let outcome = run_eagerly(task);
-        after(outcome, || current::swap_foreign(loop_.ptr(), former.ptr()).map(drop))
+        after(outcome, || {
+            current::swap_foreign(loop_.ptr(), former.ptr()).map(drop)
+        })
     }
 }
 

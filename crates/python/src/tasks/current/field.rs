@@ -36,7 +36,11 @@ pub(super) fn current(loop_: *mut PyObject) -> Res {
     unsafe {
         let found = ffi::PyDict_GetItemWithError(PYTHON_TASKS.get().ptr(), loop_);
         if found.is_null() {
-            check(if ffi::PyErr_Occurred().is_null() { 0 } else { -1 })?;
+            check(if ffi::PyErr_Occurred().is_null() {
+                0
+            } else {
+                -1
+            })?;
             return Ok(task);
         }
         Ok(Ref::borrow(found))
@@ -55,7 +59,9 @@ pub(crate) struct Mirror {
 
 impl Mirror {
     pub(crate) fn new() -> Mirror {
-        Mirror { field: Cell::new(ptr::null_mut()) }
+        Mirror {
+            field: Cell::new(ptr::null_mut()),
+        }
     }
 
     /// The loop begins to run in this thread.
@@ -91,12 +97,7 @@ impl Mirror {
 
     /// The step is over.
     #[inline]
-    pub(crate) unsafe fn leave(
-        &self,
-        loop_: *mut PyObject,
-        task: *mut PyObject,
-        _done: bool,
-    ) -> Res<()> {
+    pub(crate) unsafe fn leave(&self, loop_: *mut PyObject, task: *mut PyObject) -> Res<()> {
         let field = self.field.get();
         // SAFETY: as for `enter`; the field is empty before its content is dropped.
         unsafe {
@@ -138,9 +139,8 @@ fn probe() -> Res<Option<usize>> {
 fn find(loop_: &Ref, task: &Ref) -> Res<Option<usize>> {
     stdlib().enter_task.call(&[loop_.ptr(), task.ptr()])?;
     // SAFETY: attached; the words lie within the thread state.
-    let words = unsafe {
-        core::slice::from_raw_parts(ffi::PyThreadState_Get().cast::<usize>(), WORDS)
-    };
+    let words =
+        unsafe { core::slice::from_raw_parts(ffi::PyThreadState_Get().cast::<usize>(), WORDS) };
     let shown = [loop_.ptr() as usize, task.ptr() as usize];
     let places: Vec<usize> = words
         .windows(2)

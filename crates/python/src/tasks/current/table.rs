@@ -39,7 +39,10 @@ pub(crate) struct Mirror {
 
 impl Mirror {
     pub(crate) fn new() -> Mirror {
-        Mirror { hash: Cell::new(-1), shown: Cell::new(ptr::null_mut()) }
+        Mirror {
+            hash: Cell::new(-1),
+            shown: Cell::new(ptr::null_mut()),
+        }
     }
 
     /// The loop begins to run in this thread.
@@ -57,7 +60,12 @@ impl Mirror {
                 self.hash.set(hash);
             }
             let table = TABLE.get().ptr();
-            check(_PyDict_SetItem_KnownHash(table, loop_, object, self.hash.get()))?;
+            check(_PyDict_SetItem_KnownHash(
+                table,
+                loop_,
+                object,
+                self.hash.get(),
+            ))?;
         }
         self.shown.set(object);
         Ok(())
@@ -73,17 +81,11 @@ impl Mirror {
         unsafe { self.show(loop_, task) }
     }
 
-    /// The step is over. A task that is done must not be kept alive by a stale entry, so
-    /// None takes its place.
+    /// The step is over. Its entry stays until the next step or [`Mirror::retire`]: no Python
+    /// code runs before one of them, so nobody sees it.
     #[inline]
-    pub(crate) unsafe fn leave(
-        &self,
-        loop_: *mut PyObject,
-        _task: *mut PyObject,
-        done: bool,
-    ) -> Res<()> {
-        // SAFETY: `loop_` is alive, says the caller.
-        if done { unsafe { self.show(loop_, ffi::Py_None()) } } else { Ok(()) }
+    pub(crate) unsafe fn leave(&self, _loop: *mut PyObject, _task: *mut PyObject) -> Res<()> {
+        Ok(())
     }
 
     /// Removes a stale entry: something else than a step of ours is about to run.
@@ -130,7 +132,11 @@ pub(crate) fn current(loop_: *mut PyObject) -> Res {
     unsafe {
         let found = ffi::PyDict_GetItemWithError(TABLE.get().ptr(), loop_);
         if found.is_null() {
-            check(if ffi::PyErr_Occurred().is_null() { 0 } else { -1 })?;
+            check(if ffi::PyErr_Occurred().is_null() {
+                0
+            } else {
+                -1
+            })?;
             return Ok(Ref::none());
         }
         Ok(Ref::borrow(found))
