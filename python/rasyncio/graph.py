@@ -118,7 +118,7 @@ def _suspended_frames(coro):
         else:
             break
         if frame is not None:
-            frames.append(_with_generator(frame, coro))
+            frames.append(frame)
         coro = inner
     frames.reverse()
     return frames
@@ -139,28 +139,6 @@ def _running_frames(frame):
             break
         frame = outer
     return frames
-
-
-class _NativeFrame:
-    """The frame of a native coroutine, which knows its coroutine as frames do since 3.14."""
-
-    __slots__ = ("_frame", "f_generator")
-
-    def __init__(self, frame, coro):
-        self._frame = frame
-        self.f_generator = coro
-
-    def __getattr__(self, name):
-        return getattr(self._frame, name)
-
-    def __repr__(self):
-        return repr(self._frame)
-
-
-def _with_generator(frame, coro):
-    if isinstance(coro, types.CoroutineType) or not isinstance(frame, types.FrameType):
-        return frame
-    return frame if getattr(frame, "f_generator", None) is not None else _NativeFrame(frame, coro)
 
 
 def _lines(graph, indent):
@@ -188,6 +166,7 @@ def _kind(frame):
     flags = frame.f_code.co_flags
     if flags & inspect.CO_ASYNC_GENERATOR:
         return "async generator "
-    if isinstance(frame, _NativeFrame) or flags & inspect.CO_COROUTINE:
+    # Native coroutines have code without flags, and frames that know their coroutine.
+    if flags & inspect.CO_COROUTINE or hasattr(getattr(frame, "f_generator", None), "cr_frame"):
         return "async "
     return "generator " if flags & _GENERATOR else ""

@@ -53,8 +53,33 @@ class _Selector:
             self._given.close()
 
 
+class _State(_rasyncio.BaseLoop):
+    """What stock methods read from the loop, in slots.
+
+    So the loop's `__dict__` stays empty, and the interpreter can look up its methods in the
+    quickest of its ways: that is a third of what `loop.call_soon` costs.
+    """
+
+    __slots__ = (
+        "_asyncgens",
+        "_asyncgens_shutdown_called",
+        "_clock_resolution",
+        "_coroutine_origin_tracking_enabled",
+        "_coroutine_origin_tracking_saved_depth",
+        "_csock",
+        "_executor_shutdown_called",
+        "_internal_fds",
+        "_selector",
+        "_signal_handlers",
+        "_ssock",
+        "_transports",
+        "_unix_server_sockets",
+        "_watcher",
+    )
+
+
 # It carries the stock class's name, so that its repr, in logs and in tests, is the same.
-class _UnixSelectorEventLoop(_rasyncio.BaseLoop, _StockLoop):
+class _UnixSelectorEventLoop(_State, _StockLoop):
     """asyncio's event loop, with a native engine.
 
     `selector` is accepted because asyncio's loop takes one. The engine polls by itself: a selector

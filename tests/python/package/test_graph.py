@@ -104,6 +104,19 @@ def test_it_is_printed_with_files_lines_and_kinds():
     ]
 
 
+def test_native_coroutines_are_shown_as_coroutines():
+    async def main():
+        future = asyncio.get_running_loop().create_future()
+        task = asyncio.create_task(asyncio.wait_for(future, 60))
+        await until_all_wait()
+        text = asyncio.format_call_graph(task)
+        future.set_result(None)
+        await task
+        return text
+
+    assert " in async wait_for()" in asyncio.run(main())
+
+
 def test_limits_keep_one_end_of_the_stack():
     async def third(future):
         await future

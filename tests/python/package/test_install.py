@@ -163,3 +163,31 @@ def test_code_with_stock_names_runs_on_a_native_loop():
 
         assert asyncio.run(main()) == ["child", 1]
     """)
+
+
+def test_native_futures_are_instances_of_the_stock_classes():
+    succeeds("""
+        from asyncio import Future, Task, sleep
+        from asyncio.tasks import gather
+        import asyncio, rasyncio
+
+        async def main():
+            loop = asyncio.get_running_loop()
+            task = loop.create_task(sleep(0))
+            future = loop.create_future()
+            gathered = rasyncio.gather(task)
+            assert isinstance(task, Task) and isinstance(task, Future)
+            assert isinstance(future, Future) and not isinstance(future, Task)
+            assert isinstance(gathered, Future)
+            assert isinstance(task, rasyncio.Task) and type(task) is rasyncio.Task
+
+            class Mine(rasyncio.Future):
+                pass
+
+            assert Mine().__class__ is Mine
+            await gathered
+
+        rasyncio.run(main())
+        rasyncio.install()
+        asyncio.run(main())
+    """)

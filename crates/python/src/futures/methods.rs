@@ -503,6 +503,7 @@ pub(crate) unsafe fn init(module: *mut PyObject) -> Res<()> {
         .fastcall(c"add_done_callback", add_done_callback)
         .fastcall(c"cancel", cancel)
         .generic()
+        .get(c"__class__", super::class::get_class)
         .get(c"_state", get_state)
         .property(
             c"_asyncio_future_blocking",
@@ -543,6 +544,7 @@ pub(crate) unsafe fn init(module: *mut PyObject) -> Res<()> {
 fn done_init(module: *mut PyObject) -> Res<()> {
     // SAFETY: called once, from the module's initialisation.
     unsafe {
+        super::class::init()?;
         super::done_callback::init(module)?;
         iter::init(module)
     }

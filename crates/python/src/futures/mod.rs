@@ -4,6 +4,7 @@
 //! `_asyncio.Future` or duck-typed classes (by attribute, as asyncio does).
 
 mod callbacks;
+mod class;
 pub(crate) mod done_callback;
 pub(crate) mod iter;
 pub(crate) mod methods;
