@@ -102,7 +102,7 @@ def main():
     if python is None:
         sys.exit(f"there is no interpreter {options.python}")
     if shutil.which("cargo") is None:
-        sys.exit("cargo is missing: install Rust (https://rustup.rs)")
+        sys.exit("cargo is missing: install Rust and its cargo")
     try:
         print(build(os.path.abspath(python), options.profile))
     except subprocess.CalledProcessError as error:

@@ -47,7 +47,7 @@ def install_debian(packages, purpose):
 
 def look_at_rust():
     if shutil.which("cargo") is None:
-        sys.exit("setup: cargo is missing: install Rust (https://rustup.rs)")
+        sys.exit("setup: cargo is missing: install Rust and its cargo")
     with open(ROOT / "Cargo.toml", "rb") as file:
         wanted = tomllib.load(file)["workspace"]["package"]["rust-version"]
     said = subprocess.run(["cargo", "--version"], capture_output=True, text=True).stdout

@@ -56,6 +56,14 @@ impl Signature {
         debug_assert_eq!(N, self.positional.len() + self.keyword_only.len());
         let nargs = nargs as usize;
         let mut out = [ptr::null_mut(); N];
+        if kwnames.is_null() && nargs == self.required {
+            // The common case: just the parameters without a default.
+            for (i, slot) in out[..nargs].iter_mut().enumerate() {
+                // SAFETY: vectorcall's contract: `nargs` values.
+                *slot = unsafe { *args.add(i) };
+            }
+            return Ok((out, &[]));
+        }
         // SAFETY: vectorcall's contract: `nargs` values, then one for each keyword name.
         unsafe {
             let given: &'a [*mut PyObject] = if nargs == 0 {

@@ -8,23 +8,20 @@ use core::cell::UnsafeCell;
 
 use pyo3::ffi::{self, PyObject, PyTypeObject};
 
-/// How many dead objects are kept of each kind: enough for the waves that programs make,
-/// and less than a page or two of memory.
-const MOST: usize = 128;
+/// The free list of one class, of at most `MOST` dead objects: as many as programs make and
+/// drop in one wave.
+pub(crate) struct FreeList<const MOST: usize>(UnsafeCell<List<MOST>>);
 
-/// The free list of one class.
-pub(crate) struct FreeList(UnsafeCell<List>);
-
-struct List {
+struct List<const MOST: usize> {
     memory: [*mut PyObject; MOST],
     len: usize,
 }
 
 // SAFETY: used with the GIL held only (crate invariant, see `object.rs`).
-unsafe impl Sync for FreeList {}
+unsafe impl<const MOST: usize> Sync for FreeList<MOST> {}
 
-impl FreeList {
-    pub(crate) const fn new() -> FreeList {
+impl<const MOST: usize> FreeList<MOST> {
+    pub(crate) const fn new() -> Self {
         FreeList(UnsafeCell::new(List {
             memory: [core::ptr::null_mut(); MOST],
             len: 0,

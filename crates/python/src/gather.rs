@@ -464,7 +464,7 @@ unsafe extern "C" fn dealloc(slf: *mut PyObject) {
 /// Makes the class and adds the function.
 pub(crate) unsafe fn init(module: *mut PyObject) -> Res<()> {
     let builder = TypeBuilder::new::<GatheringObject>(c"_rasyncio._GatheringFuture")
-        .flags((ffi::Py_TPFLAGS_HAVE_GC | ffi::Py_TPFLAGS_BASETYPE) as u64)
+        .flags(ffi::Py_TPFLAGS_HAVE_GC | ffi::Py_TPFLAGS_BASETYPE)
         .slot(ffi::Py_tp_init, tp_init as *mut c_void)
         .slot(ffi::Py_tp_dealloc, dealloc as *mut c_void)
         .slot(ffi::Py_tp_traverse, traverse as *mut c_void)

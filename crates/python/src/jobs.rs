@@ -10,9 +10,9 @@ use rasyncio_engine::{Flow, Job, JobVTable};
 
 use crate::boundary;
 use crate::event_loop;
-use crate::futures;
+use crate::futures::{self, FutureObject};
 use crate::handles;
-use crate::object::{Raised, Ref};
+use crate::object::{Raised, Ref, Res};
 use crate::tasks;
 
 unsafe extern "C" fn drop_data(data: *mut ()) {
@@ -26,11 +26,13 @@ unsafe extern "C" fn clone_data(data: *mut ()) {
 }
 
 macro_rules! job_kind {
-    ($(#[$doc:meta])* $make:ident, $table:ident, $run:ident, |$data:ident| $body:expr) => {
+    ($(#[$doc:meta])* $make:ident, $table:ident, $run:ident, $function:path) => {
         unsafe extern "C" fn $run(data: *mut ()) -> Flow {
             // SAFETY: the job owned one reference, which is ours now.
-            let $data = unsafe { Ref::own(data.cast::<PyObject>()) };
-            match boundary::result(|| $body) {
+            let data = unsafe { Ref::own(data.cast::<PyObject>()) };
+            // SAFETY: `data` keeps the object alive, and `$make` was given what the function
+            // takes.
+            match boundary::result(|| unsafe { $function(data.ptr().cast()) }) {
                 Ok(()) => Flow::Continue,
                 Err(raised) => stop(raised),
             }
@@ -57,29 +59,30 @@ fn stop(raised: Raised) -> Flow {
 
 job_kind!(
     /// A task's first step, or one after a bare yield.
-    step, STEP, run_step, |task| unsafe { tasks::run_step(task.ptr().cast()) }
+    step, STEP, run_step, tasks::run_step
 );
 job_kind!(
     /// A task's step after the future that it awaited is done.
-    wakeup, WAKEUP, run_wakeup, |task| unsafe { tasks::run_wakeup(task.ptr().cast()) }
+    wakeup, WAKEUP, run_wakeup, tasks::run_wakeup
 );
 job_kind!(
     /// A Handle or a TimerHandle.
-    handle, HANDLE, run_handle, |handle| unsafe { handles::run(handle.ptr().cast()) }
+    handle, HANDLE, run_handle, handles::run
 );
 job_kind!(
     /// A native function with its data: `handles::native_call`.
-    native_call, NATIVE_CALL, run_native_call, |call| unsafe {
-        handles::run_native_call(call.ptr().cast())
-    }
+    native_call, NATIVE_CALL, run_native_call, handles::run_native_call
 );
 job_kind!(
     /// A future that is done and whose only callback, a native one, is due.
-    lone_callback, LONE_CALLBACK, run_lone_callback, |future| {
-        let outcome = unsafe { futures::run_lone(future.ptr().cast()) };
-        event_loop::report_callback_error(outcome, future.ptr())
-    }
+    lone_callback, LONE_CALLBACK, run_lone_callback, run_lone
 );
+
+unsafe fn run_lone(future: *mut FutureObject) -> Res<()> {
+    // SAFETY: the job keeps the future alive.
+    let outcome = unsafe { futures::run_lone(future) };
+    event_loop::report_callback_error(outcome, future.cast())
+}
 
 /// Shows the collector what a queued job holds.
 pub(crate) unsafe fn visit(job: &Job, visit: ffi::visitproc, arg: *mut c_void) -> c_int {

@@ -25,8 +25,8 @@ pub(crate) type Res<T = Ref> = Result<T, Raised>;
 impl Raised {
     /// The indicator was set by the C function just called.
     pub(crate) fn set() -> Raised {
-        // SAFETY: attached (crate invariant).
         debug_assert!(
+            // SAFETY: attached (crate invariant).
             unsafe { !ffi::PyErr_Occurred().is_null() },
             "no error is set"
         );

@@ -29,7 +29,7 @@ impl TypeBuilder {
             name,
             basicsize: size_of::<T>(),
             itemsize: 0,
-            flags: ffi::Py_TPFLAGS_DEFAULT as u64,
+            flags: ffi::Py_TPFLAGS_DEFAULT,
             slots: Vec::new(),
             methods: Vec::new(),
             getset: Vec::new(),

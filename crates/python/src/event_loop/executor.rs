@@ -204,9 +204,9 @@ unsafe extern "C" fn dealloc(slf: *mut PyObject) {
 pub(super) unsafe fn init(module: *mut PyObject) -> Res<()> {
     let builder = TypeBuilder::new::<Arrival>(c"rasyncio.ExecutorCallback")
         .flags(
-            (ffi::Py_TPFLAGS_HAVE_GC
+            ffi::Py_TPFLAGS_HAVE_GC
                 | ffi::Py_TPFLAGS_DISALLOW_INSTANTIATION
-                | ffi::Py_TPFLAGS_IMMUTABLETYPE) as u64,
+                | ffi::Py_TPFLAGS_IMMUTABLETYPE,
         )
         .slot(ffi::Py_tp_call, call as *mut c_void)
         .slot(ffi::Py_tp_traverse, traverse as *mut c_void)

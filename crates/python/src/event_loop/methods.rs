@@ -187,7 +187,7 @@ unsafe extern "C" fn tp_init(
 /// Makes `BaseLoop`.
 pub(crate) unsafe fn init(module: *mut PyObject) -> Res<()> {
     let builder = TypeBuilder::new::<LoopObject>(c"_rasyncio.BaseLoop")
-        .flags((ffi::Py_TPFLAGS_HAVE_GC | ffi::Py_TPFLAGS_BASETYPE) as u64)
+        .flags(ffi::Py_TPFLAGS_HAVE_GC | ffi::Py_TPFLAGS_BASETYPE)
         .doc(c"The native part of the event loop: scheduling, timers, tasks, descriptors.")
         .slot(ffi::Py_tp_new, object::tp_new as *mut c_void)
         .slot(ffi::Py_tp_init, tp_init as *mut c_void)

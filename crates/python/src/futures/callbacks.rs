@@ -207,6 +207,10 @@ pub(crate) unsafe fn call_soon_foreign(
 }
 
 /// The callbacks of one future, in the order they were added.
+#[allow(
+    clippy::box_collection,
+    reason = "8 bytes in each future instead of 24"
+)]
 pub(crate) struct Callbacks {
     first: Callback,
     rest: Option<Box<Vec<Callback>>>,

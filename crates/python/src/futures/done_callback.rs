@@ -140,9 +140,9 @@ pub(crate) unsafe fn init(module: *mut PyObject) -> Res<()> {
     const NAME: &CStr = c"rasyncio.DoneCallback";
     let builder = TypeBuilder::new::<DoneCallback>(NAME)
         .flags(
-            (ffi::Py_TPFLAGS_HAVE_GC
+            ffi::Py_TPFLAGS_HAVE_GC
                 | ffi::Py_TPFLAGS_DISALLOW_INSTANTIATION
-                | ffi::Py_TPFLAGS_IMMUTABLETYPE) as u64,
+                | ffi::Py_TPFLAGS_IMMUTABLETYPE,
         )
         .slot(ffi::Py_tp_call, call as *mut c_void)
         .slot(ffi::Py_tp_richcompare, richcompare as *mut c_void)

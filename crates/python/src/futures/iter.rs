@@ -24,7 +24,7 @@ struct FutureIter {
 static TYPE: Global<*mut PyTypeObject> = Global::new();
 
 /// Memory of dead iterators: there is one for each await.
-static FREE: FreeList = FreeList::new();
+static FREE: FreeList<256> = FreeList::new();
 
 /// `future.__await__()`
 pub(crate) unsafe extern "C" fn new(future: *mut PyObject) -> *mut PyObject {
@@ -269,9 +269,9 @@ unsafe extern "C" fn dealloc(slf: *mut PyObject) {
 pub(crate) unsafe fn init(module: *mut PyObject) -> Res<()> {
     let builder = TypeBuilder::new::<FutureIter>(c"rasyncio.FutureIter")
         .flags(
-            (ffi::Py_TPFLAGS_HAVE_GC
+            ffi::Py_TPFLAGS_HAVE_GC
                 | ffi::Py_TPFLAGS_DISALLOW_INSTANTIATION
-                | ffi::Py_TPFLAGS_IMMUTABLETYPE) as u64,
+                | ffi::Py_TPFLAGS_IMMUTABLETYPE,
         )
         .slot(ffi::Py_tp_iter, ffi::PyObject_SelfIter as *mut c_void)
         .slot(ffi::Py_tp_iternext, iternext as *mut c_void)

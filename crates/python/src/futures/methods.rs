@@ -480,7 +480,7 @@ unsafe extern "C" fn dealloc(slf: *mut PyObject) {
 /// `Future`.
 pub(crate) unsafe fn init(module: *mut PyObject) -> Res<()> {
     let builder = TypeBuilder::new::<FutureObject>(c"_rasyncio.Future")
-        .flags((ffi::Py_TPFLAGS_HAVE_GC | ffi::Py_TPFLAGS_BASETYPE) as u64)
+        .flags(ffi::Py_TPFLAGS_HAVE_GC | ffi::Py_TPFLAGS_BASETYPE)
         .doc(DOC)
         .slot(ffi::Py_tp_new, tp_new as *mut c_void)
         .slot(ffi::Py_tp_init, tp_init as *mut c_void)

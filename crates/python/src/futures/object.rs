@@ -97,7 +97,7 @@ impl FutureObject {
 }
 
 /// Memory of dead futures of exactly the native class.
-pub(super) static FREE: FreeList = FreeList::new();
+pub(super) static FREE: FreeList<256> = FreeList::new();
 
 /// Puts fresh memory from `tp_alloc` (zeroed) into the state of an uninitialised future.
 pub(crate) unsafe fn blank(fut: *mut FutureObject, is_task: bool) {

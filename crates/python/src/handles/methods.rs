@@ -341,7 +341,7 @@ pub(super) unsafe extern "C" fn dealloc_full(slf: *mut PyObject) {
 /// The slots that make a subclass of `Handle` a collected one.
 pub(super) fn collected(builder: TypeBuilder, dealloc: ffi::destructor) -> TypeBuilder {
     builder
-        .flags((ffi::Py_TPFLAGS_HAVE_GC | ffi::Py_TPFLAGS_BASETYPE) as u64)
+        .flags(ffi::Py_TPFLAGS_HAVE_GC | ffi::Py_TPFLAGS_BASETYPE)
         .slot(ffi::Py_tp_traverse, traverse_full as *mut c_void)
         .slot(ffi::Py_tp_clear, clear_full as *mut c_void)
         .slot(ffi::Py_tp_dealloc, dealloc as *mut c_void)
@@ -350,7 +350,7 @@ pub(super) fn collected(builder: TypeBuilder, dealloc: ffi::destructor) -> TypeB
 /// Makes `Handle` and its relatives.
 pub(crate) unsafe fn init(module: *mut PyObject) -> Res<()> {
     let plain = TypeBuilder::new::<HandleObject>(c"_rasyncio.Handle")
-        .flags(ffi::Py_TPFLAGS_BASETYPE as u64)
+        .flags(ffi::Py_TPFLAGS_BASETYPE)
         .doc(c"A callback that the loop is going to call: asyncio.Handle.")
         .slot(ffi::Py_tp_new, tp_new as *mut c_void)
         .slot(ffi::Py_tp_init, tp_init as *mut c_void)

@@ -84,7 +84,7 @@ struct Types {
 static TYPES: Global<Types> = Global::new();
 
 /// Memory of dead plain handles.
-static FREE: FreeList = FreeList::new();
+static FREE: FreeList<1024> = FreeList::new();
 
 impl HandleObject {
     unsafe fn fill(

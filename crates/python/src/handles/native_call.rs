@@ -90,6 +90,6 @@ unsafe extern "C" fn dealloc(slf: *mut PyObject) {
 
 pub(super) fn builder() -> TypeBuilder {
     TypeBuilder::new::<NativeCall>(c"rasyncio.NativeCall")
-        .flags((ffi::Py_TPFLAGS_DISALLOW_INSTANTIATION | ffi::Py_TPFLAGS_IMMUTABLETYPE) as u64)
+        .flags(ffi::Py_TPFLAGS_DISALLOW_INSTANTIATION | ffi::Py_TPFLAGS_IMMUTABLETYPE)
         .slot(ffi::Py_tp_dealloc, dealloc as *mut c_void)
 }

@@ -262,8 +262,8 @@ unsafe extern "C" fn print_stack(
 }
 
 fn or_none(object: *mut PyObject) -> *mut PyObject {
-    // SAFETY: the address of an immortal object.
     if object.is_null() {
+        // SAFETY: the address of an immortal object.
         unsafe { ffi::Py_None() }
     } else {
         object
@@ -371,7 +371,7 @@ const DOC: &core::ffi::CStr = c"A coroutine that the loop runs: asyncio.Task.
 /// Makes `Task`.
 pub(crate) unsafe fn init(module: *mut PyObject) -> Res<()> {
     let builder = TypeBuilder::new::<TaskObject>(c"_rasyncio.Task")
-        .flags((ffi::Py_TPFLAGS_HAVE_GC | ffi::Py_TPFLAGS_BASETYPE) as u64)
+        .flags(ffi::Py_TPFLAGS_HAVE_GC | ffi::Py_TPFLAGS_BASETYPE)
         .doc(DOC)
         .slot(ffi::Py_tp_new, tp_new as *mut c_void)
         .slot(ffi::Py_tp_init, tp_init as *mut c_void)

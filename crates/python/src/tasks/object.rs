@@ -67,7 +67,7 @@ pub(crate) unsafe fn clear(task: *mut TaskObject) {
 }
 
 /// Memory of dead tasks of exactly the native class.
-pub(super) static FREE: FreeList = FreeList::new();
+pub(super) static FREE: FreeList<256> = FreeList::new();
 
 /// New memory for a task of exactly the native class, blank and untracked.
 #[inline]
