@@ -1,6 +1,7 @@
 """The running loop, the current loop, and the handles of callbacks."""
 
 import sys
+import types
 from asyncio import events as _stock
 from asyncio import unix_events as _stock_unix
 from asyncio.events import *  # noqa: F403
@@ -38,6 +39,15 @@ def _new_default_loop():
     return EventLoop() if type(policy) is _DefaultPolicy else policy.new_event_loop()
 
 
+def _unseen_by_warnings(function):
+    """asyncio's warnings are shown at the first frame outside modules called `asyncio.*`."""
+    names = {**globals(), "__name__": "asyncio.events"}
+    unseen = types.FunctionType(function.__code__, names, function.__name__)
+    unseen.__doc__, unseen.__module__ = function.__doc__, __name__
+    return unseen
+
+
+@_unseen_by_warnings
 def get_event_loop():
     """Return the running loop, or else the thread's current loop, as the running version does.
 

@@ -269,7 +269,7 @@ pub(crate) unsafe fn child_done(child: *mut PyObject, outer: *mut PyObject) -> R
             }
         }
         if (*this).unfinished == 0 {
-            complete(this, child)
+            complete(this)
         } else {
             Ok(())
         }
@@ -287,16 +287,17 @@ unsafe fn make_cancelled_error(fut: *mut PyObject) -> Res {
 }
 
 /// All children are done.
-unsafe fn complete(this: *mut GatheringObject, last: *mut PyObject) -> Res<()> {
+unsafe fn complete(this: *mut GatheringObject) -> Res<()> {
     // SAFETY: `this` is alive and holds its children.
     unsafe {
-        if (*this).cancel_requested {
-            // A cancelled gather is cancelled, whatever `return_exceptions` says.
-            let error = make_cancelled_error(last)?;
-            return state::set_exception(this.cast(), error);
-        }
         let children = Ref::borrow((*this).children);
         let count = ffi::PyList_GET_SIZE(children.ptr());
+        if (*this).cancel_requested {
+            // A cancelled gather is cancelled, whatever `return_exceptions` says, with the
+            // message of the last child.
+            let error = make_cancelled_error(ffi::PyList_GET_ITEM(children.ptr(), count - 1))?;
+            return state::set_exception(this.cast(), error);
+        }
         let results = Ref::checked(ffi::PyList_New(count))?;
         for i in 0..count {
             let child = Ref::borrow(ffi::PyList_GET_ITEM(children.ptr(), i));

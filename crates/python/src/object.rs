@@ -403,6 +403,20 @@ pub(crate) fn restore_error(stashed: Option<Ref>) {
     }
 }
 
+/// Calls `body` as if in an `except` block for `exception`: what it raises has that as its
+/// `__context__`.
+pub(crate) fn while_handling<T>(exception: &Ref, body: impl FnOnce() -> Res<T>) -> Res<T> {
+    // SAFETY: alive; Set borrows its argument, and what Get answered is put back.
+    unsafe {
+        let former = Ref::own_opt(ffi::PyErr_GetHandledException());
+        ffi::PyErr_SetHandledException(exception.ptr());
+        let outcome = body();
+        let former = former.as_ref().map_or(ffi::Py_None(), Ref::ptr);
+        ffi::PyErr_SetHandledException(former);
+        outcome
+    }
+}
+
 /// Whether the pending exception is an instance of `class`.
 pub(crate) fn raised_matches(_: &Raised, class: *mut PyObject) -> bool {
     // SAFETY: an error is set; `class` is an exception class.

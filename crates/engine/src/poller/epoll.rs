@@ -6,8 +6,8 @@
 use std::cell::RefCell;
 use std::io;
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use rustix::event::{EventfdFlags, epoll, eventfd};
@@ -24,18 +24,45 @@ const WAKER: u64 = u64::MAX;
 pub(crate) struct Poller {
     /// Replaced by `renew`, and gone after `close`.
     epoll: RefCell<Option<OwnedFd>>,
-    waker: Arc<OwnedFd>,
+    waker: Arc<Eventfd>,
 }
 
 /// Waits for a poller; see [`super`].
 pub(crate) struct Waiter<'a> {
     epoll: RawFd,
-    waker: &'a OwnedFd,
+    waker: &'a Eventfd,
 }
 
 /// Ends the wait of the poller that it came with.
 pub(crate) struct Waker {
-    eventfd: Arc<OwnedFd>,
+    eventfd: Arc<Eventfd>,
+}
+
+/// What a waker writes to. Threads may hold wakers for longer than the loop lives; closing
+/// the loop closes the descriptor all the same, and the lock keeps a late writer off a number
+/// that may be somebody else's by then.
+struct Eventfd(RwLock<Option<OwnedFd>>);
+
+impl Eventfd {
+    fn new() -> io::Result<Eventfd> {
+        let flags = EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK;
+        Ok(Eventfd(RwLock::new(Some(eventfd(0, flags)?))))
+    }
+
+    /// Calls `use_it` with the descriptor, unless it is closed.
+    fn with<T>(&self, use_it: impl FnOnce(&OwnedFd) -> T) -> Option<T> {
+        let descriptor = self.0.read().unwrap_or_else(PoisonError::into_inner);
+        descriptor.as_ref().map(use_it)
+    }
+
+    fn close(&self) {
+        drop(
+            self.0
+                .write()
+                .unwrap_or_else(PoisonError::into_inner)
+                .take(),
+        );
+    }
 }
 
 #[derive(Default)]
@@ -45,7 +72,7 @@ pub(crate) struct Events {
 
 impl Poller {
     pub(crate) fn new() -> io::Result<(Poller, Waker)> {
-        let eventfd = Arc::new(eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?);
+        let eventfd = Arc::new(Eventfd::new()?);
         let epoll = epoll_with(&eventfd)?;
         let waker = Waker {
             eventfd: Arc::clone(&eventfd),
@@ -91,6 +118,7 @@ impl Poller {
     /// spares a parent process whose poller this is as well since a `fork`.
     pub(crate) fn close(&self) {
         self.epoll.replace(None);
+        self.waker.close();
     }
 
     fn number(&self) -> io::Result<RawFd> {
@@ -120,8 +148,8 @@ impl Waiter<'_> {
     fn quiet(&self) {
         let mut count = [0; 8];
         loop {
-            match rustix::io::read(self.waker, &mut count) {
-                Err(Errno::INTR) => {}
+            match self.waker.with(|it| rustix::io::read(it, &mut count)) {
+                Some(Err(Errno::INTR)) => {}
                 // Nothing there (`AGAIN`): somebody was faster, which is as good.
                 _ => return,
             }
@@ -132,8 +160,9 @@ impl Waiter<'_> {
 impl Waker {
     pub(crate) fn wake(&self) {
         loop {
-            match rustix::io::write(&self.eventfd, &1u64.to_ne_bytes()) {
-                Err(Errno::INTR) => {}
+            let one = 1u64.to_ne_bytes();
+            match self.eventfd.with(|it| rustix::io::write(it, &one)) {
+                Some(Err(Errno::INTR)) => {}
                 // The counter being full (`AGAIN`) means that the loop is being woken already.
                 _ => return,
             }
@@ -158,14 +187,12 @@ impl Events {
     }
 }
 
-fn epoll_with(waker: &OwnedFd) -> io::Result<OwnedFd> {
+fn epoll_with(waker: &Eventfd) -> io::Result<OwnedFd> {
     let epoll = epoll::create(epoll::CreateFlags::CLOEXEC)?;
-    epoll::add(
-        &epoll,
-        waker,
-        epoll::EventData::new_u64(WAKER),
-        epoll::EventFlags::IN,
-    )?;
+    let data = epoll::EventData::new_u64(WAKER);
+    waker
+        .with(|it| epoll::add(&epoll, it, data, epoll::EventFlags::IN))
+        .ok_or_else(closed)??;
     Ok(epoll)
 }
 

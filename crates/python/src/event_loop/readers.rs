@@ -11,7 +11,7 @@ use crate::args::Signature;
 use crate::boundary;
 use crate::handles;
 use crate::jobs;
-use crate::object::{Raised, Ref, Res};
+use crate::object::{Raised, Ref, Res, repr, take_raised, value_error};
 
 #[derive(Clone, Copy)]
 enum Side {
@@ -55,11 +55,26 @@ unsafe fn add(
     }
 }
 
+/// A number, or what `fileno()` answers, with the errors of the `selectors` module.
 fn descriptor(fd: *mut PyObject) -> Res<c_int> {
-    // SAFETY: `fd` is alive.
-    match unsafe { ffi::PyObject_AsFileDescriptor(fd) } {
-        -1 => Err(Raised::set()),
-        fd => Ok(fd),
+    // SAFETY: `fd` is alive; a pending error is replaced or left alone.
+    unsafe {
+        if ffi::PyLong_Check(fd) == 0 {
+            let number = ffi::PyObject_AsFileDescriptor(fd);
+            if number >= 0 {
+                return Ok(number);
+            }
+            drop(take_raised(Raised::set()));
+            return Err(value_error(&format!("Invalid file object: {}", repr(fd)?)));
+        }
+        let number = ffi::PyLong_AsLong(fd);
+        if number == -1 && !ffi::PyErr_Occurred().is_null() {
+            return Err(Raised::set());
+        }
+        match c_int::try_from(number) {
+            Ok(number) if number >= 0 => Ok(number),
+            _ => Err(value_error(&format!("Invalid file descriptor: {number}"))),
+        }
     }
 }
 

@@ -13,7 +13,7 @@ use crate::futures;
 use crate::names::names;
 use crate::object::{
     Raised, Ref, Res, check, import, raise_instance, raised_matches, repr, runtime_error,
-    take_raised,
+    take_raised, while_handling,
 };
 use crate::stdlib::stdlib;
 
@@ -171,8 +171,10 @@ fn report(raised: Raised, subject: *mut PyObject) -> Res<()> {
             names().exception,
             exception.ptr(),
         ))?;
-        loop_
-            .call_method(names().call_exception_handler, &[context.ptr()])
-            .map(drop)
+        while_handling(&exception, || {
+            loop_
+                .call_method(names().call_exception_handler, &[context.ptr()])
+                .map(drop)
+        })
     }
 }

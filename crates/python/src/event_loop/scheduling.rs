@@ -122,7 +122,7 @@ pub(super) unsafe extern "C" fn call_later(
             }
             let now = Ref::float(core.time())?;
             let when = Ref::checked(ffi::PyNumber_Add(now.ptr(), delay))?;
-            schedule_at(core, when, callback, rest, context, "call_later")
+            schedule_at(core, when, callback, rest, context)
         }
     })
 }
@@ -141,7 +141,7 @@ pub(super) unsafe extern "C" fn call_at(
             if ptr::eq(when, ffi::Py_None()) {
                 return Err(type_error("when cannot be None"));
             }
-            schedule_at(core, Ref::borrow(when), callback, rest, context, "call_at")
+            schedule_at(core, Ref::borrow(when), callback, rest, context)
         }
     })
 }
@@ -152,14 +152,14 @@ unsafe fn schedule_at(
     callback: *mut PyObject,
     args: &[*mut PyObject],
     context: *mut PyObject,
-    method: &str,
 ) -> Res {
     // SAFETY: all alive, says the caller.
     unsafe {
         core.check_closed()?;
         if core.debug() {
             core.check_thread_in_debug()?;
-            check_callback(core, callback, method)?;
+            // Also for `call_later`, as asyncio's is made of `call_at`.
+            check_callback(core, callback, "call_at")?;
         }
         let seconds = ffi::PyFloat_AsDouble(when.ptr());
         if seconds == -1.0 && !ffi::PyErr_Occurred().is_null() {

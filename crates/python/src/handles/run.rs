@@ -8,7 +8,9 @@ use super::{HandleObject, Layout, Shape};
 use crate::contexts;
 use crate::event_loop;
 use crate::names::names;
-use crate::object::{Raised, Ref, Res, check, raised_matches, set_slot, str_of, take_raised};
+use crate::object::{
+    Raised, Ref, Res, check, raised_matches, set_slot, str_of, take_raised, while_handling,
+};
 use crate::stdlib::stdlib;
 
 /// The job of a handle.
@@ -143,7 +145,9 @@ unsafe fn report(this: *mut HandleObject, raised: Raised) -> Res<()> {
             set(names().source_traceback, (*full).source_traceback)?;
         }
         let loop_ = Ref::borrow((*this).loop_);
-        loop_.call_method(names().call_exception_handler, &[context.ptr()])?;
+        while_handling(&exception, || {
+            loop_.call_method(names().call_exception_handler, &[context.ptr()])
+        })?;
         Ok(())
     }
 }
