@@ -2,7 +2,7 @@
 
 use core::ptr;
 
-use pyo3::ffi::{self, Py_ssize_t, PyObject};
+use pyo3::ffi::{self, PyObject};
 
 use crate::args::Signature;
 use crate::boundary;
@@ -202,19 +202,9 @@ static CREATE_TASK: Signature = Signature {
     keyword_only: &["name", "context", "eager_start"],
 };
 
-unsafe extern "C" fn py_create_task(
-    _: *mut PyObject,
-    args: *const *mut PyObject,
-    nargs: Py_ssize_t,
-    kwnames: *mut PyObject,
-) -> *mut PyObject {
-    boundary::object(|| {
-        // SAFETY: vectorcall arguments.
-        let parsed = unsafe { CREATE_TASK.parse::<4>(args, nargs, kwnames)? };
-        let ([coro, name, context, eager_start], _) = parsed;
-        create_task(running_loop()?.ptr(), coro, name, context, eager_start)
-    })
-}
+vectorcall!(py_create_task, |_module, CREATE_TASK [coro, name, context, eager_start]| {
+    create_task(running_loop()?.ptr(), coro, name, context, eager_start)
+});
 
 static ENSURE_FUTURE: Signature = Signature {
     name: "ensure_future",
@@ -225,18 +215,9 @@ static ENSURE_FUTURE: Signature = Signature {
     keyword_only: &["loop"],
 };
 
-unsafe extern "C" fn py_ensure_future(
-    _: *mut PyObject,
-    args: *const *mut PyObject,
-    nargs: Py_ssize_t,
-    kwnames: *mut PyObject,
-) -> *mut PyObject {
-    boundary::object(|| {
-        // SAFETY: vectorcall arguments.
-        let ([obj, loop_], _) = unsafe { ENSURE_FUTURE.parse::<2>(args, nargs, kwnames)? };
-        ensure_future(obj, loop_)
-    })
-}
+vectorcall!(py_ensure_future, |_module, ENSURE_FUTURE [obj, loop_]| {
+    ensure_future(obj, loop_)
+});
 
 static CURRENT_TASK: Signature = Signature {
     name: "current_task",
@@ -247,22 +228,12 @@ static CURRENT_TASK: Signature = Signature {
     keyword_only: &[],
 };
 
-unsafe extern "C" fn py_current_task(
-    _: *mut PyObject,
-    args: *const *mut PyObject,
-    nargs: Py_ssize_t,
-    kwnames: *mut PyObject,
-) -> *mut PyObject {
-    boundary::object(|| {
-        // SAFETY: vectorcall arguments.
-        let ([loop_], _) = unsafe { CURRENT_TASK.parse::<1>(args, nargs, kwnames)? };
-        // SAFETY: the address of an immortal object.
-        if loop_.is_null() || ptr::eq(loop_, unsafe { ffi::Py_None() }) {
-            return current_task(running_loop()?.ptr());
-        }
-        current_task(loop_)
-    })
-}
+vectorcall!(py_current_task, |_module, CURRENT_TASK [loop_]| {
+    if loop_.is_null() || ptr::eq(loop_, ffi::Py_None()) {
+        return current_task(running_loop()?.ptr());
+    }
+    current_task(loop_)
+});
 
 unsafe extern "C" fn py_isfuture(_: *mut PyObject, obj: *mut PyObject) -> *mut PyObject {
     boundary::object(|| Ok(Ref::bool(futures::is_future(obj)?)))
@@ -299,33 +270,15 @@ static AWAITED_BY: Signature = Signature {
     keyword_only: &[],
 };
 
-unsafe extern "C" fn py_add_to_awaited_by(
-    _: *mut PyObject,
-    args: *const *mut PyObject,
-    nargs: Py_ssize_t,
-    kwnames: *mut PyObject,
-) -> *mut PyObject {
-    boundary::object(|| {
-        // SAFETY: vectorcall arguments.
-        let ([fut, waiter], _) = unsafe { AWAITED_BY.parse::<2>(args, nargs, kwnames)? };
-        futures::add_awaited_by(fut, waiter)?;
-        Ok(Ref::none())
-    })
-}
+vectorcall!(py_add_to_awaited_by, |_module, AWAITED_BY [fut, waiter]| {
+    futures::add_awaited_by(fut, waiter)?;
+    Ok(Ref::none())
+});
 
-unsafe extern "C" fn py_discard_from_awaited_by(
-    _: *mut PyObject,
-    args: *const *mut PyObject,
-    nargs: Py_ssize_t,
-    kwnames: *mut PyObject,
-) -> *mut PyObject {
-    boundary::object(|| {
-        // SAFETY: vectorcall arguments.
-        let ([fut, waiter], _) = unsafe { AWAITED_BY.parse::<2>(args, nargs, kwnames)? };
-        futures::discard_awaited_by(fut, waiter)?;
-        Ok(Ref::none())
-    })
-}
+vectorcall!(py_discard_from_awaited_by, |_module, AWAITED_BY [fut, waiter]| {
+    futures::discard_awaited_by(fut, waiter)?;
+    Ok(Ref::none())
+});
 
 /// Adds the functions to the module.
 pub(crate) unsafe fn init(module: *mut PyObject) -> Res<()> {

@@ -338,21 +338,10 @@ static CANCEL: Signature = Signature {
     keyword_only: &[],
 };
 
-/// Cancels the children; the outer future follows when they are done.
-unsafe extern "C" fn cancel(
-    slf: *mut PyObject,
-    args: *const *mut PyObject,
-    nargs: Py_ssize_t,
-    kwnames: *mut PyObject,
-) -> *mut PyObject {
-    boundary::object(|| {
-        // SAFETY: a live instance and vectorcall arguments.
-        unsafe {
-            let ([message], _) = CANCEL.parse::<1>(args, nargs, kwnames)?;
-            Ok(Ref::bool(cancel_children(slf, message)?))
-        }
-    })
-}
+// Cancels the children; the outer future follows when they are done.
+vectorcall!(cancel, |slf, CANCEL [message]| {
+    Ok(Ref::bool(cancel_children(slf, message)?))
+});
 
 /// `_GatheringFuture.cancel(msg)`
 pub(crate) unsafe fn cancel_children(slf: *mut PyObject, message: *mut PyObject) -> Res<bool> {

@@ -1,4 +1,4 @@
-//! What that the object types share as a macro.
+//! What the object types share, as macros.
 
 /// Visits a nullable slot for the collector, leaving the function if the visitor says so.
 macro_rules! visit_opt {
@@ -32,6 +32,54 @@ macro_rules! vectorcall {
                     $body
                 }
             })
+        }
+    };
+}
+
+/// Defines a method without arguments: `this` is the instance as a pointer to its layout, and
+/// the body answers a `Res`.
+macro_rules! noargs {
+    ($name:ident, |$this:ident: $layout:ty| $body:expr) => {
+        #[allow(unused_unsafe, reason = "some bodies need no pointer")]
+        unsafe extern "C" fn $name(
+            $this: *mut pyo3::ffi::PyObject,
+            _: *mut pyo3::ffi::PyObject,
+        ) -> *mut pyo3::ffi::PyObject {
+            let $this = $this.cast::<$layout>();
+            // SAFETY: the interpreter passes a live instance of the class.
+            crate::boundary::object(|| unsafe { $body })
+        }
+    };
+}
+
+/// Defines the getter of an attribute, like [`noargs`].
+macro_rules! getter {
+    ($name:ident, |$this:ident: $layout:ty| $body:expr) => {
+        #[allow(unused_unsafe, reason = "some bodies need no pointer")]
+        unsafe extern "C" fn $name(
+            $this: *mut pyo3::ffi::PyObject,
+            _: *mut core::ffi::c_void,
+        ) -> *mut pyo3::ffi::PyObject {
+            let $this = $this.cast::<$layout>();
+            // SAFETY: the interpreter passes a live instance of the class.
+            crate::boundary::object(|| unsafe { $body })
+        }
+    };
+}
+
+/// Defines the setter of an attribute: `value` is NULL for deletion, and the body answers a
+/// `Res<()>`.
+macro_rules! setter {
+    ($name:ident, |$this:ident: $layout:ty, $value:ident| $body:expr) => {
+        unsafe extern "C" fn $name(
+            $this: *mut pyo3::ffi::PyObject,
+            $value: *mut pyo3::ffi::PyObject,
+            _: *mut core::ffi::c_void,
+        ) -> core::ffi::c_int {
+            let $this = $this.cast::<$layout>();
+            // SAFETY: the interpreter passes a live instance of the class, and an object or
+            // NULL.
+            crate::boundary::status(|| unsafe { $body })
         }
     };
 }

@@ -83,31 +83,34 @@ pub(super) fn new(coroutine: *mut CoroutineObject, inner: bool) -> Res {
     }
 }
 
-macro_rules! getter {
-    ($name:ident, $frame:ident => $value:expr) => {
-        #[allow(unused_unsafe, reason = "some need no pointer")]
-        unsafe extern "C" fn $name(object: *mut PyObject, _: *mut c_void) -> *mut PyObject {
-            let $frame = object.cast::<FrameObject>();
-            // SAFETY: the descriptor passes an instance of our type, alive.
-            boundary::object(|| unsafe { $value })
-        }
+getter!(f_code, |frame: FrameObject| Ok(Ref::borrow(
+    (*frame).def.code()?
+)));
+getter!(f_lineno, |_frame: FrameObject| Ref::int(1));
+getter!(f_lasti, |_frame: FrameObject| Ref::int(-1));
+getter!(f_globals, |_frame: FrameObject| Ok(SHARED
+    .get()
+    .globals
+    .clone()));
+getter!(f_builtins, |_frame: FrameObject| Ok(Ref::borrow(
+    ffi::PyEval_GetBuiltins()
+)));
+getter!(f_locals, |_frame: FrameObject| Ref::dict());
+getter!(none, |_frame: FrameObject| Ok(Ref::none()));
+getter!(class, |_frame: FrameObject| Ok(SHARED
+    .get()
+    .frame_type
+    .clone()));
+getter!(itself, |frame: FrameObject| Ok(Ref::borrow(frame.cast())));
+getter!(f_generator, |frame: FrameObject| {
+    let generator = if (*frame).inner {
+        frame.cast()
+    } else {
+        (*frame).coroutine
     };
-}
-
-getter!(f_code, frame => Ok(Ref::borrow((*frame).def.code()?)));
-getter!(f_lineno, _frame => Ref::int(1));
-getter!(f_lasti, _frame => Ref::int(-1));
-getter!(f_globals, _frame => Ok(SHARED.get().globals.clone()));
-getter!(f_builtins, _frame => Ok(Ref::borrow(ffi::PyEval_GetBuiltins())));
-getter!(f_locals, _frame => Ref::dict());
-getter!(none, _frame => Ok(Ref::none()));
-getter!(class, _frame => Ok(SHARED.get().frame_type.clone()));
-getter!(itself, frame => Ok(Ref::borrow(frame.cast())));
-getter!(f_generator, frame => {
-    let generator = if (*frame).inner { frame.cast() } else { (*frame).coroutine };
     Ok(Ref::borrow(generator))
 });
-getter!(cr_await, frame => {
+getter!(cr_await, |frame: FrameObject| {
     let coroutine = (*frame).coroutine.cast::<CoroutineObject>();
     let awaiting = if (*coroutine).state == State::Suspended {
         Ref::borrow_opt((*coroutine).awaiting)
@@ -116,7 +119,7 @@ getter!(cr_await, frame => {
     };
     Ok(awaiting.unwrap_or_else(Ref::none))
 });
-getter!(qualname, frame => {
+getter!(qualname, |frame: FrameObject| {
     let name = (*frame).def.qualname;
     Ref::checked(ffi::PyUnicode_FromString(name.as_ptr()))
 });

@@ -320,52 +320,56 @@ unsafe fn rename(object: *mut PyObject, value: *mut PyObject, which: Name) -> Re
     }
 }
 
-macro_rules! setter {
-    ($name:ident, $which:expr) => {
-        unsafe extern "C" fn $name(
-            object: *mut PyObject,
-            value: *mut PyObject,
-            _: *mut c_void,
-        ) -> c_int {
-            // SAFETY: the descriptor passes an instance of our type.
-            boundary::status(|| unsafe { rename(object, value, $which) })
-        }
-    };
-}
+setter!(set_name, |coroutine: PyObject, value| rename(
+    coroutine,
+    value,
+    Name::Short
+));
+setter!(set_qualname, |coroutine: PyObject, value| rename(
+    coroutine,
+    value,
+    Name::Qualified
+));
 
-setter!(set_name, Name::Short);
-setter!(set_qualname, Name::Qualified);
-
-macro_rules! getter {
-    ($name:ident, $coroutine:ident => $value:expr) => {
-        #[allow(unused_unsafe, reason = "some need no pointer")]
-        unsafe extern "C" fn $name(object: *mut PyObject, _: *mut c_void) -> *mut PyObject {
-            let $coroutine = object.cast::<CoroutineObject>();
-            // SAFETY: the descriptor passes an instance of our type, alive.
-            boundary::object(|| unsafe { $value })
-        }
-    };
-}
-
-getter!(name, coroutine => name_of(coroutine, Name::Short));
-getter!(qualname, coroutine => name_of(coroutine, Name::Qualified));
+getter!(name, |coroutine: CoroutineObject| name_of(
+    coroutine,
+    Name::Short
+));
+getter!(qualname, |coroutine: CoroutineObject| name_of(
+    coroutine,
+    Name::Qualified
+));
 // `inspect.iscoroutine` and many libraries ask `isinstance(x, types.CoroutineType)`, which also
 // looks at `__class__`. `type(x)` tells the truth.
-getter!(class, _coroutine => Ok(Ref::borrow((&raw mut ffi::PyCoro_Type).cast())));
-getter!(cr_code, coroutine => Ok(Ref::borrow((*coroutine).def.code()?)));
-getter!(cr_origin, _coroutine => Ok(Ref::none()));
-getter!(cr_running, coroutine => Ok(Ref::bool((*coroutine).state == State::Running)));
-getter!(cr_suspended, coroutine => Ok(Ref::bool((*coroutine).state == State::Suspended)));
-getter!(cr_state, coroutine => Ref::str(match (*coroutine).state {
-    State::Created => "CORO_CREATED",
-    State::Running => "CORO_RUNNING",
-    State::Suspended => "CORO_SUSPENDED",
-    State::Finished => "CORO_CLOSED",
-}));
-getter!(cr_frame, coroutine => {
-    if (*coroutine).state == State::Finished { Ok(Ref::none()) } else { frame::new(coroutine, false) }
+getter!(class, |_coroutine: CoroutineObject| Ok(Ref::borrow(
+    (&raw mut ffi::PyCoro_Type).cast()
+)));
+getter!(cr_code, |coroutine: CoroutineObject| Ok(Ref::borrow(
+    (*coroutine).def.code()?
+)));
+getter!(cr_origin, |_coroutine: CoroutineObject| Ok(Ref::none()));
+getter!(cr_running, |coroutine: CoroutineObject| Ok(Ref::bool(
+    (*coroutine).state == State::Running
+)));
+getter!(cr_suspended, |coroutine: CoroutineObject| Ok(Ref::bool(
+    (*coroutine).state == State::Suspended
+)));
+getter!(cr_state, |coroutine: CoroutineObject| Ref::str(
+    match (*coroutine).state {
+        State::Created => "CORO_CREATED",
+        State::Running => "CORO_RUNNING",
+        State::Suspended => "CORO_SUSPENDED",
+        State::Finished => "CORO_CLOSED",
+    }
+));
+getter!(cr_frame, |coroutine: CoroutineObject| {
+    if (*coroutine).state == State::Finished {
+        Ok(Ref::none())
+    } else {
+        frame::new(coroutine, false)
+    }
 });
-getter!(cr_await, coroutine => {
+getter!(cr_await, |coroutine: CoroutineObject| {
     if (*coroutine).state != State::Suspended || (*coroutine).awaiting.is_null() {
         Ok(Ref::none())
     } else if (*coroutine).inner.get().is_some() {

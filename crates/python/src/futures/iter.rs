@@ -3,7 +3,7 @@
 use core::ffi::{CStr, c_int, c_void};
 use core::ptr;
 
-use pyo3::ffi::{self, Py_ssize_t, PyObject, PyTypeObject};
+use pyo3::ffi::{self, PyObject, PyTypeObject};
 
 use super::object::FutureObject;
 use super::state;
@@ -153,30 +153,19 @@ static THROW: Signature = Signature {
 const THREE_ARGS: &CStr = c"the (type, exc, tb) signature of throw() is deprecated, use the \
 single-arg signature instead.";
 
-unsafe extern "C" fn throw(
-    slf: *mut PyObject,
-    args: *const *mut PyObject,
-    nargs: Py_ssize_t,
-    kwnames: *mut PyObject,
-) -> *mut PyObject {
-    boundary::object(|| {
-        // SAFETY: a live instance and vectorcall arguments.
-        unsafe {
-            let ([kind, value, traceback], _) = THROW.parse::<3>(args, nargs, kwnames)?;
-            if cfg!(Py_3_12) && nargs > 1 {
-                check(ffi::PyErr_WarnEx(
-                    ffi::PyExc_DeprecationWarning,
-                    THREE_ARGS.as_ptr(),
-                    1,
-                ))?;
-            }
-            let exception = thrown(kind, value, traceback)?;
-            let future = ptr::replace(&raw mut (*slf.cast::<FutureIter>()).future, ptr::null_mut());
-            drop(Ref::own_opt(future));
-            Err(crate::object::raise_instance(exception))
-        }
-    })
-}
+vectorcall!(throw, |slf, THROW [kind, value, traceback]| {
+    if cfg!(Py_3_12) && !(value.is_null() && traceback.is_null()) {
+        check(ffi::PyErr_WarnEx(
+            ffi::PyExc_DeprecationWarning,
+            THREE_ARGS.as_ptr(),
+            1,
+        ))?;
+    }
+    let exception = thrown(kind, value, traceback)?;
+    let future = ptr::replace(&raw mut (*slf.cast::<FutureIter>()).future, ptr::null_mut());
+    drop(Ref::own_opt(future));
+    Err(crate::object::raise_instance(exception))
+});
 
 /// The exception that `throw(type[, value[, traceback]])` means, as generators read it.
 pub(crate) unsafe fn thrown(

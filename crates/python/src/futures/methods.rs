@@ -3,7 +3,7 @@
 use core::ffi::{c_int, c_void};
 use core::ptr;
 
-use pyo3::ffi::{self, Py_ssize_t, PyObject};
+use pyo3::ffi::{self, PyObject};
 
 use super::callbacks::{Callback, Callbacks, add};
 use super::object::{self, FutureObject, State};
@@ -101,41 +101,21 @@ pub(crate) unsafe fn record_source(fut: *mut FutureObject) -> Res<()> {
     Ok(())
 }
 
-macro_rules! noargs {
-    ($name:ident, |$fut:ident| $body:expr) => {
-        unsafe extern "C" fn $name(slf: *mut PyObject, _: *mut PyObject) -> *mut PyObject {
-            boundary::object(|| {
-                let $fut = slf.cast::<FutureObject>();
-                // SAFETY: the interpreter passes a live instance.
-                unsafe { $body }
-            })
-        }
-    };
-}
-
-macro_rules! getter {
-    ($name:ident, |$fut:ident| $body:expr) => {
-        unsafe extern "C" fn $name(slf: *mut PyObject, _: *mut c_void) -> *mut PyObject {
-            boundary::object(|| {
-                let $fut = slf.cast::<FutureObject>();
-                // SAFETY: the interpreter passes a live instance.
-                unsafe { $body }
-            })
-        }
-    };
-}
-
-noargs!(result, |fut| state::result(fut));
-noargs!(exception, |fut| state::exception(fut));
-noargs!(done, |fut| Ok(Ref::bool(FutureObject::is_done(fut))));
-noargs!(cancelled, |fut| Ok(Ref::bool(
+noargs!(result, |fut: FutureObject| state::result(fut));
+noargs!(exception, |fut: FutureObject| state::exception(fut));
+noargs!(done, |fut: FutureObject| Ok(Ref::bool(
+    FutureObject::is_done(fut)
+)));
+noargs!(cancelled, |fut: FutureObject| Ok(Ref::bool(
     (*fut).state == State::Cancelled
 )));
-noargs!(get_loop, |fut| {
+noargs!(get_loop, |fut: FutureObject| {
     state::ensure_alive(fut)?;
     Ok(Ref::borrow((*fut).loop_))
 });
-noargs!(make_cancelled_error, |fut| state::make_cancelled_error(fut));
+noargs!(make_cancelled_error, |fut: FutureObject| {
+    state::make_cancelled_error(fut)
+});
 
 unsafe extern "C" fn set_result(slf: *mut PyObject, value: *mut PyObject) -> *mut PyObject {
     boundary::object(|| {
@@ -162,20 +142,9 @@ static CANCEL: Signature = Signature {
     keyword_only: &[],
 };
 
-unsafe extern "C" fn cancel(
-    slf: *mut PyObject,
-    args: *const *mut PyObject,
-    nargs: Py_ssize_t,
-    kwnames: *mut PyObject,
-) -> *mut PyObject {
-    boundary::object(|| {
-        // SAFETY: a live instance and vectorcall arguments.
-        unsafe {
-            let ([message], _) = CANCEL.parse::<1>(args, nargs, kwnames)?;
-            Ok(Ref::bool(state::cancel(slf.cast(), message)?))
-        }
-    })
-}
+vectorcall!(cancel, |slf, CANCEL [message]| {
+    Ok(Ref::bool(state::cancel(slf.cast(), message)?))
+});
 
 static ADD_DONE_CALLBACK: Signature = Signature {
     name: "add_done_callback",
@@ -186,28 +155,17 @@ static ADD_DONE_CALLBACK: Signature = Signature {
     keyword_only: &["context"],
 };
 
-unsafe extern "C" fn add_done_callback(
-    slf: *mut PyObject,
-    args: *const *mut PyObject,
-    nargs: Py_ssize_t,
-    kwnames: *mut PyObject,
-) -> *mut PyObject {
-    boundary::object(|| {
-        // SAFETY: a live instance and vectorcall arguments.
-        unsafe {
-            let ([callable, context], _) = ADD_DONE_CALLBACK.parse::<2>(args, nargs, kwnames)?;
-            let fut = slf.cast::<FutureObject>();
-            state::ensure_alive(fut)?;
-            let context = if context.is_null() || ptr::eq(context, ffi::Py_None()) {
-                Ref::checked(ffi::PyContext_CopyCurrent())?
-            } else {
-                Ref::borrow(context)
-            };
-            add(fut, Callback::python(Ref::borrow(callable), context))?;
-            Ok(Ref::none())
-        }
-    })
-}
+vectorcall!(add_done_callback, |slf, ADD_DONE_CALLBACK [callable, context]| {
+    let fut = slf.cast::<FutureObject>();
+    state::ensure_alive(fut)?;
+    let context = if context.is_null() || ptr::eq(context, ffi::Py_None()) {
+        Ref::checked(ffi::PyContext_CopyCurrent())?
+    } else {
+        Ref::borrow(context)
+    };
+    add(fut, Callback::python(Ref::borrow(callable), context))?;
+    Ok(Ref::none())
+});
 
 unsafe extern "C" fn remove_done_callback(
     slf: *mut PyObject,
@@ -234,37 +192,42 @@ unsafe extern "C" fn remove_done_callback(
     })
 }
 
-getter!(get_state, |fut| Ref::str(match (*fut).state {
-    State::Pending => "PENDING",
-    State::Cancelled => "CANCELLED",
-    State::Result | State::Exception => "FINISHED",
-}));
-getter!(get_blocking, |fut| Ok(Ref::bool(
+getter!(get_state, |fut: FutureObject| Ref::str(
+    match (*fut).state {
+        State::Pending => "PENDING",
+        State::Cancelled => "CANCELLED",
+        State::Result | State::Exception => "FINISHED",
+    }
+));
+getter!(get_blocking, |fut: FutureObject| Ok(Ref::bool(
     !(*fut).loop_.is_null() && (*fut).blocking
 )));
-getter!(get_loop_attr, |fut| Ok(
-    Ref::borrow_opt((*fut).loop_).unwrap_or_else(Ref::none)
+getter!(get_loop_attr, |fut: FutureObject| Ok(Ref::borrow_opt(
+    (*fut).loop_
+)
+.unwrap_or_else(Ref::none)));
+getter!(get_log_traceback, |fut: FutureObject| Ok(Ref::bool(
+    (*fut).log_traceback
+)));
+getter!(get_source_traceback, |fut: FutureObject| Ok(
+    FutureObject::rare(fut, |rare| &rare.source_traceback).unwrap_or_else(Ref::none)
 ));
-getter!(get_log_traceback, |fut| Ok(Ref::bool((*fut).log_traceback)));
-getter!(get_source_traceback, |fut| Ok(FutureObject::rare(
-    fut,
-    |rare| &rare.source_traceback
-)
-.unwrap_or_else(Ref::none)));
-getter!(get_cancel_message, |fut| Ok(FutureObject::rare(
-    fut,
-    |rare| &rare.cancel_message
-)
-.unwrap_or_else(Ref::none)));
-getter!(get_result_attr, |fut| Ok(match (*fut).state {
-    State::Result => Ref::borrow((*fut).value),
-    _ => Ref::none(),
-}));
-getter!(get_exception_attr, |fut| Ok(match (*fut).state {
-    State::Exception => Ref::borrow((*fut).value),
-    _ => Ref::none(),
-}));
-getter!(get_callbacks, |fut| {
+getter!(get_cancel_message, |fut: FutureObject| Ok(
+    FutureObject::rare(fut, |rare| &rare.cancel_message).unwrap_or_else(Ref::none)
+));
+getter!(get_result_attr, |fut: FutureObject| Ok(
+    match (*fut).state {
+        State::Result => Ref::borrow((*fut).value),
+        _ => Ref::none(),
+    }
+));
+getter!(get_exception_attr, |fut: FutureObject| Ok(
+    match (*fut).state {
+        State::Exception => Ref::borrow((*fut).value),
+        _ => Ref::none(),
+    }
+));
+getter!(get_callbacks, |fut: FutureObject| {
     if FutureObject::is_done(fut) || (*fut).callbacks.is_empty() {
         return Ok(Ref::none());
     }
@@ -275,7 +238,7 @@ getter!(get_callbacks, |fut| {
     }
     Ok(list)
 });
-getter!(get_awaited_by, |fut| awaited_by(fut));
+getter!(get_awaited_by, |fut: FutureObject| awaited_by(fut));
 
 /// `_asyncio_awaited_by`: the tasks that wait here natively, and whoever registered.
 unsafe fn awaited_by(fut: *mut FutureObject) -> Res {
@@ -301,54 +264,27 @@ unsafe fn awaited_by(fut: *mut FutureObject) -> Res {
     }
 }
 
-unsafe extern "C" fn set_blocking(
-    slf: *mut PyObject,
-    value: *mut PyObject,
-    _: *mut c_void,
-) -> c_int {
-    boundary::status(|| {
-        // SAFETY: a live instance; a NULL value means deletion.
-        unsafe {
-            state::ensure_alive(slf.cast())?;
-            refuse_delete(value)?;
-            (*slf.cast::<FutureObject>()).blocking = Ref::borrow(value).truth()?;
-        }
-        Ok(())
-    })
-}
+setter!(set_blocking, |this: FutureObject, value| {
+    state::ensure_alive(this)?;
+    refuse_delete(value)?;
+    (*this).blocking = Ref::borrow(value).truth()?;
+    Ok(())
+});
 
-unsafe extern "C" fn set_log_traceback(
-    slf: *mut PyObject,
-    value: *mut PyObject,
-    _: *mut c_void,
-) -> c_int {
-    boundary::status(|| {
-        // SAFETY: a live instance; a NULL value means deletion.
-        unsafe {
-            refuse_delete(value)?;
-            if Ref::borrow(value).truth()? {
-                return Err(value_error("_log_traceback can only be set to False"));
-            }
-            (*slf.cast::<FutureObject>()).log_traceback = false;
-        }
-        Ok(())
-    })
-}
+setter!(set_log_traceback, |this: FutureObject, value| {
+    refuse_delete(value)?;
+    if Ref::borrow(value).truth()? {
+        return Err(value_error("_log_traceback can only be set to False"));
+    }
+    (*this).log_traceback = false;
+    Ok(())
+});
 
-unsafe extern "C" fn set_cancel_message(
-    slf: *mut PyObject,
-    value: *mut PyObject,
-    _: *mut c_void,
-) -> c_int {
-    boundary::status(|| {
-        // SAFETY: a live instance; a NULL value means deletion.
-        unsafe {
-            refuse_delete(value)?;
-            state::set_cancel_message(slf.cast(), value);
-        }
-        Ok(())
-    })
-}
+setter!(set_cancel_message, |this: FutureObject, value| {
+    refuse_delete(value)?;
+    state::set_cancel_message(this, value);
+    Ok(())
+});
 
 pub(crate) fn refuse_delete(value: *mut PyObject) -> Res<()> {
     if value.is_null() {

@@ -99,36 +99,14 @@ unsafe extern "C" fn tp_init(_: *mut PyObject, _: *mut PyObject, _: *mut PyObjec
     0
 }
 
-macro_rules! noargs {
-    ($name:ident, |$this:ident| $body:expr) => {
-        unsafe extern "C" fn $name(slf: *mut PyObject, _: *mut PyObject) -> *mut PyObject {
-            boundary::object(|| {
-                let $this = slf.cast::<HandleObject>();
-                // SAFETY: the interpreter passes a live instance.
-                unsafe { $body }
-            })
-        }
-    };
-}
-
-macro_rules! getter {
-    ($name:ident, |$this:ident| $body:expr) => {
-        unsafe extern "C" fn $name(slf: *mut PyObject, _: *mut c_void) -> *mut PyObject {
-            boundary::object(|| {
-                let $this = slf.cast::<HandleObject>();
-                // SAFETY: the interpreter passes a live instance.
-                unsafe { $body }
-            })
-        }
-    };
-}
-
-noargs!(cancel, |this| {
+noargs!(cancel, |this: HandleObject| {
     cancel_handle(this)?;
     Ok(Ref::none())
 });
-noargs!(cancelled, |this| Ok(Ref::bool((*this).cancelled)));
-noargs!(get_context, |this| context_to_show(this));
+noargs!(cancelled, |this: HandleObject| Ok(Ref::bool(
+    (*this).cancelled
+)));
+noargs!(get_context, |this: HandleObject| context_to_show(this));
 
 /// A context that leaves the handle must be its own.
 unsafe fn context_to_show(this: *mut HandleObject) -> Res {
@@ -147,7 +125,7 @@ unsafe fn context_to_show(this: *mut HandleObject) -> Res {
     }
 }
 
-noargs!(run_method, |this| {
+noargs!(run_method, |this: HandleObject| {
     run::run_now(this)?;
     Ok(Ref::none())
 });
@@ -176,22 +154,31 @@ pub(super) unsafe fn cancel_handle(this: *mut HandleObject) -> Res<()> {
     }
 }
 
-getter!(get_callback, |this| Ok(
-    Ref::borrow_opt((*this).callback).unwrap_or_else(Ref::none)
+getter!(get_callback, |this: HandleObject| Ok(Ref::borrow_opt(
+    (*this).callback
+)
+.unwrap_or_else(Ref::none)));
+getter!(
+    get_args,
+    |this: HandleObject| if (*this).callback.is_null() {
+        Ok(Ref::none())
+    } else {
+        HandleObject::args_tuple(this)
+    }
+);
+getter!(get_cancelled, |this: HandleObject| Ok(Ref::bool(
+    (*this).cancelled
+)));
+getter!(get_loop, |this: HandleObject| Ok(Ref::borrow_opt(
+    (*this).loop_
+)
+.unwrap_or_else(Ref::none)));
+getter!(get_context_attr, |this: HandleObject| context_to_show(this));
+getter!(get_source_traceback, |this: HandleObject| Ok(
+    HandleObject::full(this)
+        .and_then(|full| Ref::borrow_opt((*full).source_traceback))
+        .unwrap_or_else(Ref::none)
 ));
-getter!(get_args, |this| if (*this).callback.is_null() {
-    Ok(Ref::none())
-} else {
-    HandleObject::args_tuple(this)
-});
-getter!(get_cancelled, |this| Ok(Ref::bool((*this).cancelled)));
-getter!(get_loop, |this| Ok(
-    Ref::borrow_opt((*this).loop_).unwrap_or_else(Ref::none)
-));
-getter!(get_context_attr, |this| context_to_show(this));
-getter!(get_source_traceback, |this| Ok(HandleObject::full(this)
-    .and_then(|full| Ref::borrow_opt((*full).source_traceback))
-    .unwrap_or_else(Ref::none)));
 
 unsafe extern "C" fn set_source_traceback(
     slf: *mut PyObject,
@@ -208,22 +195,13 @@ unsafe extern "C" fn set_source_traceback(
     0
 }
 
-unsafe extern "C" fn set_cancelled(
-    slf: *mut PyObject,
-    value: *mut PyObject,
-    _: *mut c_void,
-) -> c_int {
-    boundary::status(|| {
-        // SAFETY: a live instance; NULL means deletion, which is refused.
-        unsafe {
-            if value.is_null() {
-                return Err(crate::object::type_error("cannot delete _cancelled"));
-            }
-            (*slf.cast::<HandleObject>()).cancelled = Ref::borrow(value).truth()?;
-        }
-        Ok(())
-    })
-}
+setter!(set_cancelled, |this: HandleObject, value| {
+    if value.is_null() {
+        return Err(crate::object::type_error("cannot delete _cancelled"));
+    }
+    (*this).cancelled = Ref::borrow(value).truth()?;
+    Ok(())
+});
 
 unsafe extern "C" fn repr(slf: *mut PyObject) -> *mut PyObject {
     boundary::object(|| {

@@ -91,18 +91,10 @@ unsafe extern "C" fn py_create_task(
     })
 }
 
-macro_rules! noargs {
-    ($name:ident, $group:ident => $body:expr) => {
-        unsafe extern "C" fn $name(this: *mut PyObject, _: *mut PyObject) -> *mut PyObject {
-            let $group: Group = this.cast();
-            // SAFETY: an instance of our type, alive.
-            boundary::object(|| unsafe { $body })
-        }
-    };
-}
-
-noargs!(py_cancel, group => cancel(group).map(|()| Ref::none()));
-noargs!(py_abort, group => abort(group).map(|()| Ref::none()));
+noargs!(py_cancel, |group: TaskGroupObject| cancel(group)
+    .map(|()| Ref::none()));
+noargs!(py_abort, |group: TaskGroupObject| abort(group)
+    .map(|()| Ref::none()));
 
 unsafe extern "C" fn on_task_done(this: *mut PyObject, task: *mut PyObject) -> *mut PyObject {
     // SAFETY: an instance of our type and an object, alive.
@@ -135,26 +127,34 @@ unsafe extern "C" fn repr(this: *mut PyObject) -> *mut PyObject {
     })
 }
 
-macro_rules! getter {
-    ($name:ident, $group:ident => $value:expr) => {
-        unsafe extern "C" fn $name(this: *mut PyObject, _: *mut c_void) -> *mut PyObject {
-            let $group: Group = this.cast();
-            // SAFETY: the descriptor passes an instance of our type, alive.
-            boundary::object(|| unsafe { Ok($value) })
-        }
-    };
-}
-
-getter!(tasks, group => or_none((*group).tasks));
-getter!(errors, group => or_none((*group).errors));
-getter!(get_loop, group => or_none((*group).loop_));
-getter!(parent_task, group => or_none((*group).parent_task));
-getter!(base_error, group => or_none((*group).base_error));
-getter!(on_completed, group => or_none((*group).on_completed));
-getter!(entered, group => Ref::bool((*group).entered));
-getter!(exiting, group => Ref::bool((*group).exiting));
-getter!(aborting, group => Ref::bool((*group).aborting));
-getter!(parent_cancel_requested, group => Ref::bool((*group).parent_cancel_requested));
+getter!(tasks, |group: TaskGroupObject| Ok(or_none((*group).tasks)));
+getter!(errors, |group: TaskGroupObject| Ok(or_none(
+    (*group).errors
+)));
+getter!(get_loop, |group: TaskGroupObject| Ok(or_none(
+    (*group).loop_
+)));
+getter!(parent_task, |group: TaskGroupObject| Ok(or_none(
+    (*group).parent_task
+)));
+getter!(base_error, |group: TaskGroupObject| Ok(or_none(
+    (*group).base_error
+)));
+getter!(on_completed, |group: TaskGroupObject| Ok(or_none(
+    (*group).on_completed
+)));
+getter!(entered, |group: TaskGroupObject| Ok(Ref::bool(
+    (*group).entered
+)));
+getter!(exiting, |group: TaskGroupObject| Ok(Ref::bool(
+    (*group).exiting
+)));
+getter!(aborting, |group: TaskGroupObject| Ok(Ref::bool(
+    (*group).aborting
+)));
+getter!(parent_cancel_requested, |group: TaskGroupObject| Ok(
+    Ref::bool((*group).parent_cancel_requested)
+));
 
 unsafe fn or_none(slot: *mut PyObject) -> Ref {
     // SAFETY: owned by the group, or NULL.

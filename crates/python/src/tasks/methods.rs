@@ -4,7 +4,7 @@ use core::cell::Cell;
 use core::ffi::{c_int, c_void};
 use core::ptr;
 
-use pyo3::ffi::{self, Py_ssize_t, PyObject, PyTypeObject};
+use pyo3::ffi::{self, PyObject, PyTypeObject};
 
 use super::object::{self, TaskObject};
 use super::{Options, TYPE, registry, step_callable};
@@ -91,30 +91,6 @@ unsafe extern "C" fn tp_init(
     })
 }
 
-macro_rules! noargs {
-    ($name:ident, |$task:ident| $body:expr) => {
-        unsafe extern "C" fn $name(slf: *mut PyObject, _: *mut PyObject) -> *mut PyObject {
-            boundary::object(|| {
-                let $task = slf.cast::<TaskObject>();
-                // SAFETY: the interpreter passes a live instance.
-                unsafe { $body }
-            })
-        }
-    };
-}
-
-macro_rules! getter {
-    ($name:ident, |$task:ident| $body:expr) => {
-        unsafe extern "C" fn $name(slf: *mut PyObject, _: *mut c_void) -> *mut PyObject {
-            boundary::object(|| {
-                let $task = slf.cast::<TaskObject>();
-                // SAFETY: the interpreter passes a live instance.
-                unsafe { $body }
-            })
-        }
-    };
-}
-
 macro_rules! flag_setter {
     ($name:ident, $field:ident) => {
         unsafe extern "C" fn $name(
@@ -141,25 +117,14 @@ static CANCEL: Signature = Signature {
     keyword_only: &[],
 };
 
-unsafe extern "C" fn cancel(
-    slf: *mut PyObject,
-    args: *const *mut PyObject,
-    nargs: Py_ssize_t,
-    kwnames: *mut PyObject,
-) -> *mut PyObject {
-    boundary::object(|| {
-        // SAFETY: a live instance and vectorcall arguments.
-        unsafe {
-            let ([message], _) = CANCEL.parse::<1>(args, nargs, kwnames)?;
-            Ok(Ref::bool(super::cancel(slf.cast(), message)?))
-        }
-    })
-}
+vectorcall!(cancel, |slf, CANCEL [message]| {
+    Ok(Ref::bool(super::cancel(slf.cast(), message)?))
+});
 
-noargs!(cancelling, |task| Ref::int(i64::from(
+noargs!(cancelling, |task: TaskObject| Ref::int(i64::from(
     (*task).cancel_requests
 )));
-noargs!(uncancel, |task| {
+noargs!(uncancel, |task: TaskObject| {
     if (*task).cancel_requests > 0 {
         (*task).cancel_requests -= 1;
         if (*task).cancel_requests == 0 && stdlib().uncancel_takes_back {
@@ -168,13 +133,15 @@ noargs!(uncancel, |task| {
     }
     Ref::int(i64::from((*task).cancel_requests))
 });
-noargs!(get_coro, |task| Ok(
-    Ref::borrow_opt((*task).coro).unwrap_or_else(Ref::none)
-));
-noargs!(get_context, |task| Ok(
-    Ref::borrow_opt((*task).context).unwrap_or_else(Ref::none)
-));
-noargs!(get_name, |task| name(task));
+noargs!(get_coro, |task: TaskObject| Ok(Ref::borrow_opt(
+    (*task).coro
+)
+.unwrap_or_else(Ref::none)));
+noargs!(get_context, |task: TaskObject| Ok(Ref::borrow_opt(
+    (*task).context
+)
+.unwrap_or_else(Ref::none)));
+noargs!(get_name, |task: TaskObject| name(task));
 
 /// The name, made from the number when it is first asked for.
 unsafe fn name(task: *mut TaskObject) -> Res {
@@ -220,20 +187,9 @@ static GET_STACK: Signature = Signature {
     keyword_only: &["limit"],
 };
 
-unsafe extern "C" fn get_stack(
-    slf: *mut PyObject,
-    args: *const *mut PyObject,
-    nargs: Py_ssize_t,
-    kwnames: *mut PyObject,
-) -> *mut PyObject {
-    boundary::object(|| {
-        // SAFETY: a live instance and vectorcall arguments.
-        unsafe {
-            let ([limit], _) = GET_STACK.parse::<1>(args, nargs, kwnames)?;
-            stdlib().task_get_stack.call(&[slf, or_none(limit)])
-        }
-    })
-}
+vectorcall!(get_stack, |slf, GET_STACK [limit]| {
+    stdlib().task_get_stack.call(&[slf, or_none(limit)])
+});
 
 static PRINT_STACK: Signature = Signature {
     name: "print_stack",
@@ -244,22 +200,11 @@ static PRINT_STACK: Signature = Signature {
     keyword_only: &["limit", "file"],
 };
 
-unsafe extern "C" fn print_stack(
-    slf: *mut PyObject,
-    args: *const *mut PyObject,
-    nargs: Py_ssize_t,
-    kwnames: *mut PyObject,
-) -> *mut PyObject {
-    boundary::object(|| {
-        // SAFETY: a live instance and vectorcall arguments.
-        unsafe {
-            let ([limit, file], _) = PRINT_STACK.parse::<2>(args, nargs, kwnames)?;
-            stdlib()
-                .task_print_stack
-                .call(&[slf, or_none(limit), or_none(file)])
-        }
-    })
-}
+vectorcall!(print_stack, |slf, PRINT_STACK [limit, file]| {
+    stdlib()
+        .task_print_stack
+        .call(&[slf, or_none(limit), or_none(file)])
+});
 
 fn or_none(object: *mut PyObject) -> *mut PyObject {
     if object.is_null() {
@@ -270,14 +215,18 @@ fn or_none(object: *mut PyObject) -> *mut PyObject {
     }
 }
 
-getter!(get_waiter, |task| Ok(
-    Ref::borrow_opt((*task).waiter).unwrap_or_else(Ref::none)
-));
-getter!(get_coro_attr, |task| Ok(
-    Ref::borrow_opt((*task).coro).unwrap_or_else(Ref::none)
-));
-getter!(get_must_cancel, |task| Ok(Ref::bool((*task).must_cancel)));
-getter!(get_log_destroy_pending, |task| Ok(Ref::bool(
+getter!(get_waiter, |task: TaskObject| Ok(Ref::borrow_opt(
+    (*task).waiter
+)
+.unwrap_or_else(Ref::none)));
+getter!(get_coro_attr, |task: TaskObject| Ok(Ref::borrow_opt(
+    (*task).coro
+)
+.unwrap_or_else(Ref::none)));
+getter!(get_must_cancel, |task: TaskObject| Ok(Ref::bool(
+    (*task).must_cancel
+)));
+getter!(get_log_destroy_pending, |task: TaskObject| Ok(Ref::bool(
     (*task).log_destroy_pending
 )));
 flag_setter!(set_log_destroy_pending, log_destroy_pending);
