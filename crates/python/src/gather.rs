@@ -13,6 +13,7 @@ use pyo3::ffi::{self, Py_ssize_t, PyObject, PyTypeObject};
 
 use crate::args::Signature;
 use crate::boundary;
+use crate::docs;
 use crate::event_loop;
 use crate::events;
 use crate::futures::object as future_object;
@@ -453,13 +454,14 @@ unsafe extern "C" fn dealloc(slf: *mut PyObject) {
 
 /// Makes the class and adds the function.
 pub(crate) unsafe fn init(module: *mut PyObject) -> Res<()> {
-    let builder = TypeBuilder::new::<GatheringObject>(c"_rasyncio._GatheringFuture")
+    let builder = TypeBuilder::new::<GatheringObject>(c"rasyncio.tasks._GatheringFuture")
         .flags(ffi::Py_TPFLAGS_HAVE_GC | ffi::Py_TPFLAGS_BASETYPE)
         .slot(ffi::Py_tp_init, tp_init as *mut c_void)
         .slot(ffi::Py_tp_dealloc, dealloc as *mut c_void)
         .slot(ffi::Py_tp_traverse, traverse as *mut c_void)
         .slot(ffi::Py_tp_clear, clear as *mut c_void)
         .fastcall(c"cancel", cancel)
+        .docs(docs::FUTURE)
         .get(c"_children", get_children)
         .get(c"_cancel_requested", get_cancel_requested)
         .dict_offset(future_object::DICT_OFFSET)

@@ -14,6 +14,7 @@ mod boundary;
 mod cancellation;
 mod contexts;
 mod coroutine;
+mod docs;
 mod event_loop;
 mod events;
 mod freelist;

@@ -8,6 +8,7 @@ use core::ptr;
 
 use pyo3::ffi::{self, PyGetSetDef, PyMemberDef, PyMethodDef, PyObject, PyTypeObject};
 
+use crate::docs::{self, Docs};
 use crate::object::{Ref, Res};
 
 /// The functions of a type, collected before it is made.
@@ -61,6 +62,12 @@ impl TypeBuilder {
     /// The class's docstring.
     pub(crate) fn doc(self, doc: &'static CStr) -> Self {
         self.slot(ffi::Py_tp_doc, doc.as_ptr().cast_mut().cast())
+    }
+
+    /// Docstrings of the methods.
+    pub(crate) fn docs(mut self, docs: Docs) -> Self {
+        add_docs(&mut self.methods, docs);
+        self
     }
 
     /// Adds a method without arguments.
@@ -245,9 +252,20 @@ pub(crate) fn fastcall_def(
     }
 }
 
+fn add_docs(methods: &mut [PyMethodDef], docs: Docs) {
+    for method in methods {
+        // SAFETY: names are C strings that live as long as the process.
+        let name = unsafe { CStr::from_ptr(method.ml_name) };
+        if let Some(text) = docs::find(docs, name) {
+            method.ml_doc = text.as_ptr();
+        }
+    }
+}
+
 /// Adds builtin functions to a module under their own names.
 pub(crate) unsafe fn add_functions(module: *mut PyObject, functions: Vec<PyMethodDef>) -> Res<()> {
     let mut table = functions;
+    add_docs(&mut table, docs::FUNCTIONS);
     // SAFETY: all zero ends the table, which lives as long as the process.
     unsafe {
         table.push(core::mem::zeroed());

@@ -9,6 +9,7 @@ use super::core::LoopCore;
 use super::object::{self, LoopObject};
 use super::{TYPE, executor, readers, run, scheduling};
 use crate::boundary;
+use crate::docs;
 use crate::futures;
 use crate::names::names;
 use crate::object::{Ref, Res, check, import, runtime_error, type_error};
@@ -186,7 +187,7 @@ unsafe extern "C" fn tp_init(
 
 /// Makes `BaseLoop`.
 pub(crate) unsafe fn init(module: *mut PyObject) -> Res<()> {
-    let builder = TypeBuilder::new::<LoopObject>(c"_rasyncio.BaseLoop")
+    let builder = TypeBuilder::new::<LoopObject>(c"rasyncio._rasyncio.BaseLoop")
         .flags(ffi::Py_TPFLAGS_HAVE_GC | ffi::Py_TPFLAGS_BASETYPE)
         .doc(c"The native part of the event loop: scheduling, timers, tasks, descriptors.")
         .slot(ffi::Py_tp_new, object::tp_new as *mut c_void)
@@ -218,6 +219,7 @@ pub(crate) unsafe fn init(module: *mut PyObject) -> Res<()> {
         .onearg(c"_remove_reader", readers::remove_reader)
         .onearg(c"_remove_writer", readers::remove_writer)
         .onearg(c"_interest", readers::interest)
+        .docs(docs::LOOP)
         .get(c"_closed", get_closed)
         .get(c"_thread_id", get_thread_id)
         .property(c"_debug", get_debug_attr, Some(set_debug_attr))

@@ -10,6 +10,7 @@ use super::object::{self, FutureObject, State};
 use super::{TYPE, future_type, iter, state};
 use crate::args::Signature;
 use crate::boundary;
+use crate::docs;
 use crate::names::names;
 use crate::object::{Raised, Ref, Res, call_method, set_slot, value_error, write_unraisable};
 use crate::stdlib::stdlib;
@@ -415,7 +416,7 @@ unsafe extern "C" fn dealloc(slf: *mut PyObject) {
 /// What `Future` and `Task` share in their class definitions is inherited; this makes
 /// `Future`.
 pub(crate) unsafe fn init(module: *mut PyObject) -> Res<()> {
-    let builder = TypeBuilder::new::<FutureObject>(c"_rasyncio.Future")
+    let builder = TypeBuilder::new::<FutureObject>(c"rasyncio.Future")
         .flags(ffi::Py_TPFLAGS_HAVE_GC | ffi::Py_TPFLAGS_BASETYPE)
         .doc(DOC)
         .slot(ffi::Py_tp_new, tp_new as *mut c_void)
@@ -438,6 +439,7 @@ pub(crate) unsafe fn init(module: *mut PyObject) -> Res<()> {
         .onearg(c"remove_done_callback", remove_done_callback)
         .fastcall(c"add_done_callback", add_done_callback)
         .fastcall(c"cancel", cancel)
+        .docs(docs::FUTURE)
         .generic()
         .get(c"__class__", super::class::get_class)
         .get(c"_state", get_state)

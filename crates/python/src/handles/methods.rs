@@ -12,6 +12,7 @@ use super::{
 };
 use crate::args::Signature;
 use crate::boundary;
+use crate::docs;
 use crate::event_loop;
 use crate::names::names;
 use crate::object::{Ref, Res, call_method, check, set_slot};
@@ -327,7 +328,7 @@ pub(super) fn collected(builder: TypeBuilder, dealloc: ffi::destructor) -> TypeB
 
 /// Makes `Handle` and its relatives.
 pub(crate) unsafe fn init(module: *mut PyObject) -> Res<()> {
-    let plain = TypeBuilder::new::<HandleObject>(c"_rasyncio.Handle")
+    let plain = TypeBuilder::new::<HandleObject>(c"rasyncio.Handle")
         .flags(ffi::Py_TPFLAGS_BASETYPE)
         .doc(c"A callback that the loop is going to call: asyncio.Handle.")
         .slot(ffi::Py_tp_new, tp_new as *mut c_void)
@@ -338,6 +339,7 @@ pub(crate) unsafe fn init(module: *mut PyObject) -> Res<()> {
         .noargs(c"cancelled", cancelled)
         .noargs(c"get_context", get_context)
         .noargs(c"_run", run_method)
+        .docs(docs::HANDLE)
         .get(c"_callback", get_callback)
         .get(c"_args", get_args)
         .property(c"_cancelled", get_cancelled, Some(set_cancelled))
@@ -353,7 +355,7 @@ pub(crate) unsafe fn init(module: *mut PyObject) -> Res<()> {
     unsafe {
         let plain = plain.build(module, ptr::null_mut())?;
         let full = collected(
-            TypeBuilder::new::<FullHandle>(c"_rasyncio.Handle"),
+            TypeBuilder::new::<FullHandle>(c"rasyncio.Handle"),
             dealloc_full,
         );
         let types = Types {

@@ -8,6 +8,7 @@ use rasyncio_engine::TimerKey;
 use super::{FullHandle, HandleContext, HandleObject, Layout, TYPES, methods};
 use crate::args::Signature;
 use crate::boundary;
+use crate::docs;
 use crate::event_loop::{self, LoopCore};
 use crate::names::names;
 use crate::object::{Raised, Ref, Res, call_method, set_slot, type_error};
@@ -247,7 +248,7 @@ unsafe extern "C" fn dealloc(slf: *mut PyObject) {
 
 pub(super) fn builder() -> TypeBuilder {
     methods::collected(
-        TypeBuilder::new::<TimerObject>(c"_rasyncio.TimerHandle"),
+        TypeBuilder::new::<TimerObject>(c"rasyncio.TimerHandle"),
         dealloc,
     )
     .doc(c"A callback that the loop is going to call at a time: asyncio.TimerHandle.")
@@ -255,6 +256,7 @@ pub(super) fn builder() -> TypeBuilder {
     .slot(ffi::Py_tp_hash, hash as *mut c_void)
     .slot(ffi::Py_tp_richcompare, richcompare as *mut c_void)
     .noargs(c"when", when)
+    .docs(docs::HANDLE)
     .property(c"_when", get_when, Some(set_when))
     .property(c"_scheduled", get_scheduled, Some(set_scheduled))
 }

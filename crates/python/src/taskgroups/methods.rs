@@ -12,6 +12,7 @@ use super::{make_task, task_done};
 use crate::args::Signature;
 use crate::boundary;
 use crate::coroutine::{CoroutineDef, Slots, coroutine};
+use crate::docs;
 use crate::object::{Ref, Res, set_slot, type_error};
 use crate::timeouts::exception_of;
 use crate::types::{TypeBuilder, free_instance};
@@ -260,6 +261,7 @@ pub(super) fn class() -> TypeBuilder {
         .noargs(c"_abort", py_abort)
         .onearg(c"_on_task_done", on_task_done)
         .onearg(c"_is_base_error", py_is_base_error)
+        .docs(docs::TASK_GROUP)
         .get(c"_tasks", tasks)
         .get(c"_errors", errors)
         .get(c"_loop", get_loop)

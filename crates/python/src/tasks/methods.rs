@@ -10,6 +10,7 @@ use super::object::{self, TaskObject};
 use super::{Options, TYPE, registry, step_callable};
 use crate::args::Signature;
 use crate::boundary;
+use crate::docs;
 use crate::futures::object as future_object;
 use crate::futures::{FutureObject, future_type, methods as future_methods, state};
 use crate::names::names;
@@ -319,7 +320,7 @@ const DOC: &core::ffi::CStr = c"A coroutine that the loop runs: asyncio.Task.
 
 /// Makes `Task`.
 pub(crate) unsafe fn init(module: *mut PyObject) -> Res<()> {
-    let builder = TypeBuilder::new::<TaskObject>(c"_rasyncio.Task")
+    let builder = TypeBuilder::new::<TaskObject>(c"rasyncio.Task")
         .flags(ffi::Py_TPFLAGS_HAVE_GC | ffi::Py_TPFLAGS_BASETYPE)
         .doc(DOC)
         .slot(ffi::Py_tp_new, tp_new as *mut c_void)
@@ -340,6 +341,7 @@ pub(crate) unsafe fn init(module: *mut PyObject) -> Res<()> {
         .onearg(c"set_exception", set_exception)
         .fastcall(c"get_stack", get_stack)
         .fastcall(c"print_stack", print_stack)
+        .docs(docs::TASK)
         .generic()
         .get(c"_fut_waiter", get_waiter)
         .get(c"_coro", get_coro_attr)

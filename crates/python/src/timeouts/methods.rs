@@ -10,6 +10,7 @@ use super::{State, TimeoutObject, blank, enter, exception_of, exit, new, schedul
 use crate::args::Signature;
 use crate::boundary;
 use crate::coroutine::{CoroutineDef, Slots, coroutine};
+use crate::docs;
 use crate::object::{Ref, Res, check, import, runtime_error, set_slot, str_of};
 use crate::types::{TypeBuilder, fastcall_def, free_instance};
 
@@ -193,6 +194,7 @@ pub(super) fn class() -> TypeBuilder {
         .noargs(c"when", when)
         .fastcall(c"reschedule", reschedule)
         .noargs(c"expired", expired)
+        .docs(docs::TIMEOUT)
         .weaklist_offset(offset_of!(TimeoutObject, weakrefs))
 }
 

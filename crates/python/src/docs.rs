@@ -1,0 +1,157 @@
+//! What `help()` and `inspect.signature()` say of native functions and methods.
+//!
+//! Each text begins with the signature in the form that the interpreter takes apart.
+
+use core::ffi::CStr;
+
+/// Texts by name.
+pub(crate) type Docs = &'static [(&'static CStr, &'static CStr)];
+
+/// The text of one name.
+pub(crate) fn find(docs: Docs, name: &CStr) -> Option<&'static CStr> {
+    docs.iter()
+        .find(|(known, _)| *known == name)
+        .map(|&(_, text)| text)
+}
+
+macro_rules! docs {
+    ($(#[$doc:meta])* $table:ident: $($name:literal $signature:literal $text:literal,)*) => {
+        $(#[$doc])*
+        pub(crate) const $table: Docs = &[$((
+            match CStr::from_bytes_with_nul(concat!($name, "\0").as_bytes()) {
+                Ok(name) => name,
+                Err(_) => unreachable!(),
+            },
+            match CStr::from_bytes_with_nul(
+                concat!($name, $signature, "\n--\n\n", $text, "\0").as_bytes(),
+            ) {
+                Ok(text) => text,
+                Err(_) => unreachable!(),
+            },
+        ),)*];
+    };
+}
+
+docs! {
+    /// Functions of the module.
+    FUNCTIONS:
+    "create_task" "(coro, *, name=None, context=None, **kwargs)"
+        "Wrap a coroutine in a task on the running loop, and return the task.",
+    "ensure_future" "(coro_or_future, *, loop=None)"
+        "Return a future as it is; wrap a coroutine or other awaitable in a task.",
+    "current_task" "(loop=None)"
+        "Return the task that is running in the loop, or None.",
+    "gather" "(*coros_or_futures, return_exceptions=False)"
+        "Run awaitables concurrently; the result is the list of theirs, in order.\n\nThe first \
+         exception is passed on, unless return_exceptions is true: then exceptions are results.",
+    "shield" "(arg, /)"
+        "Await something that is not cancelled when the await is.",
+    "isfuture" "(obj, /)"
+        "Return True if the object is a future: asyncio's, or one that behaves like it.",
+    "as_completed" "(fs, *, timeout=None)"
+        "Iterate over awaitables in the order in which they are done.\n\nWith `async for`, \
+         futures that were given come out themselves; with `for`, awaitables of the results. \
+         TimeoutError if not all are done within timeout seconds.",
+    "timeout" "(delay)"
+        "Limit the time, in seconds, of an `async with` block: TimeoutError when it is over.\n\n\
+         None for no limit, until the Timeout is rescheduled.",
+    "timeout_at" "(when)"
+        "Like timeout(), with a time of loop.time()'s clock.",
+    "future_add_to_awaited_by" "(future, waiter, /)"
+        "Note that a future waits for another, for call graphs.",
+    "future_discard_from_awaited_by" "(future, waiter, /)"
+        "Take back what future_add_to_awaited_by() noted.",
+}
+
+docs! {
+    /// `BaseLoop`.
+    LOOP:
+    "run_forever" "($self, /)" "Run until stop() is called.",
+    "stop" "($self, /)" "Leave run_forever() after the current turn.",
+    "close" "($self, /)"
+        "Drop all callbacks and timers, and release the loop's descriptors.",
+    "is_running" "($self, /)" "Return True while the loop runs.",
+    "is_closed" "($self, /)" "Return True after close().",
+    "time" "($self, /)" "Return the loop's time in seconds: time.monotonic()'s clock.",
+    "get_debug" "($self, /)" "Return True in debug mode.",
+    "set_debug" "($self, enabled, /)" "Turn debug mode on or off.",
+    "create_future" "($self, /)" "Make a future of this loop.",
+    "get_task_factory" "($self, /)" "Return what set_task_factory() was given, or None.",
+    "set_task_factory" "($self, factory, /)"
+        "Let create_task() call factory(loop, coro, **kwargs); None for tasks of the usual kind.",
+    "call_soon" "($self, callback, *args, context=None)"
+        "Call a callback in the next turn, and return its handle.",
+    "call_soon_threadsafe" "($self, callback, *args, context=None)"
+        "Like call_soon(), from any thread.",
+    "call_later" "($self, delay, callback, *args, context=None)"
+        "Call a callback in delay seconds, and return its handle.",
+    "call_at" "($self, when, callback, *args, context=None)"
+        "Call a callback at a time of time()'s clock, and return its handle.",
+    "create_task" "($self, coro, *, name=None, context=None, **kwargs)"
+        "Wrap a coroutine in a task, and return the task.",
+    "run_in_executor" "($self, executor, func, *args)"
+        "Call a function in an executor (None: the default one), and return a future.",
+}
+
+docs! {
+    /// `Handle` and `TimerHandle`.
+    HANDLE:
+    "cancel" "($self, /)" "Do not call the callback any more.",
+    "cancelled" "($self, /)" "Return True after cancel().",
+    "get_context" "($self, /)" "Return the context that the callback runs in.",
+    "when" "($self, /)" "Return the time, of loop.time()'s clock, at which it is due.",
+}
+
+docs! {
+    /// `Future`.
+    FUTURE:
+    "result" "($self, /)"
+        "Return the result, or raise the exception; InvalidStateError if there is neither yet.",
+    "exception" "($self, /)"
+        "Return the exception, or None; InvalidStateError if the future is not done.",
+    "done" "($self, /)" "Return True if there is a result or an exception, or if cancelled.",
+    "cancelled" "($self, /)" "Return True if the future was cancelled.",
+    "get_loop" "($self, /)" "Return the loop that the future belongs to.",
+    "set_result" "($self, result, /)" "Finish the future with a result.",
+    "set_exception" "($self, exception, /)" "Finish the future with an exception.",
+    "add_done_callback" "($self, fn, /, *, context=None)"
+        "Call fn(future) in a later turn when the future is done.",
+    "remove_done_callback" "($self, fn, /)"
+        "Remove a callback, and return how often it was there.",
+    "cancel" "($self, msg=None)" "Cancel the future; False if it is done already.",
+}
+
+docs! {
+    /// `Task`.
+    TASK:
+    "cancel" "($self, msg=None)"
+        "Ask for cancellation: CancelledError is raised where the task waits. False if it is done.",
+    "cancelling" "($self, /)" "Return how many cancellations are asked for and not taken back.",
+    "uncancel" "($self, /)" "Take one cancellation back, and return how many are left.",
+    "get_coro" "($self, /)" "Return the coroutine.",
+    "get_context" "($self, /)" "Return the context that the task runs in.",
+    "get_name" "($self, /)" "Return the name.",
+    "set_name" "($self, value, /)" "Set the name; what is no str is converted.",
+    "set_result" "($self, result, /)" "Not for tasks: RuntimeError.",
+    "set_exception" "($self, exception, /)" "Not for tasks: RuntimeError.",
+    "get_stack" "($self, *, limit=None)"
+        "Return the frames where the task waits, or of its exception's traceback.",
+    "print_stack" "($self, *, limit=None, file=None)"
+        "Print what get_stack() returns, to sys.stderr unless a file is given.",
+}
+
+docs! {
+    /// `TaskGroup`.
+    TASK_GROUP:
+    "create_task" "($self, coro, *, name=None, context=None, **kwargs)"
+        "Make a task that the group waits for, and whose failure cancels the others.",
+    "cancel" "($self, /)" "Cancel the tasks of the group, and leave its block quietly.",
+}
+
+docs! {
+    /// `Timeout`.
+    TIMEOUT:
+    "when" "($self, /)" "Return the deadline, of loop.time()'s clock, or None.",
+    "reschedule" "($self, when, /)" "Set another deadline, of loop.time()'s clock; None for none.",
+    "expired" "($self, /)" "Return True if the time was over before the block was left.",
+}
