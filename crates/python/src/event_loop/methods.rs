@@ -7,7 +7,7 @@ use pyo3::ffi::{self, PyObject};
 
 use super::core::LoopCore;
 use super::object::{self, LoopObject};
-use super::{TYPE, executor, readers, run, scheduling};
+use super::{TYPE, capsule, executor, readers, run, scheduling};
 use crate::boundary;
 use crate::docs;
 use crate::futures;
@@ -86,6 +86,7 @@ noargs!(time, |core| Ref::float(core.time()));
 noargs!(get_debug, |core| Ok(Ref::bool(core.debug())));
 noargs!(create_future, |core| futures::new_native(core));
 noargs!(get_task_factory, |core| Ok(core.task_factory.get()));
+noargs!(abi_capsule, |core| capsule::publish(core));
 noargs!(check_closed, |core| {
     core.check_closed()?;
     Ok(Ref::none())
@@ -219,6 +220,7 @@ pub(crate) unsafe fn init(module: *mut PyObject) -> Res<()> {
         .onearg(c"_remove_reader", readers::remove_reader)
         .onearg(c"_remove_writer", readers::remove_writer)
         .onearg(c"_interest", readers::interest)
+        .noargs(c"_abi_capsule", abi_capsule)
         .docs(docs::LOOP)
         .get(c"_closed", get_closed)
         .get(c"_thread_id", get_thread_id)

@@ -3,6 +3,7 @@
 //! Callbacks, timers, futures, tasks, readers, writers and the turning itself are here;
 //! the Python class over it adds what is cold or not yet native.
 
+mod capsule;
 mod core;
 mod executor;
 mod methods;
