@@ -25,6 +25,7 @@ mod handles;
 mod jobs;
 mod names;
 mod object;
+mod recursion;
 mod shield;
 mod sleep;
 mod stdlib;

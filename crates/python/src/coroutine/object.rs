@@ -35,6 +35,7 @@ use crate::object::{
     Raised, Ref, Res, raise, raise_instance, raised_matches, runtime_error, set_slot, take_raised,
     take_slot, type_error,
 };
+use crate::recursion::{Level, dealloc_in_turn};
 use crate::types::{TypeBuilder, free_instance};
 
 /// Where a coroutine is in its life; see the head of the file.
@@ -256,15 +257,16 @@ pub(super) unsafe fn resume(object: *mut CoroutineObject, input: Input) -> Outco
             forget_ring(object);
         }
         // Native coroutines that await each other nest on the C stack.
-        if ffi::Py_EnterRecursiveCall(c" while resuming a coroutine".as_ptr()) != 0 {
-            return raise_out(object, Raised::set());
-        }
+        let level = match Level::enter("resuming a coroutine") {
+            Ok(level) => level,
+            Err(raised) => return raise_out(object, raised),
+        };
         let turn = Turn::new(object, input);
         let waker = waker::borrowed(&turn);
         let polled = catch_unwind(AssertUnwindSafe(|| {
             ((*object).body.poll)(future_of(object), &mut Context::from_waker(&waker))
         }));
-        ffi::Py_LeaveRecursiveCall();
+        drop(level);
         match polled {
             Ok(Poll::Pending) => match turn.into_yielded() {
                 Ok(yielded) => {
@@ -402,15 +404,31 @@ unsafe extern "C" fn clear(object: *mut PyObject) -> c_int {
 }
 
 unsafe extern "C" fn dealloc(object: *mut PyObject) {
-    let coroutine = object.cast::<CoroutineObject>();
+    // SAFETY: the last reference is gone.
+    unsafe {
+        // A coroutine that has ended holds no other any more.
+        if (*object.cast::<CoroutineObject>()).state == State::Finished {
+            free(object);
+        } else {
+            dealloc_in_turn(object, dealloc_unfinished);
+        }
+    }
+}
+
+unsafe fn dealloc_unfinished(object: *mut PyObject) {
     // SAFETY: the last reference is gone. The finalizer runs Python code and may revive the
     // object; then it is no longer ours to free.
     unsafe {
-        if (*coroutine).state != State::Finished
-            && ffi::PyObject_CallFinalizerFromDealloc(object) < 0
-        {
-            return;
+        if ffi::PyObject_CallFinalizerFromDealloc(object) == 0 {
+            free(object);
         }
+    }
+}
+
+unsafe fn free(object: *mut PyObject) {
+    let coroutine = object.cast::<CoroutineObject>();
+    // SAFETY: the last reference is gone, and the finalizer has run where there was need.
+    unsafe {
         ffi::PyObject_GC_UnTrack(object.cast());
         if !(*coroutine).weakrefs.is_null() {
             ffi::PyObject_ClearWeakRefs(object);

@@ -1,12 +1,13 @@
 //! Cancelling a task, and what it waits for, which may wait in its turn.
 
-use core::cell::Cell;
-
 use pyo3::ffi::{self, PyObject};
 
 use super::{TaskObject, task_type};
 use crate::futures::{self, FutureObject, state};
-use crate::object::{Raised, Ref, Res, raise};
+use crate::object::{Ref, Res};
+use crate::recursion::{Level, too_deep};
+
+const DOING: &str = "cancelling a task";
 
 /// A chain of tasks, each waiting for the next, longer than this is a circle.
 const LONGEST_CHAIN: usize = 1_000_000;
@@ -51,7 +52,7 @@ pub(crate) unsafe fn cancel(task: *mut TaskObject, message: *mut PyObject) -> Re
         if FutureObject::is_done(last.cast()) {
             Ok(false)
         } else {
-            Err(recursion_error())
+            Err(too_deep(DOING))
         }
     }
 }
@@ -66,35 +67,9 @@ unsafe fn request(task: *mut TaskObject, message: *mut PyObject) -> Res<bool> {
     Ok(true)
 }
 
-thread_local! {
-    /// How many cancellations are under way, one inside the other.
-    static DEPTH: Cell<i32> = const { Cell::new(0) };
-}
-
 /// `waiter.cancel(msg=message)` for what is no plain task, and may recurse: a gather, a
-/// subclass. The interpreter's own guard for C code allows more levels than fit on the
-/// stack of a thread here, so the limit is the one for Python code.
+/// subclass.
 pub(crate) fn cancel_waiter(waiter: &Ref, message: &Ref) -> Res<bool> {
-    let depth = DEPTH.get() + 1;
-    // SAFETY: no precondition.
-    if depth > unsafe { ffi::Py_GetRecursionLimit() }.min(MOST) {
-        return Err(recursion_error());
-    }
-    DEPTH.set(depth);
-    let cancelled = futures::cancel(waiter.ptr(), message.ptr());
-    DEPTH.set(depth - 1);
-    cancelled
-}
-
-/// A level takes less than a kilobyte: far from the end of even a small stack.
-const MOST: i32 = 1000;
-
-fn recursion_error() -> Raised {
-    // SAFETY: a static exception class.
-    unsafe {
-        raise(
-            ffi::PyExc_RecursionError,
-            "maximum recursion depth exceeded while cancelling a task",
-        )
-    }
+    let _level = Level::enter(DOING)?;
+    futures::cancel(waiter.ptr(), message.ptr())
 }
