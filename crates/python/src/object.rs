@@ -23,13 +23,18 @@ pub(crate) struct Raised(());
 pub(crate) type Res<T = Ref> = Result<T, Raised>;
 
 impl Raised {
-    /// The indicator was set by the C function just called.
+    /// The indicator was set by the C function just called. Where one fails without (some of
+    /// the interpreter's own do when memory runs out), that is a SystemError, as there.
     pub(crate) fn set() -> Raised {
-        debug_assert!(
-            // SAFETY: attached (crate invariant).
-            unsafe { !ffi::PyErr_Occurred().is_null() },
-            "no error is set"
-        );
+        // SAFETY: attached; a static exception class and a C string.
+        unsafe {
+            if ffi::PyErr_Occurred().is_null() {
+                ffi::PyErr_SetString(
+                    ffi::PyExc_SystemError,
+                    c"error return without exception set".as_ptr(),
+                );
+            }
+        }
         Raised(())
     }
 }
