@@ -42,7 +42,9 @@ _TASK = re.compile(r"\bTask-(\d+)\b")
 
 def normal(text, *, renumber=False):
     """Returns `text` without what may differ. With `renumber`, `Task-N` counts from the first seen."""
-    lines = _without_machinery(text.splitlines())
+    # 3.15's linecache says it of any source that was not imported, as often as it is asked.
+    lines = [line for line in text.splitlines() if "is missing a __spec__.loader" not in line]
+    lines = _without_machinery(lines)
     text = "\n".join(lines)
     for pattern, replacement in _RULES:
         text = pattern.sub(replacement, text)

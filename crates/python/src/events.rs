@@ -230,9 +230,9 @@ static CURRENT_TASK: Signature = Signature {
 
 vectorcall!(py_current_task, |_module, CURRENT_TASK [loop_]| {
     if loop_.is_null() || ptr::eq(loop_, ffi::Py_None()) {
-        return current_task(running_loop()?.ptr());
+        return current::current_for_all(running_loop()?.ptr());
     }
-    current_task(loop_)
+    current::current_for_all(loop_)
 });
 
 unsafe extern "C" fn py_isfuture(_: *mut PyObject, obj: *mut PyObject) -> *mut PyObject {

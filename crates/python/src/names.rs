@@ -22,6 +22,8 @@ macro_rules! names {
 names! {
     __class__ = "__class__",
     __self__ = "__self__",
+    __qualname__ = "__qualname__",
+    __module__ = "__module__",
     __name__ = "__name__",
     _asyncio_future_blocking = "_asyncio_future_blocking",
     _cancel_message = "_cancel_message",

@@ -13,6 +13,8 @@ use core::ptr::{self, NonNull};
 
 use pyo3::ffi::{self, PyObject, PyTypeObject};
 
+use crate::names::names;
+
 /// The interpreter's error indicator is set; whoever receives this hands it on (by
 /// returning NULL at the boundary) or takes the exception with [`take_raised`].
 #[derive(Debug)]
@@ -500,6 +502,20 @@ pub(crate) fn items(iterable: *mut PyObject) -> Res<Vec<Ref>> {
             Err(Raised::set())
         }
     }
+}
+
+/// The name of an object's type with its module, as `%T` in the interpreter's own messages.
+pub(crate) fn full_type_name(obj: *mut PyObject) -> Res<String> {
+    // SAFETY: a live object's type is alive.
+    let class = unsafe { Ref::borrow(ffi::Py_TYPE(obj).cast()) };
+    let name = to_string(&class.attr(names().__qualname__)?)?;
+    let module = to_string(&class.attr(names().__module__)?)?;
+    let known = matches!(module.as_str(), "builtins" | "__main__");
+    Ok(if known {
+        name
+    } else {
+        format!("{module}.{name}")
+    })
 }
 
 /// `import module`

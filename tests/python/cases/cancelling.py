@@ -1,8 +1,8 @@
 """Cancelling a task in every one of its awaits, and refusing to be cancelled."""
 
 import asyncio
-import sys
 import gc
+import sys
 
 from _case import since
 

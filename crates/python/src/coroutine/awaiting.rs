@@ -16,8 +16,8 @@ use super::waker::Turn;
 use crate::futures;
 use crate::names::names;
 use crate::object::{
-    Raised, Ref, Res, call_method, raise_instance, raised_matches, runtime_error, set_slot,
-    type_error, type_name,
+    Raised, Ref, Res, call_method, full_type_name, raise_instance, raised_matches, runtime_error,
+    set_slot, type_error, type_name,
 };
 
 unsafe extern "C" {
@@ -251,15 +251,16 @@ fn awaitable_iterator(awaitable: *mut PyObject) -> Res {
         let iterator = Ref::checked(am_await(awaitable))?;
         if is_interpreters_coroutine(iterator.ptr())? {
             return Err(type_error(&if cfg!(Py_3_15) {
-                let name = type_name(awaitable);
+                let name = full_type_name(awaitable)?;
                 format!("{name}.__await__() must return an iterator, not coroutine")
             } else {
                 "__await__() returned a coroutine".to_owned()
             }));
         }
         if ffi::PyIter_Check(iterator.ptr()) == 0 {
-            let (name, got) = (type_name(awaitable), type_name(iterator.ptr()));
+            let got = type_name(iterator.ptr());
             return Err(type_error(&if cfg!(Py_3_15) {
+                let name = full_type_name(awaitable)?;
                 format!("{name}.__await__() must return an iterator, not {got}")
             } else {
                 format!("__await__() returned non-iterator of type '{got}'")

@@ -43,7 +43,15 @@ pub(crate) fn swap_foreign(loop_: *mut PyObject, task: *mut PyObject) -> Res {
     return table::swap(loop_, task);
 }
 
-/// The current task of a loop, or None.
+/// What `asyncio.current_task(loop)` answers. From 3.14 on that knows no tasks in pure Python.
+pub(crate) fn current_for_all(loop_: *mut PyObject) -> Res {
+    #[cfg(Py_3_14)]
+    return stdlib().current_task.call1(loop_);
+    #[cfg(not(Py_3_14))]
+    return current(loop_);
+}
+
+/// The current task of a loop, of whatever kind, or None: for task groups and timeouts.
 pub(crate) fn current(loop_: *mut PyObject) -> Res {
     #[cfg(Py_3_14)]
     return field::current(loop_);
