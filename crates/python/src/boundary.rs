@@ -61,3 +61,53 @@ pub(crate) fn panicked(payload: &(dyn Any + Send)) -> Raised {
         .unwrap_or("a value that is no text");
     runtime_error(&format!("rasyncio: panic in native code: {text}"))
 }
+
+/// Adds nothing to a release build.
+#[cfg(not(debug_assertions))]
+pub(crate) unsafe fn init(_module: *mut PyObject) -> Res<()> {
+    Ok(())
+}
+
+#[cfg(debug_assertions)]
+pub(crate) use for_tests::init;
+
+/// Panics to order, for the tests, in debug builds.
+#[cfg(debug_assertions)]
+mod for_tests {
+    use super::*;
+    use crate::coroutine::{CoroutineDef, Slots, coroutine};
+    use crate::event_loop;
+    use crate::object::Ref;
+    use crate::types::{add_functions, fastcall_def};
+
+    static DEF: CoroutineDef = CoroutineDef::new(c"<rasyncio.boundary>", c"_panic_in_a_coroutine");
+    static NOTHING: crate::args::Signature = crate::args::Signature::required("_panic", &[]);
+
+    unsafe fn panics(_: *mut PyObject) -> Res<()> {
+        panic!("asked to panic in a callback")
+    }
+
+    vectorcall!(function, |_module, NOTHING []| panic!("asked to panic in a function"));
+
+    vectorcall!(callback, |_module, NOTHING []| {
+        let running = crate::events::running_loop()?;
+        if let Some(core) = event_loop::native(running.ptr()) {
+            core.call_native_at(core.time(), panics, running.clone())?;
+        }
+        Ok(Ref::none())
+    });
+
+    vectorcall!(in_coroutine, |_module, NOTHING []| {
+        coroutine(&DEF, [], |_: Slots<0>| async { panic!("asked to panic in a coroutine") })
+    });
+
+    pub(crate) unsafe fn init(module: *mut PyObject) -> Res<()> {
+        let functions = vec![
+            fastcall_def(c"_panic_in_a_function", function),
+            fastcall_def(c"_panic_in_a_callback", callback),
+            fastcall_def(c"_panic_in_a_coroutine", in_coroutine),
+        ];
+        // SAFETY: `module` is being initialised, says the caller.
+        unsafe { add_functions(module, functions) }
+    }
+}

@@ -80,7 +80,7 @@ job_kind!(
 
 unsafe fn run_lone(future: *mut FutureObject) -> Res<()> {
     // SAFETY: the job keeps the future alive.
-    let outcome = unsafe { futures::run_lone(future) };
+    let outcome = boundary::result(|| unsafe { futures::run_lone(future) });
     event_loop::report_callback_error(outcome, future.cast())
 }
 

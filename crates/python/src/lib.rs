@@ -78,6 +78,7 @@ unsafe fn init(module: *mut pyo3::ffi::PyObject) -> Res<()> {
         as_completed::init(module)?;
         taskgroups::init(module)?;
         threads::init(module)?;
+        boundary::init(module)?;
         Ok(())
     }
 }

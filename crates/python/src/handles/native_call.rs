@@ -7,6 +7,7 @@ use core::ptr;
 use pyo3::ffi::{self, PyObject};
 
 use super::TYPES;
+use crate::boundary;
 use crate::event_loop;
 use crate::object::{Ref, Res};
 use crate::types::{TypeBuilder, free_instance};
@@ -57,10 +58,11 @@ pub(crate) fn native_call2(
 pub(crate) unsafe fn run_native_call(this: *mut NativeCall) -> Res<()> {
     // SAFETY: the job keeps `this` alive, and `this` its values.
     unsafe {
-        let outcome = match (*this).function {
+        // A panic is reported like any other error; it need not end the loop.
+        let outcome = boundary::result(|| match (*this).function {
             Function::One(function) => function((*this).first),
             Function::Two(function) => function((*this).first, (*this).second),
-        };
+        });
         event_loop::report_callback_error(outcome, (*this).first)
     }
 }
