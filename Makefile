@@ -7,15 +7,16 @@ PYTHON ?= python3
 LIMITED := $(if $(shell command -v timeout),timeout 1200)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo build test test-all test-rust test-python test-asan test-loom conformance \
+.PHONY: help demo build test test-all test-rust test-python test-long test-asan test-loom conformance \
         bench fmt lint types layers clean distclean python venv
 
 help:
 	@echo 'make demo          make .venv, build and install rasyncio into it, run the tour'
 	@echo 'make test          lint, Rust tests, Python tests and conformance on $(PYTHON)'
 	@echo 'make test-all      Python tests and conformance on Python 3.11 to 3.15'
+	@echo 'make test-long     a million of each workload for leaks, 20000 random programs'
 	@echo 'make test-asan     the tests under AddressSanitizer'
-	@echo 'make test-loom     the cross-thread inbox under the loom model checker'
+	@echo 'make test-loom     what threads share under the loom model checker'
 	@echo 'make conformance   CPython tests alone, those that are only reported included'
 	@echo 'make bench         measure beside stock asyncio, uvloop and rloop'
 	@echo 'make fmt lint      format; check format, clippy and layering'
@@ -45,6 +46,7 @@ test: venv lint types test-rust test-python
 test-rust: python
 	@$(PYTHON) scripts/setup.py
 	$(LIMITED) cargo test --quiet
+	$(LIMITED) cargo test --quiet --package rasyncio-engine --features portable-poller
 
 test-python: venv
 	@$(PYTHON) scripts/setup.py --tests
@@ -52,6 +54,12 @@ test-python: venv
 
 test-all: venv
 	@$(PYTHON) scripts/test_python.py --all $(if $(REQUIRE_ALL),--require-all)
+
+test-long: venv build
+	@$(PYTHON) scripts/setup.py --tests
+	@$(PYTHON) scripts/test_python.py --only pytest -- --slow -k 'test_leaks or test_differential'
+	PYTHONPATH=$$($(PYTHON) scripts/build_extension.py --python $(PYTHON)) \
+	    $(PYTHON) -m tests.differential --programs 20000
 
 test-asan: venv
 	@$(PYTHON) scripts/setup.py --tests
@@ -61,6 +69,7 @@ test-asan: venv
 test-loom: python
 	@$(PYTHON) scripts/setup.py
 	CARGO_TARGET_DIR=$(or $(CARGO_TARGET_DIR),target)/loom RUSTFLAGS='--cfg loom' $(LIMITED) cargo test --quiet --package rasyncio-engine --lib --release inbox
+	CARGO_TARGET_DIR=$(or $(CARGO_TARGET_DIR),target)/loom RUSTFLAGS='--cfg loom' $(LIMITED) cargo test --quiet --package rasyncio --lib --release loom
 
 conformance: build
 	@$(PYTHON) scripts/setup.py --tests
