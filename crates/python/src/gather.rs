@@ -67,25 +67,14 @@ static GATHER: Signature = Signature {
     keyword_only: &["return_exceptions"],
 };
 
-unsafe extern "C" fn gather(
-    _: *mut PyObject,
-    args: *const *mut PyObject,
-    nargs: Py_ssize_t,
-    kwnames: *mut PyObject,
-) -> *mut PyObject {
-    boundary::object(|| {
-        // SAFETY: vectorcall arguments, alive over the call.
-        unsafe {
-            let ([return_exceptions], awaitables) = GATHER.parse::<1>(args, nargs, kwnames)?;
-            let return_exceptions =
-                !return_exceptions.is_null() && Ref::borrow(return_exceptions).truth()?;
-            if awaitables.is_empty() {
-                return empty();
-            }
-            gather_all(awaitables, return_exceptions)
-        }
-    })
-}
+vectorcall!(gather, |_module, GATHER [return_exceptions], awaitables| {
+    let return_exceptions =
+        !return_exceptions.is_null() && Ref::borrow(return_exceptions).truth()?;
+    if awaitables.is_empty() {
+        return empty();
+    }
+    gather_all(awaitables, return_exceptions)
+});
 
 /// `gather()` of nothing: done at once.
 fn empty() -> Res {

@@ -32,6 +32,7 @@ mod stdlib;
 mod taskgroups;
 mod tasks;
 mod threads;
+mod throwing;
 mod timeouts;
 mod timer;
 mod types;

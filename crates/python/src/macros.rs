@@ -15,10 +15,13 @@ macro_rules! visit_opt {
 
 /// Defines a native function that receives vectorcall arguments: `this` is the module or the
 /// instance, the arguments are parsed by a [`Signature`](crate::args::Signature), and the body
-/// answers a `Res`.
+/// answers a `Res`. Where the signature has `*args`, `rest` is what is beyond the named ones.
 macro_rules! vectorcall {
     ($name:ident, |$this:ident, $signature:ident $args:pat_param| $body:expr) => {
-        unsafe extern "C" fn $name(
+        vectorcall!($name, |$this, $signature $args, _rest| $body);
+    };
+    ($name:ident, |$this:ident, $signature:ident $args:pat_param, $rest:ident| $body:expr) => {
+        pub(super) unsafe extern "C" fn $name(
             $this: *mut pyo3::ffi::PyObject,
             args: *const *mut pyo3::ffi::PyObject,
             nargs: pyo3::ffi::Py_ssize_t,
@@ -28,7 +31,7 @@ macro_rules! vectorcall {
                 // SAFETY: vectorcall's contract, and a method is given an instance of the
                 // class that it was defined in.
                 unsafe {
-                    let ($args, _) = $signature.parse(args, nargs, kwnames)?;
+                    let ($args, $rest) = $signature.parse(args, nargs, kwnames)?;
                     $body
                 }
             })

@@ -12,9 +12,10 @@ use super::wrapper;
 use crate::boundary;
 use crate::object::{
     Raised, Ref, Res, raised_matches, restore_error, runtime_error, set_slot, stash_error, str_of,
-    take_raised, to_c, type_error, type_name, write_unraisable,
+    take_raised, to_c, type_error, write_unraisable,
 };
 use crate::stdlib::stdlib;
+use crate::throwing::thrown;
 use crate::types::TypeBuilder;
 
 unsafe extern "C" {
@@ -142,74 +143,12 @@ pub(super) unsafe extern "C" fn throw(
         }
         // SAFETY: vectorcall's contract: `nargs` values, alive.
         unsafe {
-            #[cfg(Py_3_12)]
-            if nargs > 1 {
-                let warned = ffi::PyErr_WarnEx(
-                    ffi::PyExc_DeprecationWarning,
-                    c"the (type, exc, tb) signature of throw() is deprecated, use the single-arg signature instead.".as_ptr(),
-                    1,
-                );
-                crate::object::check(warned)?;
-            }
-            let args = core::slice::from_raw_parts(args, nargs as usize);
-            let exception = exception_of(args)?;
+            let given = core::slice::from_raw_parts(args, nargs as usize);
+            let at = |i: usize| given.get(i).copied().unwrap_or(ptr::null_mut());
+            let exception = thrown(at(0), at(1), at(2))?;
             stop_iteration(resume(object.cast(), Input::Throw(exception)))
         }
     })
-}
-
-/// The exception instance that `throw(type[, value[, traceback]])` means.
-unsafe fn exception_of(args: &[*mut PyObject]) -> Res {
-    // SAFETY: all alive, says the caller.
-    unsafe {
-        let given = |i: usize| {
-            args.get(i)
-                .copied()
-                .filter(|&value| value != ffi::Py_None())
-        };
-        let kind = args[0];
-        if given(2).is_some_and(|tb| ffi::PyTraceBack_Check(tb) == 0) {
-            return Err(type_error(
-                "throw() third argument must be a traceback object",
-            ));
-        }
-        let exception = if ffi::PyExceptionInstance_Check(kind) != 0 {
-            if given(1).is_some() {
-                return Err(type_error(
-                    "instance exception may not have a separate value",
-                ));
-            }
-            Ref::borrow(kind)
-        } else if ffi::PyExceptionClass_Check(kind) != 0 {
-            match given(1) {
-                Some(value) if ffi::PyObject_TypeCheck(value, kind.cast()) != 0 => {
-                    Ref::borrow(value)
-                }
-                // As `raise kind, value` once did: a tuple is the arguments.
-                Some(value) if ffi::PyTuple_Check(value) != 0 => {
-                    Ref::checked(ffi::PyObject_Call(kind, value, ptr::null_mut()))?
-                }
-                Some(value) => Ref::borrow(kind).call1(value)?,
-                None => Ref::borrow(kind).call0()?,
-            }
-        } else {
-            return Err(type_error(&format!(
-                "exceptions must be classes or instances deriving from BaseException, not {}",
-                type_name(kind)
-            )));
-        };
-        if ffi::PyExceptionInstance_Check(exception.ptr()) == 0 {
-            return Err(type_error(&format!(
-                "calling {} should have returned an instance of BaseException, not {}",
-                crate::object::repr(kind)?,
-                type_name(exception.ptr())
-            )));
-        }
-        if let Some(tb) = given(2) {
-            ffi::PyException_SetTraceback(exception.ptr(), tb);
-        }
-        Ok(exception)
-    }
 }
 
 pub(super) unsafe extern "C" fn close(object: *mut PyObject, _: *mut PyObject) -> *mut PyObject {

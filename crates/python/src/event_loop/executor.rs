@@ -6,7 +6,7 @@
 use core::ffi::{c_int, c_void};
 use core::ptr;
 
-use pyo3::ffi::{self, Py_ssize_t, PyObject, PyTypeObject};
+use pyo3::ffi::{self, PyObject, PyTypeObject};
 
 use super::any_native;
 use super::core::LoopCore;
@@ -30,40 +30,29 @@ static RUN_IN_EXECUTOR: Signature = Signature {
     keyword_only: &[],
 };
 
-pub(super) unsafe extern "C" fn run_in_executor(
-    slf: *mut PyObject,
-    args: *const *mut PyObject,
-    nargs: Py_ssize_t,
-    kwnames: *mut PyObject,
-) -> *mut PyObject {
-    boundary::object(|| {
-        // SAFETY: a live instance and vectorcall arguments.
-        unsafe {
-            let core = core_of(slf)?;
-            let ([executor, function], rest) = RUN_IN_EXECUTOR.parse::<2>(args, nargs, kwnames)?;
-            core.check_closed()?;
-            if core.debug() {
-                let method = Ref::str("run_in_executor")?;
-                call_method(slf, names()._check_callback, &[function, method.ptr()])?;
-            }
-            let executor = if ptr::eq(executor, ffi::Py_None()) {
-                default_executor(core)?
-            } else {
-                Ref::borrow(executor)
-            };
-            let mut call = vec![function];
-            call.extend_from_slice(rest);
-            let source = executor.attr(names().submit)?.call(&call)?;
-            if futures::is_future(source.ptr())? {
-                // An executor may answer a future of the loop itself.
-                return Ok(source);
-            }
-            let destination = futures::new_native(core)?;
-            chain(&source, &destination)?;
-            Ok(destination)
-        }
-    })
-}
+vectorcall!(run_in_executor, |slf, RUN_IN_EXECUTOR [executor, function], rest| {
+    let core = core_of(slf)?;
+    core.check_closed()?;
+    if core.debug() {
+        let method = Ref::str("run_in_executor")?;
+        call_method(slf, names()._check_callback, &[function, method.ptr()])?;
+    }
+    let executor = if ptr::eq(executor, ffi::Py_None()) {
+        default_executor(core)?
+    } else {
+        Ref::borrow(executor)
+    };
+    let mut call = vec![function];
+    call.extend_from_slice(rest);
+    let source = executor.attr(names().submit)?.call(&call)?;
+    if futures::is_future(source.ptr())? {
+        // An executor may answer a future of the loop itself.
+        return Ok(source);
+    }
+    let destination = futures::new_native(core)?;
+    chain(&source, &destination)?;
+    Ok(destination)
+});
 
 /// The default executor, made when it is first needed.
 fn default_executor(core: &LoopCore) -> Res {

@@ -2,7 +2,7 @@
 
 use core::ffi::c_int;
 
-use pyo3::ffi::{self, Py_ssize_t, PyObject};
+use pyo3::ffi::{self, PyObject};
 use rasyncio_engine::Job;
 
 use super::core::{LoopCore, os_error};
@@ -108,37 +108,9 @@ impl LoopCore {
     }
 }
 
-pub(super) unsafe extern "C" fn add_reader(
-    slf: *mut PyObject,
-    args: *const *mut PyObject,
-    nargs: Py_ssize_t,
-    kwnames: *mut PyObject,
-) -> *mut PyObject {
-    // SAFETY: a live instance and vectorcall arguments.
-    boundary::object(|| unsafe {
-        add(
-            slf,
-            Side::Reader,
-            ADD_READER.parse::<3>(args, nargs, kwnames)?,
-        )
-    })
-}
+vectorcall!(add_reader, |slf, ADD_READER given, rest| add(slf, Side::Reader, (given, rest)));
 
-pub(super) unsafe extern "C" fn add_writer(
-    slf: *mut PyObject,
-    args: *const *mut PyObject,
-    nargs: Py_ssize_t,
-    kwnames: *mut PyObject,
-) -> *mut PyObject {
-    // SAFETY: a live instance and vectorcall arguments.
-    boundary::object(|| unsafe {
-        add(
-            slf,
-            Side::Writer,
-            ADD_WRITER.parse::<3>(args, nargs, kwnames)?,
-        )
-    })
-}
+vectorcall!(add_writer, |slf, ADD_WRITER given, rest| add(slf, Side::Writer, (given, rest)));
 
 pub(super) unsafe extern "C" fn remove_reader(
     slf: *mut PyObject,

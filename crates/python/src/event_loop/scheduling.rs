@@ -2,12 +2,11 @@
 
 use core::ptr;
 
-use pyo3::ffi::{self, Py_ssize_t, PyObject};
+use pyo3::ffi::{self, PyObject};
 
 use super::core::{LoopCore, to_nanoseconds};
 use super::methods::core_of;
 use crate::args::Signature;
-use crate::boundary;
 use crate::handles::{self, HandleContext, TimerObject};
 use crate::jobs;
 use crate::names::names;
@@ -45,53 +44,30 @@ fn check_callback(core: &LoopCore, callback: *mut PyObject, method: &str) -> Res
     Ok(())
 }
 
-pub(super) unsafe extern "C" fn call_soon(
-    slf: *mut PyObject,
-    args: *const *mut PyObject,
-    nargs: Py_ssize_t,
-    kwnames: *mut PyObject,
-) -> *mut PyObject {
-    boundary::object(|| {
-        // SAFETY: a live instance and vectorcall arguments.
-        unsafe {
-            let core = core_of(slf)?;
-            let ([callback, context], rest) = CALL_SOON.parse::<2>(args, nargs, kwnames)?;
-            core.check_closed()?;
-            if core.debug() {
-                core.check_thread_in_debug()?;
-                check_callback(core, callback, "call_soon")?;
-            }
-            let context = HandleContext::given(context)?;
-            let handle = handles::new_handle(core, Ref::borrow(callback), rest, context)?;
-            core.engine().schedule(jobs::handle(handle.clone()));
-            Ok(handle)
-        }
-    })
-}
+vectorcall!(call_soon, |slf, CALL_SOON [callback, context], rest| {
+    let core = core_of(slf)?;
+    core.check_closed()?;
+    if core.debug() {
+        core.check_thread_in_debug()?;
+        check_callback(core, callback, "call_soon")?;
+    }
+    let context = HandleContext::given(context)?;
+    let handle = handles::new_handle(core, Ref::borrow(callback), rest, context)?;
+    core.engine().schedule(jobs::handle(handle.clone()));
+    Ok(handle)
+});
 
-pub(super) unsafe extern "C" fn call_soon_threadsafe(
-    slf: *mut PyObject,
-    args: *const *mut PyObject,
-    nargs: Py_ssize_t,
-    kwnames: *mut PyObject,
-) -> *mut PyObject {
-    boundary::object(|| {
-        // SAFETY: a live instance and vectorcall arguments.
-        unsafe {
-            let core = core_of(slf)?;
-            let parsed = CALL_SOON_THREADSAFE.parse::<2>(args, nargs, kwnames)?;
-            let ([callback, context], rest) = parsed;
-            core.check_closed()?;
-            if core.debug() {
-                check_callback(core, callback, "call_soon_threadsafe")?;
-            }
-            let context = HandleContext::given(context)?;
-            let handle = handles::new_handle(core, Ref::borrow(callback), rest, context)?;
-            core.schedule_from_any_thread(jobs::handle(handle.clone()));
-            Ok(handle)
-        }
-    })
-}
+vectorcall!(call_soon_threadsafe, |slf, CALL_SOON_THREADSAFE [callback, context], rest| {
+    let core = core_of(slf)?;
+    core.check_closed()?;
+    if core.debug() {
+        check_callback(core, callback, "call_soon_threadsafe")?;
+    }
+    let context = HandleContext::given(context)?;
+    let handle = handles::new_handle(core, Ref::borrow(callback), rest, context)?;
+    core.schedule_from_any_thread(jobs::handle(handle.clone()));
+    Ok(handle)
+});
 
 impl LoopCore {
     /// Puts a job on the queue from whatever thread this is, and wakes the loop.
@@ -106,45 +82,23 @@ impl LoopCore {
         }
     }
 }
-pub(super) unsafe extern "C" fn call_later(
-    slf: *mut PyObject,
-    args: *const *mut PyObject,
-    nargs: Py_ssize_t,
-    kwnames: *mut PyObject,
-) -> *mut PyObject {
-    boundary::object(|| {
-        // SAFETY: a live instance and vectorcall arguments.
-        unsafe {
-            let core = core_of(slf)?;
-            let ([delay, callback, context], rest) = CALL_LATER.parse::<3>(args, nargs, kwnames)?;
-            if ptr::eq(delay, ffi::Py_None()) {
-                return Err(type_error("delay must not be None"));
-            }
-            let now = Ref::float(core.time())?;
-            let when = Ref::checked(ffi::PyNumber_Add(now.ptr(), delay))?;
-            schedule_at(core, when, callback, rest, context)
-        }
-    })
-}
+vectorcall!(call_later, |slf, CALL_LATER [delay, callback, context], rest| {
+    let core = core_of(slf)?;
+    if ptr::eq(delay, ffi::Py_None()) {
+        return Err(type_error("delay must not be None"));
+    }
+    let now = Ref::float(core.time())?;
+    let when = Ref::checked(ffi::PyNumber_Add(now.ptr(), delay))?;
+    schedule_at(core, when, callback, rest, context)
+});
 
-pub(super) unsafe extern "C" fn call_at(
-    slf: *mut PyObject,
-    args: *const *mut PyObject,
-    nargs: Py_ssize_t,
-    kwnames: *mut PyObject,
-) -> *mut PyObject {
-    boundary::object(|| {
-        // SAFETY: a live instance and vectorcall arguments.
-        unsafe {
-            let core = core_of(slf)?;
-            let ([when, callback, context], rest) = CALL_AT.parse::<3>(args, nargs, kwnames)?;
-            if ptr::eq(when, ffi::Py_None()) {
-                return Err(type_error("when cannot be None"));
-            }
-            schedule_at(core, Ref::borrow(when), callback, rest, context)
-        }
-    })
-}
+vectorcall!(call_at, |slf, CALL_AT [when, callback, context], rest| {
+    let core = core_of(slf)?;
+    if ptr::eq(when, ffi::Py_None()) {
+        return Err(type_error("when cannot be None"));
+    }
+    schedule_at(core, Ref::borrow(when), callback, rest, context)
+});
 
 unsafe fn schedule_at(
     core: &LoopCore,
@@ -183,21 +137,10 @@ static CREATE_TASK: Signature = Signature {
     keyword_only: &["name", "context", "eager_start"],
 };
 
-pub(super) unsafe extern "C" fn create_task(
-    slf: *mut PyObject,
-    args: *const *mut PyObject,
-    nargs: Py_ssize_t,
-    kwnames: *mut PyObject,
-) -> *mut PyObject {
-    boundary::object(|| {
-        // SAFETY: a live instance and vectorcall arguments.
-        unsafe {
-            let core = core_of(slf)?;
-            let ([coro, name, context, eager], _) = CREATE_TASK.parse::<4>(args, nargs, kwnames)?;
-            core.create_task(coro, name, context, eager)
-        }
-    })
-}
+vectorcall!(create_task, |slf, CREATE_TASK [coro, name, context, eager]| {
+    let core = core_of(slf)?;
+    core.create_task(coro, name, context, eager)
+});
 
 impl LoopCore {
     /// `loop.create_task(coro, ...)`; NULL where an option was not given.

@@ -1,6 +1,6 @@
 //! What `await future` drives: yields the future once, then gives its result.
 
-use core::ffi::{CStr, c_int, c_void};
+use core::ffi::{c_int, c_void};
 use core::ptr;
 
 use pyo3::ffi::{self, PyObject, PyTypeObject};
@@ -11,7 +11,8 @@ use crate::args::Signature;
 use crate::boundary;
 use crate::freelist::FreeList;
 use crate::global::Global;
-use crate::object::{Raised, Ref, Res, check, runtime_error, to_c, type_error};
+use crate::object::{Raised, Ref, Res, runtime_error, to_c};
+use crate::throwing::thrown;
 use crate::types::{TypeBuilder, free_instance};
 
 #[repr(C)]
@@ -150,67 +151,12 @@ static THROW: Signature = Signature {
     keyword_only: &[],
 };
 
-const THREE_ARGS: &CStr = c"the (type, exc, tb) signature of throw() is deprecated, use the \
-single-arg signature instead.";
-
 vectorcall!(throw, |slf, THROW [kind, value, traceback]| {
-    if cfg!(Py_3_12) && !(value.is_null() && traceback.is_null()) {
-        check(ffi::PyErr_WarnEx(
-            ffi::PyExc_DeprecationWarning,
-            THREE_ARGS.as_ptr(),
-            1,
-        ))?;
-    }
     let exception = thrown(kind, value, traceback)?;
     let future = ptr::replace(&raw mut (*slf.cast::<FutureIter>()).future, ptr::null_mut());
     drop(Ref::own_opt(future));
     Err(crate::object::raise_instance(exception))
 });
-
-/// The exception that `throw(type[, value[, traceback]])` means, as generators read it.
-pub(crate) unsafe fn thrown(
-    kind: *mut PyObject,
-    value: *mut PyObject,
-    traceback: *mut PyObject,
-) -> Res {
-    // SAFETY: all alive or NULL, says the caller.
-    unsafe {
-        let none = ffi::Py_None();
-        let given = |object: *mut PyObject| !object.is_null() && !ptr::eq(object, none);
-        if given(traceback) && ffi::PyTraceBack_Check(traceback) == 0 {
-            return Err(type_error(
-                "throw() third argument must be a traceback object",
-            ));
-        }
-        let exception = if ffi::PyExceptionInstance_Check(kind) != 0 {
-            if given(value) {
-                return Err(type_error(
-                    "instance exception may not have a separate value",
-                ));
-            }
-            Ref::borrow(kind)
-        } else if ffi::PyExceptionClass_Check(kind) != 0 {
-            if given(value) && ffi::PyObject_IsInstance(value, kind) == 1 {
-                Ref::borrow(value)
-            } else if !given(value) {
-                Ref::borrow(kind).call0()?
-            } else if ffi::PyTuple_Check(value) != 0 {
-                Ref::checked(ffi::PyObject_CallObject(kind, value))?
-            } else {
-                Ref::borrow(kind).call1(value)?
-            }
-        } else {
-            return Err(type_error(&format!(
-                "exceptions must be classes or instances deriving from BaseException, not {}",
-                crate::object::type_name(kind)
-            )));
-        };
-        if given(traceback) {
-            ffi::PyException_SetTraceback(exception.ptr(), traceback);
-        }
-        Ok(exception)
-    }
-}
 
 unsafe extern "C" fn close(slf: *mut PyObject, _: *mut PyObject) -> *mut PyObject {
     // SAFETY: a live instance; the slot is empty before the future is dropped.
