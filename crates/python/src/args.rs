@@ -46,7 +46,7 @@ impl Signature {
     /// Parses vectorcall arguments. The first `positional.len()` entries of the answer are
     /// the positional parameters, then the keyword-only ones; absent ones are NULL. All are
     /// borrowed.
-    #[inline]
+    #[inline(always)]
     pub(crate) unsafe fn parse<'a, const N: usize>(
         &self,
         args: *const *mut PyObject,
@@ -54,16 +54,28 @@ impl Signature {
         kwnames: *mut PyObject,
     ) -> Res<([*mut PyObject; N], Rest<'a>)> {
         debug_assert_eq!(N, self.positional.len() + self.keyword_only.len());
-        let nargs = nargs as usize;
-        let mut out = [ptr::null_mut(); N];
-        if kwnames.is_null() && nargs == self.required {
-            // The common case: just the parameters without a default.
-            for (i, slot) in out[..nargs].iter_mut().enumerate() {
-                // SAFETY: vectorcall's contract: `nargs` values.
-                *slot = unsafe { *args.add(i) };
+        // SAFETY: vectorcall's contract, passed on.
+        unsafe {
+            if kwnames.is_null() && nargs as usize == self.required {
+                // The common case: just the parameters without a default.
+                let mut out = [ptr::null_mut(); N];
+                for (i, slot) in out.iter_mut().enumerate().take(self.required) {
+                    *slot = *args.add(i);
+                }
+                return Ok((out, &[]));
             }
-            return Ok((out, &[]));
+            self.parse_any(args, nargs as usize, kwnames)
         }
+    }
+
+    #[inline(never)]
+    unsafe fn parse_any<'a, const N: usize>(
+        &self,
+        args: *const *mut PyObject,
+        nargs: usize,
+        kwnames: *mut PyObject,
+    ) -> Res<([*mut PyObject; N], Rest<'a>)> {
+        let mut out = [ptr::null_mut(); N];
         // SAFETY: vectorcall's contract: `nargs` values, then one for each keyword name.
         unsafe {
             let given: &'a [*mut PyObject] = if nargs == 0 {
