@@ -531,6 +531,35 @@ async def case_messages():
             print(error.args)
 
 
+async def case_awaited_again_after_it_was_cancelled():
+    async def before(task):
+        task.cancel("before the first step")
+
+    async def twice(task):
+        await asyncio.sleep(0)
+        task.cancel("first")
+        task.cancel("second")
+
+    async def once(task):
+        await asyncio.sleep(0)
+        task.cancel("once")
+
+    async def ends():
+        asyncio.current_task().cancel("too late")
+
+    async def nothing(task):
+        pass
+
+    for request, work in (before, forever), (twice, forever), (once, forever), (nothing, ends):
+        task = asyncio.create_task(work())
+        await request(task)
+        for _ in range(3):
+            try:
+                await task
+            except asyncio.CancelledError as error:
+                print(request.__name__, error.args, task._cancel_message)
+
+
 async def case_cancel_all_tasks():
     tasks = [asyncio.create_task(forever(str(n))) for n in range(3)]
     await asyncio.sleep(0)

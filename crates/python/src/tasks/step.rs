@@ -257,7 +257,11 @@ unsafe fn fail(task: *mut TaskObject, raised: Raised) -> Res<()> {
         }
         retire(task);
         if cancelled {
-            FutureObject::rare_mut(task.cast()).cancelled_exc = Some(exception);
+            let rare = FutureObject::rare_mut(task.cast());
+            rare.cancelled_exc = Some(exception);
+            // What a request said is forgotten: whoever awaits the task after the first gets
+            // a CancelledError without a message.
+            let _message = rare.cancel_message.take();
             return mark_cancelled(task.cast());
         }
         futures::state::set_exception(task.cast(), exception.clone())?;
