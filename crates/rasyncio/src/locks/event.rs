@@ -1,13 +1,13 @@
 //! The event.
 
-use std::cell::Cell;
 use std::fmt;
 use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 
-use super::waiters::{Ticket, Waiters};
+use super::line::Ticket;
+use super::sleeper::Sleeper;
+use super::states::EventState;
 use crate::exceptions::Cancelled;
-use crate::scope;
 
 /// A flag that tasks can wait for (asyncio's `Event`).
 ///
@@ -29,34 +29,30 @@ use crate::scope;
 /// ```
 #[derive(Default)]
 pub struct Event {
-    is_set: Cell<bool>,
-    waiters: Waiters,
+    state: EventState<Sleeper>,
 }
 
 impl Event {
     /// An event that is not set.
     pub const fn new() -> Event {
         Event {
-            is_set: Cell::new(false),
-            waiters: Waiters::new(),
+            state: EventState::new(false),
         }
     }
 
     /// Whether the event is set (asyncio's `is_set`).
     pub fn is_set(&self) -> bool {
-        self.is_set.get()
+        self.state.is_set()
     }
 
     /// Sets the event and wakes all who wait, in the order in which they came (asyncio's `set`).
     pub fn set(&self) {
-        if !self.is_set.replace(true) {
-            self.waiters.wake_all();
-        }
+        let Ok(()) = self.state.set();
     }
 
     /// Unsets the event (asyncio's `clear`). Who was woken before does not mind.
     pub fn clear(&self) {
-        self.is_set.set(false);
+        self.state.clear();
     }
 
     /// Waits until the event is set (asyncio's `wait`). Does not suspend if it is.
@@ -78,7 +74,7 @@ impl fmt::Debug for Event {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Event")
             .field("set", &self.is_set())
-            .field("waiters", &self.waiters.len())
+            .field("waiters", &self.state.line().len())
             .finish()
     }
 }
@@ -93,7 +89,7 @@ pub struct Wait<'a> {
 impl Wait<'_> {
     fn leave(&mut self) {
         if let Some(ticket) = self.ticket.take() {
-            self.event.waiters.leave(ticket);
+            self.event.state.left(ticket);
         }
     }
 }
@@ -102,23 +98,19 @@ impl Future for Wait<'_> {
     type Output = Result<(), Cancelled>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let waiters = &self.event.waiters;
+        let state = &self.event.state;
         match self.ticket {
-            None if self.event.is_set() => return Poll::Ready(Ok(())),
-            None => self.ticket = Some(waiters.join(cx.waker())),
+            None if state.is_set() => Poll::Ready(Ok(())),
+            None => {
+                self.ticket = Some(state.line().suspend(cx));
+                Poll::Pending
+            }
             Some(ticket) => {
-                if let Some(cancelled) = scope::take_cancellation() {
-                    self.leave();
-                    return Poll::Ready(Err(cancelled));
-                }
-                if !waiters.stay(ticket, cx.waker()) {
-                    self.ticket = None;
-                    return Poll::Ready(Ok(()));
-                }
+                let result = ready!(state.line().poll_woken(ticket, cx));
+                self.leave();
+                Poll::Ready(result)
             }
         }
-        scope::suspend(cx);
-        Poll::Pending
     }
 }
 
