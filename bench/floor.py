@@ -8,13 +8,14 @@ import asyncio
 
 from rasyncio_floor import call, drive, spawn
 
-import rows
+from rows import clock
+from rows.scheduling import nothing
 
 
 def timed(function, *args):
-    start = rows.clock()
+    start = clock()
     function(*args)
-    return rows.clock() - start
+    return clock() - start
 
 
 async def sleeper(times):
@@ -32,7 +33,7 @@ def sleep0_crowd(n):
 
 
 def spawned(n):
-    return timed(spawn, rows.nothing, n // 100)
+    return timed(spawn, nothing, n // 100)
 
 
 def called(n):
