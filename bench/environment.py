@@ -1,7 +1,7 @@
 """What the benchmark needs, made below `build/bench` in the project's folder.
 
-A virtual environment for each interpreter, with the peers from PyPI, the floor
-built with that interpreter's headers, and rasyncio itself as a release build.
+A virtual environment for each interpreter, with the peers and aiojobs from PyPI, the
+floor built with that interpreter's headers, and rasyncio itself as a release build.
 Whatever is there already stays.
 """
 
@@ -15,6 +15,8 @@ from pathlib import Path
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent
 PEERS = ["uvloop", "rloop"]
+# What a row needs besides asyncio.
+LIBRARIES = ["aiojobs"]
 PREFERRED = "3.13"
 
 
@@ -73,20 +75,22 @@ class Environment:
             self.folder.mkdir(parents=True, exist_ok=True)
             self.run(self.base, "-m", "venv", "--clear", str(self.venv))
         for peer in PEERS:
-            self.install_peer(peer)
+            # One without a wheel is left out, not compiled.
+            if not self.install(peer, "--only-binary", ":all:"):
+                say(f"{peer} cannot be had for this interpreter: its column will be left out")
+        for library in LIBRARIES:
+            if not self.install(library):
+                say(f"{library} cannot be had: its row will fail")
         self.build_floor()
         if rasyncio:
             self.install_rasyncio()
 
-    def install_peer(self, peer: str) -> None:
-        """A peer without a wheel for this interpreter is left out, not compiled."""
-        if output(self.python, "-c", f"import {peer}") is not None:
-            return
-        say(f"installing {peer}")
+    def install(self, package: str, *options: str) -> bool:
+        if output(self.python, "-c", f"import {package}") is not None:
+            return True
+        say(f"installing {package}")
         pip = [self.python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
-        done = subprocess.run([*pip, "--only-binary", ":all:", peer], stdin=subprocess.DEVNULL)
-        if done.returncode:
-            say(f"{peer} cannot be had for this interpreter: its column will be left out")
+        return not subprocess.run([*pip, *options, package], stdin=subprocess.DEVNULL).returncode
 
     def build_floor(self) -> None:
         source = HERE / "floor.c"
