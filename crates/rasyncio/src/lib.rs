@@ -64,6 +64,7 @@ pub mod events;
 pub mod exceptions;
 pub mod futures;
 pub mod locks;
+pub mod queues;
 pub mod runners;
 pub mod scope;
 mod scoped;
@@ -72,6 +73,7 @@ pub mod tasks;
 pub use exceptions::{Cancelled, Panic, RunError, TaskError};
 pub use futures::cancellable;
 pub use locks::Event;
+pub use queues::{LifoQueue, PriorityQueue, Queue};
 /// Makes an `async fn main` the program's (asyncio's `asyncio.run(main())`): it is run by
 /// [`run`].
 ///

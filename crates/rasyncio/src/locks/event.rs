@@ -63,10 +63,7 @@ impl Event {
     /// rasyncio::run(event.wait()).unwrap();
     /// ```
     pub fn wait(&self) -> Wait<'_> {
-        Wait {
-            event: self,
-            ticket: None,
-        }
+        Wait::new(&self.state)
     }
 }
 
@@ -79,17 +76,24 @@ impl fmt::Debug for Event {
     }
 }
 
-/// What [`Event::wait`] answers.
+/// What [`Event::wait`] and [`BaseQueue::join`](crate::queues::BaseQueue::join) answer.
 #[must_use = "futures do nothing unless awaited"]
 pub struct Wait<'a> {
-    event: &'a Event,
+    state: &'a EventState<Sleeper>,
     ticket: Option<Ticket>,
 }
 
-impl Wait<'_> {
+impl<'a> Wait<'a> {
+    pub(crate) fn new(state: &'a EventState<Sleeper>) -> Wait<'a> {
+        Wait {
+            state,
+            ticket: None,
+        }
+    }
+
     fn leave(&mut self) {
         if let Some(ticket) = self.ticket.take() {
-            self.event.state.left(ticket);
+            self.state.left(ticket);
         }
     }
 }
@@ -98,7 +102,7 @@ impl Future for Wait<'_> {
     type Output = Result<(), Cancelled>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let state = &self.event.state;
+        let state = self.state;
         match self.ticket {
             None if state.is_set() => Poll::Ready(Ok(())),
             None => {
@@ -123,7 +127,7 @@ impl Drop for Wait<'_> {
 impl fmt::Debug for Wait<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Wait")
-            .field("event", self.event)
+            .field("waiting", &self.ticket.is_some())
             .finish_non_exhaustive()
     }
 }
