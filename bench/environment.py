@@ -109,6 +109,15 @@ class Environment:
         flags = ["-O2", "-Wall", "-Wextra", "-Werror", "-fPIC", "-shared"]
         self.run(compiler, *flags, f"-I{include}", str(source), "-o", target)
 
+    def build_echo(self) -> Path:
+        """The C half of the network rows, for `net.py`."""
+        source, target = HERE / "net_echo.c", self.folder / "net_echo"
+        if not target.exists() or target.stat().st_mtime < source.stat().st_mtime:
+            say("building the echo server in C")
+            flags = ["-O2", "-Wall", "-Wextra", "-Werror"]
+            self.run(os.environ.get("CC", "gcc"), *flags, str(source), "-o", str(target))
+        return target
+
     def install_rasyncio(self) -> None:
         """Build a release and let this environment see the folder that it is built into."""
         say("building rasyncio (release: takes a minute or two when something has changed)")

@@ -1,0 +1,217 @@
+"""Server CPU time per echoed request, beside an epoll server in C: `python bench/net.py --setup`.
+
+README.md says what the table shows and how it is measured.
+"""
+
+import argparse
+import json
+import os
+import resource
+import statistics
+import subprocess
+import sys
+import time
+from datetime import UTC, datetime
+
+from contestants import CONTESTANTS, FLOOR, NATIVE
+from environment import HERE, Environment, SetupError, find_interpreter, output, say
+from net_servers import KINDS
+
+SIZES = (1, 10, 100)  # KiB
+CONNECTIONS = (1, 50, 1000)
+#: A load that has not ended by then never will; a sample takes a hundredth of it.
+PATIENCE = 30.0
+C = "C"
+
+
+class Broken(Exception):
+    """A server or the load generator failed."""
+
+
+class Server:
+    """A process that echoes. `kind` is None for the one in C."""
+
+    def __init__(self, command: list[str]):
+        self.process = subprocess.Popen(
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        )
+        line = self.process.stdout.readline()
+        if not line.strip().isdigit():
+            self.close()
+            raise Broken(f"the server did not start: {line.strip()!r}")
+        self.port = int(line)
+
+    def cpu(self) -> int:
+        """Nanoseconds of processor that it has had, in user mode and in the kernel."""
+        # What clock_getcpuclockid(3) answers on Linux; the module `time` lacks it for others.
+        return time.clock_gettime_ns((~self.process.pid << 3) | 2)
+
+    def close(self) -> None:
+        self.process.stdin.close()
+        try:
+            self.process.wait(10)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+
+
+def sample(echo: str, server: Server, connections: int, size: int, requests: int) -> float:
+    """Server CPU per request, in nanoseconds."""
+    arguments = map(str, (server.port, connections, size, requests, PATIENCE))
+    load = subprocess.Popen(
+        [echo, "load", *arguments],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        # Connecting and a first request on each connection are not counted.
+        if load.stdout.readline().strip() != str(connections):
+            raise Broken(load.stderr.read().strip())
+        before = server.cpu()
+        load.stdin.write("\n")
+        load.stdin.flush()
+        if load.stdout.readline().strip() != str(requests):
+            raise Broken(load.stderr.read().strip())
+        return (server.cpu() - before) / requests
+    finally:
+        load.stdin.close()
+        load.wait()
+        load.stdout.close()
+        load.stderr.close()
+
+
+class Bench:
+    def __init__(self, python: str, echo: str, options):
+        self.python = python
+        self.echo = echo
+        self.options = options
+        #: (kind, size, connections): contestant: one figure per turn, None where it failed.
+        self.samples: dict[tuple, dict[str, list]] = {}
+        self.errors: dict[str, str] = {}
+
+    def start(self, name: str, kind: str) -> Server | None:
+        command = [self.echo, "serve"]
+        if name != C:
+            command = [self.python, str(HERE / "net_servers.py"), name, kind]
+        try:
+            return Server(command)
+        except Broken as error:
+            self.errors[f"{name}, {kind}"] = str(error)
+            return None
+
+    def measure(self, names: list[str], kinds: list[str], rows: list[tuple[int, int]]) -> None:
+        for number in range(1, self.options.rounds + 1):
+            say(f"round {number} of {self.options.rounds}")
+            for kind in kinds:
+                servers = {name: self.start(name, kind) for name in [C, *names]}
+                try:
+                    for turn in range(self.options.samples):
+                        for size, connections in rows:
+                            self.turn(servers, (kind, size, connections), turn)
+                finally:
+                    for server in filter(None, servers.values()):
+                        server.close()
+
+    def turn(self, servers: dict, row: tuple, turn: int) -> None:
+        """One sample of each, close in time, and nobody always after the same one."""
+        kind, size, connections = row
+        # Fewer of the large ones, and at least two on each connection.
+        requests = max(self.options.requests // (1 + size // 4), 2 * connections)
+        names = list(servers)
+        first = turn % len(names)
+        for name in names[first:] + names[:first]:
+            figure = None
+            if (server := servers[name]) is not None:
+                try:
+                    figure = sample(self.echo, server, connections, size * 1024, requests)
+                except Broken as error:
+                    self.errors[f"{name}, {kind}, {connections} connections of {size} KiB"] = str(error)
+                    # It may hang; the others go on.
+                    server.close()
+                    servers[name] = None
+            self.samples.setdefault(row, {}).setdefault(name, []).append(figure)
+
+
+def ratio(of: list, to: list) -> float | None:
+    """The median of the ratios of samples taken in one turn."""
+    ratios = [a / b for a, b in zip(of, to) if a and b]
+    return statistics.median(ratios) if ratios else None
+
+
+def table(bench: Bench, names: list[str]) -> list[str]:
+    title = "| server CPU per request, of the C server's | C, µs | " + " | ".join(names) + " |"
+    lines = [title, "|---" * (2 + len(names)) + "|"]
+    for (kind, size, connections), figures in bench.samples.items():
+        unit = [figure for figure in figures[C] if figure]
+        cells = [f"{statistics.median(unit) / 1000:.2f}" if unit else "–"]
+        for name in names:
+            value = ratio(figures[name], figures[C])
+            cells.append("–" if value is None else f"{value:.2f}")
+        plural = "" if connections == 1 else "s"
+        row = f"{kind}, {size} KiB, {connections} connection{plural}"
+        lines.append(f"| {row} | " + " | ".join(cells) + " |")
+    return lines
+
+
+def numbers(text: str) -> list[int]:
+    return [int(part) for part in text.split(",")]
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--setup", action="store_true", help="make or refresh the environment first")
+    parser.add_argument("--python", help="the interpreter, as a path or a version")
+    parser.add_argument("--rounds", type=int, default=3, help="new processes in each")
+    parser.add_argument("--samples", type=int, default=3, help="of each row in each round")
+    parser.add_argument("--requests", type=int, default=20_000, help="per sample, of 1 KiB")
+    parser.add_argument("--kinds", help=f"some of {','.join(KINDS)}")
+    parser.add_argument("--sizes", type=numbers, default=SIZES, help="KiB")
+    parser.add_argument("--connections", type=numbers, default=CONNECTIONS)
+    parser.add_argument("--contestants", help="leave out all others")
+    parser.add_argument("--output", help="the JSON file with all samples")
+    options = parser.parse_args()
+
+    try:
+        environment = Environment(find_interpreter(options.python))
+        if options.setup:
+            environment.prepare()
+        if not environment.exists():
+            raise SetupError("run it with --setup first")
+        echo = str(environment.build_echo())
+    except SetupError as error:
+        say(str(error))
+        return 1
+    # A thousand connections need more descriptors than many shells allow.
+    most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    resource.setrlimit(resource.RLIMIT_NOFILE, (min(most, 65536), most))
+
+    wanted = options.contestants.split(",") if options.contestants else list(CONTESTANTS)
+    present = output(
+        environment.python,
+        "-c",
+        f"import sys; sys.path.insert(0, {str(HERE)!r})\n"
+        "from contestants import CONTESTANTS\n"
+        "print(*(c.name for c in CONTESTANTS.values() if c.present()), sep='\\n')",
+    )
+    names = [name for name in (present or "").split("\n") if name in wanted and name != FLOOR]
+    kinds = options.kinds.split(",") if options.kinds else list(KINDS)
+    rows = [(size, count) for size in options.sizes for count in options.connections]
+    bench = Bench(environment.python, echo, options)
+    bench.measure(names, kinds, rows)
+
+    print(*table(bench, names), sep="\n")
+    for where, error in bench.errors.items():
+        print(f"failed: {where}: {error}")
+    target = options.output or str(environment.folder / "net.json")
+    with open(target, "w", encoding="utf-8") as file:
+        about = {"date": datetime.now(UTC).isoformat(), "cpus": os.cpu_count(), "python": sys.version}
+        samples = [{"row": row, **figures} for row, figures in bench.samples.items()]
+        json.dump({"about": about, "samples": samples, "errors": bench.errors}, file, indent=1)
+    say(f"all samples are in {target}")
+    return 1 if any(where.startswith(NATIVE) for where in bench.errors) else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,308 @@
+/* The two ends of the network rows that are no contestants.
+ *
+ *   net_echo serve               an echo server on epoll, as plain as C allows: the unit that the
+ *                                servers in Python are measured in. Prints its port, and ends with
+ *                                its standard input.
+ *   net_echo load PORT CONNECTIONS BYTES REQUESTS SECONDS
+ *                                connects, has each connection echo once, says how many did, and
+ *                                waits for a line. Then sends REQUESTS requests in all, one at a
+ *                                time on each connection, compares every echo with what was sent,
+ *                                prints how many were answered, and waits for another line before
+ *                                it closes. Gives up after SECONDS.
+ */
+#define _GNU_SOURCE
+#include <arpa/inet.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+#include <time.h>
+#include <unistd.h>
+
+enum { EVENTS = 256, MOST = 256 * 1024 };
+
+static void die(const char *what)
+{
+    perror(what);
+    exit(1);
+}
+
+static void watch(int poll, int op, int fd, unsigned events, void *data)
+{
+    struct epoll_event event = {.events = events, .data.ptr = data};
+    if (epoll_ctl(poll, op, fd, &event))
+        die("epoll_ctl");
+}
+
+static void no_delay(int fd)
+{
+    int on = 1;
+    setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+}
+
+/* The server. */
+
+struct peer {
+    int fd;
+    unsigned events;
+    size_t kept, from; /* what the socket did not take yet */
+    char *rest;
+};
+
+static void drop(struct peer *peer)
+{
+    close(peer->fd);
+    free(peer->rest);
+    free(peer);
+}
+
+static int keep(struct peer *peer, const char *data, size_t size)
+{
+    if (!peer->rest && !(peer->rest = malloc(MOST)))
+        return -1;
+    memcpy(peer->rest, data, size);
+    peer->from = 0;
+    peer->kept = size;
+    return 0;
+}
+
+static int echo(int poll, struct peer *peer, char *scratch)
+{
+    while (peer->kept) {
+        ssize_t sent = send(peer->fd, peer->rest + peer->from, peer->kept, MSG_NOSIGNAL);
+        if (sent < 0)
+            return errno == EAGAIN ? 0 : -1;
+        peer->from += sent;
+        peer->kept -= sent;
+    }
+    if (peer->events != EPOLLIN)
+        watch(poll, EPOLL_CTL_MOD, peer->fd, peer->events = EPOLLIN, peer);
+    ssize_t got = recv(peer->fd, scratch, MOST, 0);
+    if (got <= 0)
+        return got < 0 && errno == EAGAIN ? 0 : -1;
+    ssize_t sent = send(peer->fd, scratch, got, MSG_NOSIGNAL);
+    if (sent < 0 && errno != EAGAIN)
+        return -1;
+    if (sent < 0)
+        sent = 0;
+    if (sent < got) {
+        if (keep(peer, scratch + sent, got - sent))
+            return -1;
+        watch(poll, EPOLL_CTL_MOD, peer->fd, peer->events = EPOLLOUT, peer);
+    }
+    return 0;
+}
+
+static void accept_all(int poll, int listener)
+{
+    for (;;) {
+        int fd = accept4(listener, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+        if (fd < 0)
+            return;
+        no_delay(fd);
+        struct peer *peer = calloc(1, sizeof *peer);
+        if (!peer)
+            die("calloc");
+        peer->fd = fd;
+        watch(poll, EPOLL_CTL_ADD, fd, peer->events = EPOLLIN, peer);
+    }
+}
+
+static int serve(void)
+{
+    struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    socklen_t length = sizeof address;
+    int listener = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    if (listener < 0 || bind(listener, (void *)&address, length) || listen(listener, 4096) ||
+        getsockname(listener, (void *)&address, &length))
+        die("listen");
+    int poll = epoll_create1(EPOLL_CLOEXEC);
+    static char scratch[MOST];
+    static int standard_input, the_listener;
+    watch(poll, EPOLL_CTL_ADD, listener, EPOLLIN, &the_listener);
+    watch(poll, EPOLL_CTL_ADD, 0, EPOLLIN, &standard_input);
+    printf("%d\n", ntohs(address.sin_port));
+    fflush(stdout);
+    for (;;) {
+        struct epoll_event events[EVENTS];
+        int count = epoll_wait(poll, events, EVENTS, -1);
+        if (count < 0 && errno != EINTR)
+            die("epoll_wait");
+        for (int i = 0; i < count; i++) {
+            void *what = events[i].data.ptr;
+            if (what == &standard_input)
+                return 0;
+            if (what == &the_listener)
+                accept_all(poll, listener);
+            else if (echo(poll, what, scratch))
+                drop(what);
+        }
+    }
+}
+
+/* The load. */
+
+struct client {
+    int fd;
+    unsigned events;
+    size_t sent, got;
+};
+
+static size_t size;
+static char *pattern;
+
+static double now(void)
+{
+    struct timespec time;
+    clock_gettime(CLOCK_MONOTONIC, &time);
+    return time.tv_sec + time.tv_nsec * 1e-9;
+}
+
+/* Sends as much as goes now; what is to be waited for is its answer. */
+static unsigned push(struct client *client)
+{
+    while (client->sent < size) {
+        ssize_t sent = send(client->fd, pattern + client->sent, size - client->sent, MSG_NOSIGNAL);
+        if (sent < 0 && errno == EAGAIN)
+            return EPOLLIN | EPOLLOUT;
+        if (sent < 0)
+            die("send");
+        client->sent += sent;
+    }
+    return EPOLLIN;
+}
+
+/* Takes what came; true when that was the whole echo. */
+static int pull(struct client *client, char *scratch)
+{
+    if (client->got == size) { /* nothing is due: it was closed */
+        fprintf(stderr, "the server closed a connection\n");
+        exit(1);
+    }
+    while (client->got < size) {
+        ssize_t got = recv(client->fd, scratch, size - client->got, 0);
+        if (got < 0 && errno == EAGAIN)
+            return 0;
+        if (got < 0)
+            die("recv");
+        if (!got) {
+            fprintf(stderr, "the server closed a connection\n");
+            exit(1);
+        }
+        if (memcmp(scratch, pattern + client->got, got)) {
+            fprintf(stderr, "the echo differs from what was sent\n");
+            exit(1);
+        }
+        client->got += got;
+    }
+    return 1;
+}
+
+static struct client *clients;
+static int poller, connections;
+
+static void wait_for(struct client *client, unsigned wanted)
+{
+    if (wanted != client->events)
+        watch(poller, EPOLL_CTL_MOD, client->fd, client->events = wanted, client);
+}
+
+static void connect_all(int port)
+{
+    struct sockaddr_in address = {
+        .sin_family = AF_INET,
+        .sin_port = htons(port),
+        .sin_addr.s_addr = htonl(INADDR_LOOPBACK),
+    };
+    for (int i = 0; i < connections; i++) {
+        struct client *client = &clients[i];
+        client->fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+        if (client->fd < 0 || connect(client->fd, (void *)&address, sizeof address))
+            die("connect");
+        /* Connected while it blocked; from here on it must not. */
+        fcntl(client->fd, F_SETFL, O_NONBLOCK);
+        no_delay(client->fd);
+        watch(poller, EPOLL_CTL_ADD, client->fd, client->events = EPOLLIN, client);
+    }
+}
+
+/* Sends `total` requests and waits for their echoes. */
+static void ask(long total, double end, char *scratch)
+{
+    long started = 0, answered = 0;
+    for (; started < connections && started < total; started++) {
+        struct client *client = &clients[started];
+        client->sent = client->got = 0;
+        wait_for(client, push(client));
+    }
+    while (answered < started) {
+        struct epoll_event ready[EVENTS];
+        double left = end - now();
+        int count = left > 0 ? epoll_wait(poller, ready, EVENTS, left * 1000 + 1) : 0;
+        if (count < 0 && errno != EINTR)
+            die("epoll_wait");
+        if (!count) {
+            fprintf(stderr, "%ld of %ld requests were not answered in time\n", total - answered, total);
+            exit(1);
+        }
+        for (int i = 0; i < count; i++) {
+            struct client *client = ready[i].data.ptr;
+            if (pull(client, scratch)) {
+                answered++;
+                if (started == total)
+                    continue;
+                started++;
+                client->sent = client->got = 0;
+            }
+            wait_for(client, push(client));
+        }
+    }
+    printf("%ld\n", answered);
+    fflush(stdout);
+}
+
+static void wait_for_a_line(void)
+{
+    char line[16];
+    if (read(0, line, sizeof line) < 0)
+        die("read");
+}
+
+static int load(int port, long requests, double seconds)
+{
+    poller = epoll_create1(EPOLL_CLOEXEC);
+    clients = calloc(connections, sizeof *clients);
+    char *scratch = malloc(size);
+    if (!clients || !scratch)
+        die("malloc");
+    double end = now() + seconds;
+    connect_all(port);
+    ask(connections, end, scratch);
+    wait_for_a_line();
+    ask(requests, end, scratch);
+    wait_for_a_line();
+    return 0;
+}
+
+int main(int argc, char **argv)
+{
+    if (argc == 2 && !strcmp(argv[1], "serve"))
+        return serve();
+    if (argc == 7 && !strcmp(argv[1], "load")) {
+        connections = atoi(argv[3]);
+        size = atol(argv[4]);
+        pattern = malloc(size);
+        if (!pattern)
+            die("malloc");
+        for (size_t i = 0; i < size; i++)
+            pattern[i] = (char)(i * 31 + i / 251);
+        return load(atoi(argv[2]), atol(argv[5]), atof(argv[6]));
+    }
+    fprintf(stderr, "usage: net_echo serve | load PORT CONNECTIONS BYTES REQUESTS SECONDS\n");
+    return 2;
+}
