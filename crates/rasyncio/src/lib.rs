@@ -68,7 +68,9 @@ pub mod queues;
 pub mod runners;
 pub mod scope;
 mod scoped;
+pub mod streams;
 pub mod tasks;
+pub mod transports;
 
 pub use exceptions::{Cancelled, Panic, RunError, TaskError};
 pub use futures::cancellable;

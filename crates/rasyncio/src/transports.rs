@@ -1,0 +1,16 @@
+//! Transports (asyncio's `transports`): what carries bytes between a protocol and a descriptor.
+//!
+//! The modules here are *states*: how much waits to be written, when the protocol has to
+//! pause, what closing means just now. They neither wait nor call anybody. Each method says
+//! what whoever wraps the state (its *face*) has to do, and the face does the calling: a
+//! Rust `Protocol` or a Python one.
+//!
+//! | module | subject |
+//! |---|---|
+//! | [`chunks`] | bytes that wait to be written |
+//! | [`flow`] | water marks |
+//! | [`stream`] | one connected stream: reading, writing, half close, close, abort |
+
+pub mod chunks;
+pub mod flow;
+pub mod stream;
