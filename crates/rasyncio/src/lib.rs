@@ -74,7 +74,7 @@ pub mod transports;
 
 pub use exceptions::{Cancelled, Panic, RunError, TaskError};
 pub use futures::cancellable;
-pub use locks::Event;
+pub use locks::{Barrier, BoundedSemaphore, Condition, Event, Lock, Semaphore};
 pub use queues::{LifoQueue, PriorityQueue, Queue};
 /// Makes an `async fn main` the program's (asyncio's `asyncio.run(main())`): it is run by
 /// [`run`].
