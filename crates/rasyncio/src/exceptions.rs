@@ -68,6 +68,19 @@ impl fmt::Display for Cancelled {
 
 impl Error for Cancelled {}
 
+/// The time was over before what was awaited had ended (Python's `TimeoutError`). See
+/// [`timeouts`](crate::timeouts).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct TimeoutError;
+
+impl fmt::Display for TimeoutError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("timed out")
+    }
+}
+
+impl Error for TimeoutError {}
+
 /// Why awaiting a task gave no value.
 ///
 /// ```

@@ -70,9 +70,10 @@ pub mod scope;
 mod scoped;
 pub mod streams;
 pub mod tasks;
+pub mod timeouts;
 pub mod transports;
 
-pub use exceptions::{Cancelled, Panic, RunError, TaskError};
+pub use exceptions::{Cancelled, Panic, RunError, TaskError, TimeoutError};
 pub use futures::cancellable;
 pub use locks::{Barrier, BoundedSemaphore, Condition, Event, Lock, Semaphore};
 pub use queues::{LifoQueue, PriorityQueue, Queue};
@@ -109,5 +110,7 @@ pub use rasyncio_macros::main;
 pub use rasyncio_macros::test;
 pub use runners::{Runner, run, try_run};
 pub use tasks::{
-    AnyTask, Task, all_tasks, create_task, current_task, gather, gather_iter, sleep, yield_now,
+    AnyTask, Task, all_tasks, create_task, current_task, gather, gather_iter, shield, sleep,
+    yield_now,
 };
+pub use timeouts::{timeout, timeout_at, wait_for};

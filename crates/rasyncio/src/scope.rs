@@ -201,6 +201,28 @@ impl Scope {
         Some(self.cancelled.take().unwrap_or_default())
     }
 
+    /// The request that a leaf has resolved to and nobody took back.
+    pub(crate) fn delivered(&self) -> Option<Cancelled> {
+        if self.flags.get() & DELIVERED == 0 {
+            return None;
+        }
+        let cancelled = self.cancelled.take().unwrap_or_default();
+        self.cancelled.set(Some(cancelled.clone()));
+        Some(cancelled)
+    }
+
+    /// A delivered request was taken back elsewhere.
+    pub(crate) fn forgive(&self) {
+        self.clear_flags(DELIVERED);
+    }
+
+    /// Takes a request that no leaf has taken.
+    pub(crate) fn take_untaken(&self) -> Option<Cancelled> {
+        let requested = self.is_requested();
+        self.clear_flags(REQUESTED | REFUSED);
+        requested.then(|| self.cancelled.take().unwrap_or_default())
+    }
+
     /// Whatever the leaf waited for, it will say so again when it suspends.
     #[inline]
     pub(crate) fn forget_target(&self) {
@@ -336,6 +358,22 @@ pub fn delivered(cancelled: &Cancelled) {
     with_current(|scope| {
         scope.set_flag(DELIVERED);
         scope.cancelled.set(Some(cancelled.clone()));
+    });
+}
+
+/// How many requests were made in the current scope and not taken back.
+pub(crate) fn cancelling() -> u32 {
+    SCOPE.with(|scope| scope.map_or(0, Scope::cancelling))
+}
+
+/// What a request was forwarded to has ended without taking it: it waits here again, unless it
+/// was taken back.
+pub(crate) fn give_back(cancelled: Cancelled) {
+    with_current(|scope| {
+        if scope.cancelling() > 0 {
+            scope.cancelled.set(Some(cancelled));
+            scope.set_flag(REQUESTED);
+        }
     });
 }
 

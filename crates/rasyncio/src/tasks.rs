@@ -28,11 +28,13 @@ mod join;
 mod list;
 mod refs;
 mod sent;
+mod shield;
 mod sleep;
 mod spawn;
 mod stage;
 mod state;
 mod step;
+mod waiters;
 mod waker;
 
 use std::fmt;
@@ -43,6 +45,7 @@ use std::sync::Arc;
 pub use gather::{GatherResults, Gatherable, Gathered, Gathering, IntoTask, gather, gather_iter};
 pub use join::{Join, JoinMut};
 pub(crate) use list::TaskList;
+pub use shield::{Shield, Shieldable, shield};
 pub use sleep::{Sleep, YieldNow, sleep, sleep_until, yield_now};
 
 use crate::events;
@@ -50,9 +53,10 @@ use crate::exceptions::Cancelled;
 #[cfg(doc)]
 use crate::exceptions::TaskError;
 use crate::scope::Requested;
-use cell::{Raw, Waiter};
+use cell::Raw;
 pub(crate) use spawn::run_main;
 use state::{AGAIN, CANCELLED, DONE, PANICKED, RUNNING};
+use waiters::Waiter;
 
 /// A task, and the right to its output (asyncio's `Task`).
 ///
@@ -297,8 +301,8 @@ impl fmt::Debug for AnyTask {
 }
 
 impl<T> Task<T> {
-    fn set_waiter(&self, waiter: Waiter) {
-        self.any.set_waiter(waiter);
+    fn set_owner(&self, waiter: Waiter) {
+        self.any.set_owner(waiter);
     }
 }
 

@@ -18,15 +18,14 @@
 
 use std::cell::{Cell, RefCell};
 use std::ptr::NonNull;
-use std::rc::Rc;
 use std::sync::Arc;
-use std::task::Waker;
 
 use super::list::Links;
 use super::refs::{Last, Refs};
 use super::sent::Sent;
 use super::stage::VTable;
 use super::state::{JOINABLE, OUTPUT, SETTLED, SHARED, State};
+use super::waiters::{Waiter, Waiters};
 use super::{AnyTask, Name, Task};
 use crate::events::{self, Home, LoopState};
 use crate::exceptions::TaskError;
@@ -54,20 +53,8 @@ pub(super) struct Header {
     pub(super) owner: *const LoopState,
     pub(super) scope: Scope,
     /// Who is told of the end.
-    pub(super) waiter: Cell<Option<Waiter>>,
+    pub(super) waiters: Waiters,
     pub(super) name: RefCell<Name>,
-}
-
-/// Who waits for a task.
-pub(super) enum Waiter {
-    Waker(Waker),
-    /// The number tells the callback which of its tasks this is.
-    Callback(Rc<dyn OnDone>, usize),
-}
-
-/// A callback for the end of a task, called in the midst of it: it should only take note.
-pub(super) trait OnDone {
-    fn on_done(self: Rc<Self>, which: usize, failed: bool);
 }
 
 /// Whether this is the thread of the task's loop. May be asked on any thread.
@@ -228,13 +215,19 @@ impl AnyTask {
         unsafe { self.raw.header() }
     }
 
-    /// Sets who is told of the end, in place of whoever was to be told before.
-    pub(super) fn set_waiter(&self, waiter: Waiter) {
-        drop(self.header().waiter.replace(Some(waiter)));
+    /// Sets how whoever has the `Task` is told of the end, in place of what was set before.
+    pub(super) fn set_owner(&self, waiter: Waiter) {
+        self.header().waiters.set_owner(waiter);
     }
 
-    pub(super) fn clear_waiter(&self) {
-        drop(self.header().waiter.take());
+    pub(super) fn clear_owner(&self) {
+        self.header().waiters.clear_owner();
+    }
+
+    /// Adds one more who is told of the end.
+    #[allow(dead_code, reason = "the scheduler's jobs will")]
+    pub(crate) fn add_waiter(&self, waiter: Waiter) {
+        self.header().waiters.add(waiter);
     }
 
     /// The output, for whoever is first to ask.
@@ -274,7 +267,7 @@ impl AnyTask {
     /// Nobody will ask for the output, or wait for the end.
     pub(super) fn detach(&self) {
         self.header().state.remove(JOINABLE);
-        self.clear_waiter();
+        self.clear_owner();
         self.discard_output();
     }
 }

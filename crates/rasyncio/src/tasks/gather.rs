@@ -11,7 +11,7 @@ use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
 
-use super::cell::{OnDone, Waiter};
+use super::waiters::{OnDone, Waiter};
 use super::{AnyTask, Task, create_task};
 use crate::events;
 use crate::exceptions::{Cancelled, TaskError};
@@ -118,7 +118,7 @@ pub trait Gathered: Unpin {
     #[doc(hidden)]
     fn visit(&self, visit: &mut dyn FnMut(&AnyTask));
     #[doc(hidden)]
-    fn error(&self, which: usize) -> Option<TaskError>;
+    fn error(&self, which: u32) -> Option<TaskError>;
     #[doc(hidden)]
     fn values(&self) -> Self::Values;
     #[doc(hidden)]
@@ -142,8 +142,8 @@ impl<T> Gathered for Vec<Task<T>> {
         self.iter().for_each(|task| visit(task));
     }
 
-    fn error(&self, which: usize) -> Option<TaskError> {
-        result(&self[which]).err()
+    fn error(&self, which: u32) -> Option<TaskError> {
+        result(&self[which as usize]).err()
     }
 
     fn values(&self) -> Vec<T> {
@@ -172,8 +172,8 @@ impl<T, const N: usize> Gathered for [Task<T>; N] {
         self.iter().for_each(|task| visit(task));
     }
 
-    fn error(&self, which: usize) -> Option<TaskError> {
-        result(&self[which]).err()
+    fn error(&self, which: u32) -> Option<TaskError> {
+        result(&self[which as usize]).err()
     }
 
     fn values(&self) -> [T; N] {
@@ -204,7 +204,7 @@ macro_rules! gather_tuples {
                 $(visit(&self.$which);)+
             }
 
-            fn error(&self, which: usize) -> Option<TaskError> {
+            fn error(&self, which: u32) -> Option<TaskError> {
                 match which {
                     $($which => result(&self.$which).err(),)+
                     _ => None,
@@ -265,7 +265,7 @@ pub struct GatherResults<G>(Gathering<G>);
 struct State {
     tasks: Vec<AnyTask>,
     unfinished: Cell<usize>,
-    failed: Cell<Option<usize>>,
+    failed: Cell<Option<u32>>,
     return_exceptions: Cell<bool>,
     /// Somebody has asked all tasks to end.
     cancelled: Cell<Option<Cancelled>>,
@@ -287,11 +287,11 @@ impl<G: Gathered> Gathering<G> {
             over: Cell::new(false),
             waker: Cell::new(None),
         });
-        for (which, task) in state.tasks.iter().enumerate() {
+        for (which, task) in (0..).zip(&state.tasks) {
             if task.done() {
                 state.note(which, task.has_failed());
             } else {
-                task.set_waiter(Waiter::Callback(state.clone(), which));
+                task.set_owner(Waiter::Callback(state.clone(), which));
             }
         }
         state.over.set(state.is_decided());
@@ -390,7 +390,7 @@ impl<G: Gathered> Future for GatherResults<G> {
 
 impl State {
     /// The task whose error is that of the gathering.
-    fn error(&self) -> Option<usize> {
+    fn error(&self) -> Option<u32> {
         self.failed.get().filter(|_| !self.return_exceptions.get())
     }
 
@@ -398,7 +398,7 @@ impl State {
         self.unfinished.get() == 0 || self.error().is_some()
     }
 
-    fn note(&self, which: usize, failed: bool) {
+    fn note(&self, which: u32, failed: bool) {
         self.unfinished.set(self.unfinished.get() - 1);
         if failed && self.failed.get().is_none() {
             self.failed.set(Some(which));
@@ -414,7 +414,7 @@ impl State {
 }
 
 impl OnDone for State {
-    fn on_done(self: Rc<Self>, which: usize, failed: bool) {
+    fn on_done(self: Rc<Self>, which: u32, failed: bool) {
         let was_decided = self.is_decided();
         self.note(which, failed);
         if was_decided || !self.is_decided() {

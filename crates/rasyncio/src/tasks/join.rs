@@ -5,7 +5,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use super::Task;
-use super::cell::Waiter;
+use super::waiters::Waiter;
 use crate::exceptions::TaskError;
 use crate::scope;
 
@@ -76,7 +76,7 @@ fn poll<T>(
             return Poll::Ready(Err(cancelled.into()));
         }
         *suspended = true;
-        task.set_waiter(Waiter::Waker(cx.waker().clone()));
+        task.set_owner(Waiter::Waker(cx.waker().clone()));
         scope::suspend_on_task(task);
         return Poll::Pending;
     }
@@ -104,7 +104,7 @@ impl<T> Drop for JoinMut<'_, T> {
     fn drop(&mut self) {
         if self.suspended {
             scope::leave_task(self.task);
-            self.task.clear_waiter();
+            self.task.clear_owner();
         }
     }
 }

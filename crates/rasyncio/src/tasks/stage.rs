@@ -18,6 +18,7 @@ use super::list::Links;
 use super::refs::Refs;
 use super::sent::Sent;
 use super::state::{CANCELLED, DONE, JOINABLE, MAIN, OUTPUT, PANICKED, State};
+use super::waiters::Waiters;
 use super::{AnyTask, Name};
 use crate::events::{self, LoopState};
 use crate::exceptions::{Cancelled, Panic, TaskError};
@@ -77,7 +78,7 @@ pub(super) unsafe fn new<F: Future>(
             links: Links::default(),
             owner,
             scope: Scope::new(),
-            waiter: Cell::new(None),
+            waiters: Waiters::default(),
             name: RefCell::new(name),
         },
         stage: UnsafeCell::new(Stage {

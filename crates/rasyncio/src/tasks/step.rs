@@ -7,11 +7,12 @@ use std::ptr;
 use std::sync::Arc;
 use std::task::Context;
 
-use super::cell::{Header, Raw, Waiter, is_local};
+use super::cell::{Header, Raw, is_local};
 use super::refs::Last;
 use super::state::{
     AGAIN, CANCELLED, JOINABLE, PANICKED, RUNNING, SETTLED, SHARED, STARTED, STRANDED,
 };
+use super::waiters::Waiter;
 use super::{AnyTask, waker};
 use crate::events;
 use crate::exceptions::Cancelled;
@@ -131,13 +132,14 @@ impl Raw {
                 handle.discard_output();
             });
         }
-        events::quietly("a task's waker panicked", || match header.waiter.take() {
-            None => {}
-            Some(Waiter::Waker(waker)) => waker.wake(),
-            Some(Waiter::Callback(callback, which)) => {
-                callback.on_done(which, header.state.has(CANCELLED | PANICKED));
-            }
-        });
+        for waiter in header.waiters.take() {
+            events::quietly("a task's waker panicked", || match waiter {
+                Waiter::Waker(waker) => waker.wake(),
+                Waiter::Callback(callback, which) => {
+                    callback.on_done(which, header.state.has(CANCELLED | PANICKED));
+                }
+            });
+        }
 
         header.refs.release_local();
         let has_handles = header.handles.get() > 0;
