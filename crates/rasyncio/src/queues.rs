@@ -250,7 +250,7 @@ fn debug<O: Order + fmt::Debug>(
     let state = &queue.state;
     f.debug_struct(name)
         .field("maxsize", &queue.maxsize())
-        .field("items", &state.store().items)
+        .field("items", &*state.store().items.borrow())
         .field("getters", &state.getters().len())
         .field("putters", &state.putters().len())
         .field("unfinished_tasks", &state.unfinished())
