@@ -11,7 +11,10 @@ use std::task::{Poll, Waker};
 use std::thread;
 use std::time::Duration;
 
-use rasyncio::{Event, all_tasks, cancellable, create_task, gather_iter, run, sleep, yield_now};
+use rasyncio::{
+    Condition, Event, Lock, Queue, Semaphore, all_tasks, cancellable, create_task, gather_iter,
+    run, sleep, yield_now,
+};
 
 /// The system's allocator, with a count of the bytes in use.
 struct Counting;
@@ -88,6 +91,72 @@ async fn round(wakers: &mpsc::Sender<Option<Waker>>) {
     }
 }
 
+/// Locks and queues that live on.
+struct Shared {
+    lock: Lock,
+    condition: Condition,
+    semaphore: Semaphore,
+    queue: Queue<Box<usize>>,
+    full: Queue<Box<usize>>,
+}
+
+/// Every way to wait for those: to get something, to be cancelled, to be dropped.
+async fn waits(shared: &Rc<Shared>) {
+    let guard = shared.lock.acquire().await.unwrap();
+    let condition_guard = shared.condition.acquire().await.unwrap();
+    let waiting = (0..MANY).map(|which| {
+        let shared = shared.clone();
+        create_task(async move {
+            match which % 5 {
+                0 => drop(shared.lock.acquire().await),
+                1 => {
+                    if let Ok(mut guard) = shared.condition.acquire().await {
+                        let _ = shared.condition.wait(&mut guard).await;
+                    }
+                }
+                2 => drop(shared.semaphore.acquire().await),
+                3 => drop(shared.queue.get().await),
+                _ => drop(shared.full.put(Box::new(which)).await),
+            }
+        })
+    });
+    let waiting: Vec<_> = waiting.collect();
+    yield_now().await.unwrap();
+    drop(condition_guard);
+    // One after the other gets the condition's lock, and waits.
+    for _ in 0..MANY {
+        yield_now().await.unwrap();
+    }
+    for (which, task) in waiting.iter().enumerate() {
+        if which % 7 < 4 {
+            task.cancel();
+        }
+    }
+    drop(guard);
+    shared.condition.acquire().await.unwrap().forget();
+    shared.condition.notify_all().unwrap();
+    shared.condition.release().unwrap();
+    for which in 0..MANY {
+        shared.semaphore.release();
+        shared.queue.put_nowait(Box::new(which)).unwrap();
+        if let Ok(item) = shared.full.get_nowait() {
+            drop(item);
+        }
+        yield_now().await.unwrap();
+    }
+    for task in waiting {
+        let _ = task.await;
+    }
+    // As it was before.
+    while let Some(permit) = shared.semaphore.try_acquire() {
+        permit.forget();
+    }
+    while shared.queue.get_nowait().is_ok() {}
+    while !shared.full.full() {
+        let _ = shared.full.put_nowait(Box::new(0));
+    }
+}
+
 #[test]
 fn nothing_is_left_behind() {
     let (wakers, received) = mpsc::channel::<Option<Waker>>();
@@ -103,10 +172,19 @@ fn nothing_is_left_behind() {
             }
         }
     });
+    let shared = Rc::new(Shared {
+        lock: Lock::new(),
+        condition: Condition::new(),
+        semaphore: Semaphore::new(0),
+        queue: Queue::new(0),
+        full: Queue::new(1),
+    });
+    shared.full.put_nowait(Box::new(0)).unwrap();
     run(async {
         let mut before = 0;
         for which in 0..4 {
             round(&wakers).await;
+            waits(&shared).await;
             // The other thread is done with what it got once it answers to this.
             wakers.send(None).unwrap();
             all_done.recv().unwrap();
