@@ -21,12 +21,17 @@ pub trait Waiter: Sized {
     /// in Python an exception, for the loop may be closed.
     type Error;
 
-    /// Whether it goes on by itself, for it was woken or cancelled (a future's `done`).
+    /// Wakes it, unless it is done: was woken before, or cancelled (a future's `done`). Answers
+    /// whether it did.
+    ///
+    /// `first` is to be called in between, when it is clear that the waiter is not done. (This is
+    /// one method because asking may run foreign code, after which the place may be another's:
+    /// what is woken must be what was asked.)
     ///
     /// # Errors
     ///
-    /// Its own.
-    fn is_done(at: Place<'_, Self>) -> Result<bool, Self::Error>;
+    /// Its own, of asking or of waking.
+    fn wake(at: Place<'_, Self>, first: impl FnOnce()) -> Result<bool, Self::Error>;
 
     /// Whether it was cancelled before it was woken (a future's `cancelled`). Waiters whose
     /// line cannot know that answer false.
@@ -35,13 +40,6 @@ pub trait Waiter: Sized {
     ///
     /// Its own.
     fn is_cancelled(at: Place<'_, Self>) -> Result<bool, Self::Error>;
-
-    /// Wakes it. It is not done.
-    ///
-    /// # Errors
-    ///
-    /// Its own.
-    fn wake(at: Place<'_, Self>) -> Result<(), Self::Error>;
 }
 
 /// Right to one's place in a [`Line`].
@@ -231,31 +229,41 @@ impl<W: Waiter> Line<W> {
     #[inline]
     pub fn wake_first(&self) -> Result<(), W::Error> {
         match self.first() {
-            Some(first) if !W::is_done(first)? => W::wake(first),
-            _ => Ok(()),
+            Some(first) => W::wake(first, || ()).map(drop),
+            None => Ok(()),
         }
     }
 
-    /// Wakes up to `count` of those who are not done, in order. Answers how many.
+    /// Wakes up to `count` of those who are not done, in order.
     ///
     /// # Errors
     ///
     /// The first waiter's that fails; those behind it are not woken.
-    pub fn wake(&self, count: usize) -> Result<usize, W::Error> {
+    #[inline]
+    pub fn wake(&self, count: usize) -> Result<(), W::Error> {
+        self.wake_with(count, || ()).map(drop)
+    }
+
+    /// Wakes up to `count` of those who are not done, in order, and calls `first` before each.
+    /// Answers how many.
+    ///
+    /// # Errors
+    ///
+    /// The first waiter's that fails; those behind it are not woken.
+    #[inline]
+    pub fn wake_with(&self, count: usize, mut first: impl FnMut()) -> Result<usize, W::Error> {
         let mut woken = 0;
         let mut places = self.places();
         while woken < count
             && let Some(place) = places.next()
         {
-            if !W::is_done(place)? {
-                woken += 1;
-                W::wake(place)?;
-            }
+            woken += usize::from(W::wake(place, &mut first)?);
         }
         Ok(woken)
     }
 
-    /// Takes waiters out of the line until one was not done, and wakes that one.
+    /// Takes waiters out of the line until one was not done, and wakes that one. Answers whether
+    /// there was one.
     ///
     /// # Errors
     ///
@@ -264,9 +272,7 @@ impl<W: Waiter> Line<W> {
     pub fn pop_and_wake(&self) -> Result<bool, W::Error> {
         while let Some(first) = self.pop_first() {
             let first = RefCell::new(first);
-            let place = Place(At::Nowhere(&first));
-            if !W::is_done(place)? {
-                W::wake(place)?;
+            if W::wake(Place(At::Nowhere(&first)), || ())? {
                 return Ok(true);
             }
         }

@@ -5,7 +5,7 @@ use std::rc::Rc;
 
 use super::*;
 
-/// A waiter that runs foreign code when it is woken.
+/// A waiter that runs foreign code when it is asked and when it is woken.
 #[derive(Clone, Default)]
 struct Mock(Rc<Inner>);
 
@@ -14,23 +14,23 @@ struct Inner {
     woken: Cell<bool>,
     cancelled: Cell<bool>,
     fails: Cell<bool>,
+    on_ask: RefCell<Option<Box<dyn FnOnce()>>>,
     on_wake: RefCell<Option<Box<dyn FnOnce()>>>,
 }
 
 impl Waiter for Mock {
     type Error = &'static str;
 
-    fn is_done(at: Place<'_, Mock>) -> Result<bool, Self::Error> {
+    fn wake(at: Place<'_, Mock>, first: impl FnOnce()) -> Result<bool, Self::Error> {
         let it = at.get().0;
-        Ok(it.woken.get() || it.cancelled.get())
-    }
-
-    fn is_cancelled(at: Place<'_, Mock>) -> Result<bool, Self::Error> {
-        Ok(at.get().0.cancelled.get())
-    }
-
-    fn wake(at: Place<'_, Mock>) -> Result<(), Self::Error> {
-        let it = at.get().0;
+        let on_ask = it.on_ask.take();
+        if let Some(on_ask) = on_ask {
+            on_ask();
+        }
+        if it.woken.get() || it.cancelled.get() {
+            return Ok(false);
+        }
+        first();
         if it.fails.get() {
             return Err("closed");
         }
@@ -39,7 +39,11 @@ impl Waiter for Mock {
         if let Some(on_wake) = on_wake {
             on_wake();
         }
-        Ok(())
+        Ok(true)
+    }
+
+    fn is_cancelled(at: Place<'_, Mock>) -> Result<bool, Self::Error> {
+        Ok(at.get().0.cancelled.get())
     }
 }
 
@@ -125,12 +129,12 @@ fn only_those_who_are_not_done_are_woken_and_counted() {
     all[0].0.woken.set(true);
     all[2].0.cancelled.set(true);
     let (line, _) = line_of(&all);
-    assert_eq!(line.wake(1), Ok(1));
+    assert_eq!(line.wake_with(1, || ()), Ok(1));
     assert_eq!(
         all.each_ref().map(Mock::is_woken),
         [true, true, false, false]
     );
-    assert_eq!(line.wake(9), Ok(1));
+    assert_eq!(line.wake_with(9, || ()), Ok(1));
     assert!(all[3].is_woken() && !all[2].is_woken());
     assert_eq!(line.len(), 4);
 }
@@ -182,7 +186,7 @@ fn nobody_is_missed_if_waking_changes_the_line() {
             line.join(late);
         }
     });
-    assert_eq!(line.wake(usize::MAX), Ok(4));
+    assert_eq!(line.wake_with(usize::MAX, || ()), Ok(4));
     assert_eq!(
         all.each_ref().map(Mock::is_woken),
         [true, true, true, false, true]
@@ -199,8 +203,22 @@ fn waking_may_empty_the_line() {
         let line = line.clone();
         move || drop(line.take().collect::<Vec<_>>())
     });
-    assert_eq!(line.wake(usize::MAX), Ok(1));
+    assert_eq!(line.wake_with(usize::MAX, || ()), Ok(1));
     assert!(line.is_empty());
+}
+
+#[test]
+fn who_is_woken_is_who_was_asked_though_asking_changes_the_line() {
+    let all = mocks::<3>();
+    let (line, tickets) = line_of(&all);
+    all[0].0.on_ask.replace(Some(Box::new({
+        let line = line.clone();
+        move || {
+            line.leave(tickets[0]);
+        }
+    })));
+    line.wake(1).unwrap();
+    assert_eq!(all.each_ref().map(Mock::is_woken), [true, false, false]);
 }
 
 #[test]

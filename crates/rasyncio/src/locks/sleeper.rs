@@ -15,23 +15,20 @@ impl Waiter for Sleeper {
     type Error = Infallible;
 
     #[inline]
-    fn is_done(at: Place<'_, Sleeper>) -> Result<bool, Infallible> {
-        Ok(at.with(|sleeper| sleeper.0.is_none()))
+    fn wake(at: Place<'_, Sleeper>, first: impl FnOnce()) -> Result<bool, Infallible> {
+        let Some(waker) = at.with(|sleeper| sleeper.0.take()) else {
+            return Ok(false);
+        };
+        first();
+        // A panic would lose the turns of those behind, and abort where we are dropped.
+        events::quietly("a waker panicked", || waker.wake());
+        Ok(true)
     }
 
     /// A cancellation waits in the task's scope, where nobody else sees it.
     #[inline]
     fn is_cancelled(_: Place<'_, Sleeper>) -> Result<bool, Infallible> {
         Ok(false)
-    }
-
-    #[inline]
-    fn wake(at: Place<'_, Sleeper>) -> Result<(), Infallible> {
-        if let Some(waker) = at.with(|sleeper| sleeper.0.take()) {
-            // A panic would lose the turns of those behind, and abort where we are dropped.
-            events::quietly("a waker panicked", || waker.wake());
-        }
-        Ok(())
     }
 }
 

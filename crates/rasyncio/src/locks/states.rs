@@ -20,15 +20,17 @@
 //!
 //! impl Waiter for Flag {
 //!     type Error = Infallible;
-//!     fn is_done(at: Place<'_, Flag>) -> Result<bool, Infallible> {
-//!         Ok(at.get().0.get())
+//!     fn wake(at: Place<'_, Flag>, first: impl FnOnce()) -> Result<bool, Infallible> {
+//!         let flag = at.get().0;
+//!         if flag.get() {
+//!             return Ok(false);
+//!         }
+//!         first();
+//!         flag.set(true);
+//!         Ok(true)
 //!     }
 //!     fn is_cancelled(_: Place<'_, Flag>) -> Result<bool, Infallible> {
 //!         Ok(false)
-//!     }
-//!     fn wake(at: Place<'_, Flag>) -> Result<(), Infallible> {
-//!         at.get().0.set(true);
-//!         Ok(())
 //!     }
 //! }
 //!

@@ -181,7 +181,7 @@ impl<W: Waiter> BarrierState<W> {
     /// That of the one to be woken.
     pub fn gave_up(&self, ticket: Ticket) -> Result<(), W::Error> {
         drop(self.line.leave(ticket));
-        self.line.wake(1).map(drop)
+        self.line.wake(1)
     }
 
     /// Empties the barrier: those who wait for the others fail.
@@ -213,6 +213,6 @@ impl<W: Waiter> BarrierState<W> {
         if self.line.is_empty() {
             return Ok(());
         }
-        self.line.wake(usize::MAX).map(drop)
+        self.line.wake(usize::MAX)
     }
 }

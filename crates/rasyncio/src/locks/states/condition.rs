@@ -48,7 +48,7 @@ impl<W: Waiter> ConditionState<W> {
     /// A waiter's; those behind it are not woken.
     #[inline]
     pub fn notify(&self, count: usize) -> Result<(), W::Error> {
-        self.line.wake(count).map(drop)
+        self.line.wake(count)
     }
 }
 

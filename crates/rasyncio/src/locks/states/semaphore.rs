@@ -117,13 +117,7 @@ impl<W: Waiter> SemaphoreState<W> {
     /// Wakes the first who is not done, with a permit.
     #[inline]
     fn wake_next(&self) -> Result<bool, W::Error> {
-        for place in self.line.places() {
-            if !W::is_done(place)? {
-                self.value.set(self.value() - 1);
-                W::wake(place)?;
-                return Ok(true);
-            }
-        }
-        Ok(false)
+        let lower = || self.value.set(self.value() - 1);
+        Ok(self.line.wake_with(1, lower)? > 0)
     }
 }
