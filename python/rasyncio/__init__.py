@@ -26,6 +26,7 @@ from . import (
     protocols,
     queues,
     runners,
+    selector_events,
     staggered,
     streams,
     subprocess,

@@ -17,7 +17,6 @@ SHARED = (
     "format_helpers",
     "log",
     "mixins",
-    "selector_events",
     "sslproto",
     "trsock",
 )

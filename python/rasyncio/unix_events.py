@@ -1,8 +1,9 @@
 """The event loop.
 
 Its scheduling half is native (`_rasyncio.BaseLoop`: callbacks, timers, futures, tasks, readers and
-writers, executors). Sockets, transports, servers, pipes and subprocesses are the methods of the
-standard library's loop, which run unchanged over our readers, timers and tasks.
+writers, executors), and so are transports of stream sockets (`selector_events`). Servers, datagrams,
+pipes and subprocesses are the methods of the standard library's loop, which run unchanged over our
+readers, timers and tasks.
 """
 
 import selectors
@@ -16,7 +17,7 @@ from asyncio import unix_events as _stock
 from asyncio.log import logger
 from asyncio.unix_events import *  # noqa: F403
 
-from . import _rasyncio
+from . import _rasyncio, selector_events
 from ._stock import fallback
 
 # Our loops derive from it, also when install() has put ours in its place.
@@ -79,7 +80,7 @@ class _State(_rasyncio.BaseLoop):
 
 
 # It carries the stock class's name, so that its repr, in logs and in tests, is the same.
-class _UnixSelectorEventLoop(_State, _StockLoop):
+class _UnixSelectorEventLoop(_State, selector_events.SocketMethods, _StockLoop):
     """asyncio's event loop, with a native engine.
 
     `selector` is accepted because asyncio's loop takes one. The engine polls by itself: a selector
@@ -146,7 +147,8 @@ class _UnixSelectorEventLoop(_State, _StockLoop):
         super().add_signal_handler(sig, callback, *args)
 
     def _remove_signal_handlers(self):
-        if sys.is_finalizing():
+        # Asked through the stock module, which is where tests pretend it.
+        if _stock.sys.is_finalizing():
             if self._signal_handlers:
                 warnings.warn(
                     f"Closing the loop {self!r} on interpreter shutdown stage, "

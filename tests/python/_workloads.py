@@ -373,3 +373,119 @@ async def introspection(aio, count):
         task.cancel()
         with contextlib.suppress(aio.CancelledError):
             await task
+
+
+class Echo(asyncio.Protocol):
+    def connection_made(self, transport):
+        self.transport = transport
+
+    def data_received(self, data):
+        self.transport.write(data)
+
+
+class Replies(asyncio.Protocol):
+    """The other end: `reply` is done when as much came as was asked for."""
+
+    def ask(self, transport, reply, data):
+        self.left, self.reply = len(data), reply
+        transport.write(data)
+
+    def data_received(self, data):
+        self.left -= len(data)
+        if not self.left and not self.reply.done():
+            self.reply.set_result(None)
+
+
+class BufferedReplies(Replies, asyncio.BufferedProtocol):
+    def get_buffer(self, sizehint):
+        return bytearray(1000)
+
+    def buffer_updated(self, count):
+        self.data_received(bytes(count))
+
+
+@contextlib.asynccontextmanager
+async def echo(aio, protocol):
+    loop = aio.get_running_loop()
+    server = await loop.create_server(Echo, "127.0.0.1", 0)
+    address = server.sockets[0].getsockname()
+    transport, replies = await loop.create_connection(protocol, *address)
+    yield transport, replies
+    transport.close()
+    server.close()
+    await aio.sleep(0.01)
+
+
+@workload
+async def requests(aio, count):
+    async with echo(aio, Replies) as (transport, replies):
+        for number in range(count):
+            reply = aio.get_running_loop().create_future()
+            replies.ask(transport, reply, b"x" * (number % 100 + 1))
+            await reply
+
+
+@workload
+async def requests_through_a_buffer(aio, count):
+    async with echo(aio, BufferedReplies) as (transport, replies):
+        for number in range(count):
+            reply = aio.get_running_loop().create_future()
+            replies.ask(transport, reply, bytearray(number % 100 + 1))
+            await reply
+
+
+@workload
+async def requests_that_are_queued(aio, count):
+    async with echo(aio, Replies) as (transport, replies):
+        for _ in range(count // 100):
+            reply = aio.get_running_loop().create_future()
+            transport.pause_reading()
+            replies.ask(transport, reply, b"x" * 5_000_000)
+            transport.writelines([b"", bytearray(b"y")])
+            replies.left += 1
+            transport.resume_reading()
+            await reply
+
+
+@workload
+async def connections(aio, count):
+    loop = aio.get_running_loop()
+    server = await loop.create_server(Echo, "127.0.0.1", 0)
+    address = server.sockets[0].getsockname()
+    for number in range(count // 10):
+        transport, _ = await loop.create_connection(aio.Protocol, *address)
+        transport.get_extra_info("peername")
+        if number % 2:
+            transport.write(b"nobody waits for the answer")
+            transport.abort()
+        else:
+            transport.close()
+        await aio.sleep(0)
+    server.close()
+    await aio.sleep(0.01)
+
+
+@workload
+async def stream_requests(aio, count):
+    async def serve(reader, writer):
+        while data := await reader.read(1000):
+            writer.write(data)
+            await writer.drain()
+        writer.close()
+        await writer.wait_closed()
+
+    server = await aio.start_server(serve, "127.0.0.1", 0)
+    reader, writer = await aio.open_connection(*server.sockets[0].getsockname())
+    for number in range(count):
+        writer.write(b"some line\n")
+        match number % 3:
+            case 0:
+                await reader.readline()
+            case 1:
+                await reader.readexactly(10)
+            case _:
+                await reader.readuntil(b"e\n")
+    writer.close()
+    await writer.wait_closed()
+    server.close()
+    await aio.sleep(0.01)

@@ -155,3 +155,40 @@ docs! {
     "reschedule" "($self, when, /)" "Set another deadline, of loop.time()'s clock; None for none.",
     "expired" "($self, /)" "Return True if the time was over before the block was left.",
 }
+
+docs! {
+    /// Methods of a socket's transport.
+    TRANSPORT:
+    "write" "($self, data, /)"
+        "Send data, or queue what the socket does not take at once.",
+    "writelines" "($self, list_of_data, /)"
+        "Send several pieces of data as if they were one.",
+    "write_eof" "($self, /)"
+        "Close the writing half, after what is queued has been sent.",
+    "can_write_eof" "($self, /)"
+        "Return True: the writing half can be closed alone.",
+    "close" "($self, /)"
+        "Close the connection, after what is queued has been sent.",
+    "abort" "($self, /)"
+        "Close the connection at once. What is queued is lost.",
+    "is_closing" "($self, /)"
+        "Return True if the transport is closing or closed.",
+    "is_reading" "($self, /)"
+        "Return True if the protocol is to get data.",
+    "pause_reading" "($self, /)"
+        "Pass no data to the protocol until resume_reading() is called.",
+    "resume_reading" "($self, /)"
+        "Pass data to the protocol again.",
+    "set_protocol" "($self, protocol, /)"
+        "Let another protocol have the connection.",
+    "get_protocol" "($self, /)"
+        "Return the protocol.",
+    "get_write_buffer_size" "($self, /)"
+        "Return how many bytes are queued.",
+    "get_write_buffer_limits" "($self, /)"
+        "Return the water marks of the queue, (low, high).",
+    "set_write_buffer_limits" "($self, high=None, low=None)"
+        "Set the water marks at which the protocol is told to pause and to resume writing.",
+    "get_extra_info" "($self, name, default=None)"
+        "Return what is known about the connection under a name such as 'peername'.",
+}

@@ -14,6 +14,7 @@ use crate::futures::{self, FutureObject};
 use crate::handles;
 use crate::object::{Raised, Ref, Res};
 use crate::tasks;
+use crate::transports;
 
 unsafe extern "C" fn drop_data(data: *mut ()) {
     // SAFETY: the job owned one reference; jobs of ours are dropped attached only.
@@ -78,6 +79,25 @@ job_kind!(
     lone_callback, LONE_CALLBACK, run_lone_callback, run_lone
 );
 
+job_kind!(
+    /// A transport whose descriptor is readable.
+    transport_readable, READABLE, run_readable, transports::readable
+);
+job_kind!(
+    /// A transport whose descriptor is writable.
+    transport_writable, WRITABLE, run_writable, transports::writable
+);
+
+/// Whether the job was made by [`handle`].
+pub(crate) fn is_handle(job: &Job) -> bool {
+    core::ptr::eq(job.vtable(), &HANDLE)
+}
+
+/// Whether the job is a transport's.
+pub(crate) fn is_transport(job: &Job) -> bool {
+    core::ptr::eq(job.vtable(), &READABLE) || core::ptr::eq(job.vtable(), &WRITABLE)
+}
+
 unsafe fn run_lone(future: *mut FutureObject) -> Res<()> {
     // SAFETY: the job keeps the future alive.
     let outcome = boundary::result(|| unsafe { futures::run_lone(future) });
@@ -87,7 +107,15 @@ unsafe fn run_lone(future: *mut FutureObject) -> Res<()> {
 /// Shows the collector what a queued job holds.
 pub(crate) unsafe fn visit(job: &Job, visit: ffi::visitproc, arg: *mut c_void) -> c_int {
     let table: *const JobVTable = job.vtable();
-    let ours = [&STEP, &WAKEUP, &HANDLE, &NATIVE_CALL, &LONE_CALLBACK];
+    let ours = [
+        &STEP,
+        &WAKEUP,
+        &HANDLE,
+        &NATIVE_CALL,
+        &LONE_CALLBACK,
+        &READABLE,
+        &WRITABLE,
+    ];
     if !ours.iter().any(|known| core::ptr::eq(*known, table)) {
         // A Rust task of the floor below: it holds no Python object that we could see.
         return 0;

@@ -35,6 +35,7 @@ mod threads;
 mod throwing;
 mod timeouts;
 mod timer;
+mod transports;
 mod types;
 mod wait;
 mod wait_for;
@@ -79,6 +80,7 @@ unsafe fn init(module: *mut pyo3::ffi::PyObject) -> Res<()> {
         as_completed::init(module)?;
         taskgroups::init(module)?;
         threads::init(module)?;
+        transports::init(module)?;
         boundary::init(module)?;
         Ok(())
     }

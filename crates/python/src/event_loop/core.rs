@@ -271,7 +271,7 @@ pub(crate) fn to_nanoseconds(seconds: f64) -> u64 {
 }
 
 /// `raise OSError(errno, strerror)`
-pub(super) fn os_error(error: &io::Error) -> Raised {
+pub(crate) fn os_error(error: &io::Error) -> Raised {
     let Some(errno) = error.raw_os_error() else {
         // SAFETY: a static exception class.
         return unsafe { raise(ffi::PyExc_OSError, &error.to_string()) };

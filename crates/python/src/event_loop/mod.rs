@@ -17,10 +17,11 @@ use ::core::ptr;
 
 use pyo3::ffi::{self, PyObject, PyTypeObject};
 
-pub(crate) use self::core::LoopCore;
+pub(crate) use self::core::{LoopCore, os_error};
 pub(crate) use executor::cancel_source;
 pub(crate) use methods::init;
 pub(crate) use object::LoopObject;
+pub(crate) use readers::forget_watcher;
 pub(crate) use run::{leave_with, report_callback_error, running_native, set_running_native};
 
 use crate::global::Global;

@@ -50,7 +50,7 @@ unsafe fn add(
             Side::Reader => core.engine().set_reader(fd, job),
             Side::Writer => core.engine().set_writer(fd, job),
         };
-        cancel_job(replaced.map_err(|error| os_error(&error))?)?;
+        forget_watcher(replaced.map_err(|error| os_error(&error))?)?;
         Ok(handle)
     }
 }
@@ -78,12 +78,13 @@ fn descriptor(fd: *mut PyObject) -> Res<c_int> {
     }
 }
 
-/// A handle that is taken off its descriptor must not run any more, even if it is queued.
-fn cancel_job(job: Option<Job>) -> Res<()> {
+/// A handle that is taken off its descriptor must not run any more, even if it is queued. What
+/// else is watched for (transports) knows by itself whether it has something to do.
+pub(crate) fn forget_watcher(job: Option<Job>) -> Res<()> {
     match job {
-        // SAFETY: readers and writers are handles; the job keeps this one alive.
-        Some(job) => unsafe { handles::cancel(job.data().cast()) },
-        None => Ok(()),
+        // SAFETY: the job is a handle, and keeps it alive.
+        Some(job) if jobs::is_handle(&job) => unsafe { handles::cancel(job.data().cast()) },
+        _ => Ok(()),
     }
 }
 
@@ -95,7 +96,7 @@ unsafe fn remove(slf: *mut PyObject, side: Side, fd: *mut PyObject) -> Res {
     }
     let removed = core.remove_watcher(side, descriptor(fd)?);
     let found = removed.is_some();
-    cancel_job(removed)?;
+    forget_watcher(removed)?;
     Ok(Ref::bool(found))
 }
 

@@ -85,7 +85,7 @@ pub(super) fn run_forever(core: &LoopCore) -> Res<()> {
     let finalizer = owner.attr(names()._asyncgen_finalizer_hook)?;
     let set_hooks = sys.attr(names().set_asyncgen_hooks)?;
     set_hooks.call(&[first.ptr(), finalizer.ptr()])?;
-    stdlib().set_running_loop.call1(owner.ptr())?;
+    tell_running(owner.ptr())?;
     // SAFETY: no precondition.
     core.set_thread(unsafe { ffi::PyThread_get_thread_ident() });
     let outer = RUNNING.replace(owner.ptr());
@@ -104,7 +104,7 @@ pub(super) fn run_forever(core: &LoopCore) -> Res<()> {
     let restored = (|| {
         core.leave_stale_task()?;
         // SAFETY: the address of an immortal object.
-        stdlib().set_running_loop.call1(unsafe { ffi::Py_None() })?;
+        tell_running(unsafe { ffi::Py_None() })?;
         tracking.call1(Ref::bool(false).ptr())?;
         // SAFETY: the hooks are a tuple of two.
         unsafe {
@@ -117,6 +117,18 @@ pub(super) fn run_forever(core: &LoopCore) -> Res<()> {
         Some(exception) => Err(raise_instance(exception)),
         None => restored,
     }
+}
+
+/// Notes which loop runs in this thread, or None. A program that has put a Python function in the
+/// place of asyncio's own asks that one's kin, so it is told as well.
+fn tell_running(loop_: *mut PyObject) -> Res<()> {
+    stdlib().set_running_loop.call1(loop_)?;
+    let current = import(c"asyncio.events")?.attr(names()._set_running_loop)?;
+    // SAFETY: alive.
+    if unsafe { ffi::PyFunction_Check(current.ptr()) } != 0 {
+        current.call1(loop_)?;
+    }
+    Ok(())
 }
 
 fn check_not_running(core: &LoopCore) -> Res<()> {

@@ -1,0 +1,28 @@
+//! Transports of connected stream sockets, TCP and Unix.
+//!
+//! What happens when is decided in `rasyncio::transports` ([`StreamState`]); here are the
+//! calls: of the system, of the protocol, of the loop. The class is the base of
+//! `rasyncio.selector_events._SelectorSocketTransport`, which adds in Python what is cold.
+//!
+//! ```text
+//! object.rs     the layout, and its life as an object
+//! socket.rs     the descriptor, and the system's calls on it
+//! chunk.rs      bytes that wait to be written
+//! watching.rs   readiness: watching for it, and the jobs that it schedules
+//! reading.rs    from the socket to the protocol
+//! writing.rs    from the program to the socket
+//! closing.rs    the ends: close, abort, errors, connection_lost
+//! methods.rs    the class as Python sees it
+//! ```
+
+mod chunk;
+mod closing;
+mod methods;
+mod object;
+mod reading;
+mod socket;
+mod watching;
+mod writing;
+
+pub(crate) use methods::init;
+pub(crate) use watching::{readable, writable};

@@ -1,0 +1,167 @@
+//! The layout of a transport, and its life as an object: making, visiting, clearing, dying.
+
+use core::cell::Cell;
+use core::ffi::{c_int, c_void};
+use core::ptr;
+
+use pyo3::ffi::{self, PyObject, PyTypeObject};
+use rasyncio::transports::stream::StreamState;
+
+use super::chunk::Chunk;
+use crate::boundary;
+use crate::event_loop::{self, LoopCore};
+use crate::object::{Ref, Res, runtime_error, set_slot};
+use crate::types::free_instance;
+
+/// How the protocol takes what comes.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Kind {
+    /// `data_received`
+    Data,
+    /// `get_buffer` and `buffer_updated`
+    Buffered,
+}
+
+/// A transport's C layout. It begins with that of `asyncio.transports._FlowControlMixin`, which
+/// `sendfile` asks for: its base's slot `extra`, and its own four, which stay empty, for the
+/// attributes of the same names are ours.
+///
+/// All pointers are owned and nullable. No Rust reference to the struct is kept across a call
+/// that may run Python code; the state has `&self` methods and keeps no borrow over one.
+#[repr(C)]
+pub(crate) struct TransportObject {
+    ob_base: PyObject,
+    pub(super) extra: *mut PyObject,
+    mixin: [*mut PyObject; 4],
+    /// NULL before `__init__`, and after `connection_lost`.
+    pub(super) loop_: *mut PyObject,
+    pub(super) sock: *mut PyObject,
+    pub(super) protocol: *mut PyObject,
+    pub(super) server: *mut PyObject,
+    /// The context that the connection was given; NULL if each callback has a copy of the one it
+    /// was registered in.
+    pub(super) context: *mut PyObject,
+    /// Those that the reader and the writer run in.
+    pub(super) reader_context: *mut PyObject,
+    pub(super) writer_context: *mut PyObject,
+    /// What `sendfile` waits for: that nothing waits to be written.
+    pub(super) empty_waiter: *mut PyObject,
+    /// `_sock_fd`: the descriptor when the transport was made.
+    pub(super) fd: c_int,
+    /// `sock` is a `socket.socket`, which tells its descriptor without being called.
+    pub(super) plain_socket: bool,
+    pub(super) protocol_connected: bool,
+    pub(super) kind: Kind,
+    /// The size of the last read; the next one prepares for as much.
+    pub(super) last_read: Cell<usize>,
+    /// Written by `__new__`, dropped by dealloc only.
+    pub(super) state: StreamState<Chunk>,
+}
+
+impl TransportObject {
+    /// The loop's core. RuntimeError without a loop of ours: before `__init__` or after the end.
+    #[inline]
+    pub(super) unsafe fn core<'a>(this: *mut TransportObject) -> Res<&'a LoopCore> {
+        // SAFETY: `this` is alive, says the caller, and keeps the loop alive; whoever calls
+        // something that may end the connection asks again afterwards.
+        match unsafe { event_loop::any_native((*this).loop_) } {
+            Some(core) => Ok(core),
+            None => Err(runtime_error("the transport has no event loop")),
+        }
+    }
+
+    /// The state. It is part of the object: the caller keeps that alive.
+    #[inline]
+    pub(super) unsafe fn state<'a>(this: *mut TransportObject) -> &'a StreamState<Chunk> {
+        // SAFETY: written by `__new__`; all its methods take `&self`.
+        unsafe { &(*this).state }
+    }
+
+    unsafe fn slots(this: *mut TransportObject) -> [*mut *mut PyObject; 13] {
+        // SAFETY: addresses of fields of a live object.
+        unsafe {
+            [
+                &raw mut (*this).extra,
+                &raw mut (*this).mixin[0],
+                &raw mut (*this).mixin[1],
+                &raw mut (*this).mixin[2],
+                &raw mut (*this).mixin[3],
+                &raw mut (*this).loop_,
+                &raw mut (*this).sock,
+                &raw mut (*this).protocol,
+                &raw mut (*this).server,
+                &raw mut (*this).context,
+                &raw mut (*this).reader_context,
+                &raw mut (*this).writer_context,
+                &raw mut (*this).empty_waiter,
+            ]
+        }
+    }
+}
+
+pub(super) unsafe extern "C" fn tp_new(
+    class: *mut PyTypeObject,
+    _args: *mut PyObject,
+    _kwargs: *mut PyObject,
+) -> *mut PyObject {
+    boundary::object(|| {
+        // SAFETY: tp_alloc gives zeroed memory of the class's size.
+        unsafe {
+            let alloc = (*class).tp_alloc.unwrap_or(ffi::PyType_GenericAlloc);
+            let made = Ref::checked(alloc(class, 0))?;
+            let this = made.ptr().cast::<TransportObject>();
+            ptr::addr_of_mut!((*this).state).write(StreamState::new());
+            (*this).fd = -1;
+            (*this).kind = Kind::Data;
+            Ok(made)
+        }
+    })
+}
+
+pub(super) unsafe extern "C" fn traverse(
+    slf: *mut PyObject,
+    visit: ffi::visitproc,
+    arg: *mut c_void,
+) -> c_int {
+    let this = slf.cast::<TransportObject>();
+    // SAFETY: called by the collector on a live instance.
+    unsafe {
+        visit_opt!(ffi::Py_TYPE(slf).cast(), visit, arg);
+        for slot in TransportObject::slots(this) {
+            visit_opt!(*slot, visit, arg);
+        }
+        let mut answer = 0;
+        TransportObject::state(this).for_each_chunk(|chunk| {
+            if answer == 0
+                && let Some(object) = chunk.object()
+            {
+                answer = visit(object, arg);
+            }
+        });
+        answer
+    }
+}
+
+pub(super) unsafe extern "C" fn clear(slf: *mut PyObject) -> c_int {
+    boundary::quiet(|| {
+        let this = slf.cast::<TransportObject>();
+        // SAFETY: called by the collector on a live instance, or by dealloc.
+        unsafe {
+            TransportObject::state(this).clear();
+            for slot in TransportObject::slots(this) {
+                set_slot(slot, ptr::null_mut());
+            }
+        }
+    });
+    0
+}
+
+pub(super) unsafe extern "C" fn dealloc(slf: *mut PyObject) {
+    // SAFETY: the object is dead; untracked before its fields go.
+    unsafe {
+        ffi::PyObject_GC_UnTrack(slf.cast());
+        clear(slf);
+        ptr::drop_in_place(&raw mut (*slf.cast::<TransportObject>()).state);
+        free_instance(slf);
+    }
+}

@@ -1,0 +1,217 @@
+//! From the socket to the protocol: one `recv` for each readiness event.
+
+use core::cell::UnsafeCell;
+use core::ptr;
+use std::io;
+
+use pyo3::ffi::{self, PyObject};
+use rasyncio::transports::stream::{Closing, MAX_RECEIVE, Received, received};
+
+use super::chunk::View;
+use super::closing::{closed, failed, log_debug};
+use super::object::{Kind, TransportObject};
+use super::socket::{Fd, descriptor};
+use super::watching::{Side, unwatch};
+use crate::event_loop;
+use crate::names::names;
+use crate::object::{Raised, Ref, Res, call_method, runtime_error, take_raised};
+
+unsafe extern "C" {
+    // Exported by every supported version, and not in pyo3-ffi.
+    fn _PyBytes_Resize(bytes: *mut *mut PyObject, size: ffi::Py_ssize_t) -> core::ffi::c_int;
+}
+
+/// Reads of this size and more go straight into a `bytes` object; smaller ones through the
+/// scratch buffer, which costs a copy and wastes no memory.
+const LARGE: usize = 32 * 1024;
+
+/// Where small reads arrive. One serves all: no Python code runs between the system's call and
+/// the copy.
+struct Scratch(UnsafeCell<[u8; MAX_RECEIVE]>);
+
+// SAFETY: used with the GIL held only (crate invariant, see `object.rs`).
+unsafe impl Sync for Scratch {}
+
+static SCRATCH: Scratch = Scratch(UnsafeCell::new([0; MAX_RECEIVE]));
+
+/// The descriptor is readable, and the protocol wants data.
+pub(super) unsafe fn read_ready(this: *mut TransportObject) -> Res<()> {
+    // SAFETY: `this` is alive, says the caller.
+    unsafe {
+        match (*this).kind {
+            Kind::Data => read_data(this),
+            Kind::Buffered => read_into_buffer(this),
+        }
+    }
+}
+
+#[inline]
+unsafe fn read_data(this: *mut TransportObject) -> Res<()> {
+    // SAFETY: `this` is alive, says the caller; the protocol is held over the call.
+    unsafe {
+        let data = match receive(descriptor(this), (*this).last_read.get()) {
+            Ok((Received::Data(count), Some(data))) => {
+                (*this).last_read.set(count);
+                data
+            }
+            Ok((other, _)) => return no_data(this, other),
+            Err(raised) => return failed(this, raised, "Fatal read error on socket transport"),
+        };
+        let Some(protocol) = Ref::borrow_opt((*this).protocol) else {
+            return Ok(());
+        };
+        match call_method(protocol.ptr(), names().data_received, &[data.ptr()]) {
+            Ok(_) => Ok(()),
+            Err(raised) => {
+                let message = "Fatal error: protocol.data_received() call failed.";
+                failed(this, raised, message)
+            }
+        }
+    }
+}
+
+/// One `recv`, and its data as a `bytes` object.
+#[inline]
+unsafe fn receive(fd: Fd, last: usize) -> Res<(Received, Option<Ref>)> {
+    // SAFETY: the scratch buffer is ours until we return, and a fresh bytes object is too.
+    unsafe {
+        if last >= LARGE {
+            return receive_large(fd, last);
+        }
+        let start = SCRATCH.0.get().cast::<u8>();
+        let got = received(fd.receive(start, MAX_RECEIVE));
+        let data = match got {
+            Received::Data(count) => Some(Ref::checked(ffi::PyBytes_FromStringAndSize(
+                start.cast(),
+                count as ffi::Py_ssize_t,
+            ))?),
+            _ => None,
+        };
+        Ok((got, data))
+    }
+}
+
+/// Without a copy. There is room for twice as much as came last, so that it can become more.
+unsafe fn receive_large(fd: Fd, last: usize) -> Res<(Received, Option<Ref>)> {
+    // SAFETY: a fresh bytes object, which nobody else sees before it has its final size.
+    unsafe {
+        let room = (last * 2).min(MAX_RECEIVE);
+        let fresh = ffi::PyBytes_FromStringAndSize(ptr::null(), room as ffi::Py_ssize_t);
+        let mut data = Ref::checked(fresh)?.into_ptr();
+        let got = received(fd.receive(ffi::PyBytes_AS_STRING(data).cast_mut().cast(), room));
+        match got {
+            Received::Data(count) => {
+                if count < room && _PyBytes_Resize(&mut data, count as ffi::Py_ssize_t) < 0 {
+                    return Err(Raised::set());
+                }
+                Ok((got, Some(Ref::own(data))))
+            }
+            _ => {
+                drop(Ref::own(data));
+                Ok((got, None))
+            }
+        }
+    }
+}
+
+unsafe fn read_into_buffer(this: *mut TransportObject) -> Res<()> {
+    // SAFETY: `this` is alive, says the caller; the protocol is held over the calls.
+    unsafe {
+        let Some(protocol) = Ref::borrow_opt((*this).protocol) else {
+            return Ok(());
+        };
+        let buffer = match get_buffer(&protocol) {
+            Ok(buffer) => buffer,
+            Err(raised) => {
+                let message = "Fatal error: protocol.get_buffer() call failed.";
+                return failed(this, raised, message);
+            }
+        };
+        // `get_buffer` may have closed the transport, or paused it.
+        if TransportObject::state(this).is_lost() {
+            return Ok(());
+        }
+        let got = match View::of(buffer.ptr(), ffi::PyBUF_WRITABLE) {
+            Ok(view) => received(descriptor(this).receive(view.start(), view.len())),
+            Err(raised) => return refused(this, &buffer, raised),
+        };
+        drop(buffer);
+        let Received::Data(count) = got else {
+            return no_data(this, got);
+        };
+        let count = Ref::int(count as i64)?;
+        match call_method(protocol.ptr(), names().buffer_updated, &[count.ptr()]) {
+            Ok(_) => Ok(()),
+            Err(raised) => {
+                let message = "Fatal error: protocol.buffer_updated() call failed.";
+                failed(this, raised, message)
+            }
+        }
+    }
+}
+
+/// What the protocol gave is no memory to write to. The socket's own method says why.
+#[cold]
+unsafe fn refused(this: *mut TransportObject, buffer: &Ref, raised: Raised) -> Res<()> {
+    drop(take_raised(raised));
+    // SAFETY: `this` is alive, says the caller; the socket is held over the call.
+    unsafe {
+        let sock = Ref::borrow_opt((*this).sock).unwrap_or_else(Ref::none);
+        match sock.call_method(names().recv_into, &[buffer.ptr()]) {
+            Ok(_) => Ok(()),
+            Err(raised) => failed(this, raised, "Fatal read error on socket transport"),
+        }
+    }
+}
+
+unsafe fn get_buffer(protocol: &Ref) -> Res {
+    let anything = Ref::int(-1)?;
+    let buffer = protocol.call_method(names().get_buffer, &[anything.ptr()])?;
+    // SAFETY: alive.
+    match unsafe { ffi::PyObject_Size(buffer.ptr()) } {
+        -1 => Err(Raised::set()),
+        0 => Err(runtime_error("get_buffer() returned an empty buffer")),
+        _ => Ok(buffer),
+    }
+}
+
+/// A read that brought nothing.
+#[cold]
+unsafe fn no_data(this: *mut TransportObject, got: Received) -> Res<()> {
+    // SAFETY: `this` is alive, says the caller.
+    unsafe {
+        match got {
+            Received::Data(_) | Received::Blocked => Ok(()),
+            Received::Eof => end_of_file(this),
+            Received::Failed(error) => read_failed(this, &error),
+        }
+    }
+}
+
+unsafe fn read_failed(this: *mut TransportObject, error: &io::Error) -> Res<()> {
+    let raised = event_loop::os_error(error);
+    // SAFETY: `this` is alive, says the caller.
+    unsafe { failed(this, raised, "Fatal read error on socket transport") }
+}
+
+/// The peer sends no more. The protocol says whether the connection stays open for writing.
+unsafe fn end_of_file(this: *mut TransportObject) -> Res<()> {
+    // SAFETY: `this` is alive, says the caller; the protocol is held over the call.
+    unsafe {
+        log_debug(this, "%r received EOF")?;
+        let Some(protocol) = Ref::borrow_opt((*this).protocol) else {
+            return Ok(());
+        };
+        let keep_open = match protocol.call_method(names().eof_received, &[]) {
+            Ok(answer) => answer.truth()?,
+            Err(raised) => {
+                let message = "Fatal error: protocol.eof_received() call failed.";
+                return failed(this, raised, message);
+            }
+        };
+        match TransportObject::state(this).eof(keep_open) {
+            Closing::Already => unwatch(this, Side::Read),
+            closing => closed(this, closing),
+        }
+    }
+}

@@ -1,0 +1,133 @@
+//! The descriptor of a transport, and the system's calls on it.
+//!
+//! A program may close the socket object under the transport, and its descriptor's number may
+//! be another file's by then. So the number is read from the socket object at each call, which
+//! says -1 once it is closed. Where in the object it stands is found by looking, at import;
+//! without success the number is the one that the transport was made with.
+
+use core::ffi::c_int;
+use std::io::{self, IoSlice};
+
+use pyo3::ffi::{self, PyObject};
+use rasyncio::transports::stream::Descriptor;
+
+use super::object::TransportObject;
+use crate::global::Global;
+use crate::names::names;
+use crate::object::{Raised, Ref, Res, import, isinstance};
+
+/// What socket objects have in common.
+struct Sockets {
+    /// `_socket.socket`
+    class: Ref,
+    /// The descriptor stands right behind the head of the object.
+    readable: bool,
+}
+
+static SOCKETS: Global<Sockets> = Global::new();
+
+/// An open socket, by number.
+#[derive(Clone, Copy)]
+pub(super) struct Fd(pub(super) c_int);
+
+/// The descriptor of the transport's socket as it is now; -1 when it is closed.
+#[inline]
+pub(super) unsafe fn descriptor(this: *mut TransportObject) -> Fd {
+    // SAFETY: `this` is alive, says the caller; a plain socket is alive and has the layout that
+    // was verified.
+    unsafe {
+        if (*this).plain_socket {
+            Fd(word_behind_head((*this).sock))
+        } else if (*this).sock.is_null() {
+            Fd(-1)
+        } else {
+            Fd((*this).fd)
+        }
+    }
+}
+
+/// Whether [`descriptor`] may read the number from the object itself.
+pub(super) fn is_plain(sock: *mut PyObject) -> Res<bool> {
+    let sockets = SOCKETS.get();
+    Ok(sockets.readable && isinstance(sock, sockets.class.ptr())?)
+}
+
+unsafe fn word_behind_head(sock: *mut PyObject) -> c_int {
+    // SAFETY: a socket object is longer than its head and a number, says the caller.
+    unsafe { *sock.cast::<u8>().add(size_of::<PyObject>()).cast::<c_int>() }
+}
+
+fn answer(result: isize) -> io::Result<usize> {
+    usize::try_from(result).map_err(|_| io::Error::last_os_error())
+}
+
+impl Fd {
+    /// `recv(fd, start, room)`
+    #[inline]
+    pub(super) unsafe fn receive(self, start: *mut u8, room: usize) -> io::Result<usize> {
+        // SAFETY: `room` bytes may be written there, says the caller.
+        answer(unsafe { libc::recv(self.0, start.cast(), room, 0) })
+    }
+}
+
+impl Descriptor for Fd {
+    #[inline]
+    fn send(&self, data: &[u8]) -> io::Result<usize> {
+        // SAFETY: memory that the slice describes.
+        answer(unsafe { libc::send(self.0, data.as_ptr().cast(), data.len(), libc::MSG_NOSIGNAL) })
+    }
+
+    fn send_slices(&self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
+        // SAFETY: an IoSlice has the layout of an iovec; all else is zero, which is nothing.
+        unsafe {
+            let mut message: libc::msghdr = core::mem::zeroed();
+            message.msg_iov = slices.as_ptr().cast_mut().cast();
+            message.msg_iovlen = slices.len() as _;
+            answer(libc::sendmsg(self.0, &message, libc::MSG_NOSIGNAL))
+        }
+    }
+
+    fn shutdown_write(&self) -> io::Result<()> {
+        // SAFETY: no memory is involved.
+        match unsafe { libc::shutdown(self.0, libc::SHUT_WR) } {
+            0 => Ok(()),
+            _ => Err(io::Error::last_os_error()),
+        }
+    }
+}
+
+/// Looks at two sockets of our own: the word must be their descriptor, and -1 once closed.
+fn probe(class: &Ref) -> Res<bool> {
+    // SAFETY: live sockets.
+    unsafe {
+        let size = (*class.ptr().cast::<ffi::PyTypeObject>()).tp_basicsize;
+        if (size as usize) < size_of::<PyObject>() + size_of::<c_int>() {
+            return Ok(false);
+        }
+        let (one, two) = (class.call0()?, class.call0()?);
+        for sock in [&one, &two] {
+            let number = ffi::PyObject_AsFileDescriptor(sock.ptr());
+            if number < 0 {
+                return Err(Raised::set());
+            }
+            if word_behind_head(sock.ptr()) != number {
+                return Ok(false);
+            }
+        }
+        let mut closed = true;
+        for sock in [&one, &two] {
+            sock.call_method(names().close, &[])?;
+            closed &= word_behind_head(sock.ptr()) == -1;
+        }
+        Ok(closed)
+    }
+}
+
+/// Finds the layout; called once by the module's initialisation.
+pub(super) unsafe fn init() -> Res<()> {
+    let class = import(c"_socket")?.attr(Ref::str("socket")?.ptr())?;
+    let readable = probe(&class)?;
+    // SAFETY: called once, before any reader, says the caller.
+    unsafe { SOCKETS.set(Sockets { class, readable }) };
+    Ok(())
+}

@@ -1,0 +1,186 @@
+"""Transports of sockets.
+
+What runs for each event is native (`_rasyncio.SocketTransport`: reading, writing, flow control,
+closing). Here is what happens once in a connection's life, and what Python says of it.
+"""
+
+import selectors
+import socket
+import warnings
+from asyncio import base_events, constants, futures, sslproto, trsock
+from asyncio import selector_events as _stock
+from asyncio.log import logger
+
+from . import _rasyncio
+from ._stock import fallback
+
+# Until 3.12 a server counted its connections; since then it has a set of them.
+_SERVER_KNOWS_TRANSPORTS = base_events.Server._attach.__code__.co_argcount == 2
+
+# Methods of a socket that the transport goes past: a class that overrides one means it.
+_BYPASSED = ("recv", "recv_into", "send", "sendmsg")
+
+
+# It carries the stock class's name, so that its repr, in logs and in tests, is the same.
+class _SelectorSocketTransport(_rasyncio.SocketTransport):
+    """The transport of a connected stream socket, TCP or Unix.
+
+    The protocol's `connection_made` is called in the next turn of the loop, and reading starts
+    after that. `context` is the one that all the protocol's methods run in; without it each has
+    a copy of the one that was current when it was scheduled or watched for.
+    """
+
+    max_size = 256 * 1024  # bytes that one recv() asks for at most
+
+    _start_tls_compatible = True
+    _sendfile_compatible = constants._SendfileMode.TRY_NATIVE
+
+    def __init__(
+        self, loop, sock, protocol, waiter=None, extra=None, server=None, context=None
+    ):
+        if extra is None:
+            extra = {}
+        extra["socket"] = trsock.TransportSocket(sock)
+        try:
+            extra["sockname"] = sock.getsockname()
+        except OSError:
+            extra["sockname"] = None
+        if "peername" not in extra:
+            try:
+                extra["peername"] = sock.getpeername()
+            except OSError:
+                extra["peername"] = None
+        super().__init__(loop, sock, protocol, extra, server, context)
+        if server is not None:
+            if _SERVER_KNOWS_TRANSPORTS:
+                server._attach(self)
+            else:
+                server._attach()
+        loop._transports[self._sock_fd] = self
+        # What a program writes goes out at once, and is not put off until more comes.
+        base_events._set_nodelay(sock)
+        loop.call_soon(protocol.connection_made, self, context=context)
+        loop.call_soon(self._start_reading, context=context)
+        if waiter is not None:
+            # Whoever waits goes on when the protocol knows of the connection.
+            loop.call_soon(
+                futures._set_result_unless_cancelled, waiter, None, context=context
+            )
+
+    def __repr__(self):
+        info = [self.__class__.__name__]
+        if self._sock is None:
+            info.append("closed")
+        elif self._closing:
+            info.append("closing")
+        fd = self._sock_fd
+        info.append(f"fd={fd}")
+        loop = self._loop
+        if loop is not None and not loop.is_closed():
+            events = loop._interest(fd)
+            reading = "polling" if events & selectors.EVENT_READ else "idle"
+            writing = "polling" if events & selectors.EVENT_WRITE else "idle"
+            info.append(f"read={reading}")
+            info.append(f"write=<{writing}, bufsize={self.get_write_buffer_size()}>")
+        return f"<{' '.join(info)}>"
+
+    def __del__(self, _warn=warnings.warn):
+        sock = self._sock
+        if sock is not None:
+            _warn(f"unclosed transport {self!r}", ResourceWarning, source=self)
+            sock.close()
+            if self._server is not None:
+                self._detach_from(self._server)
+
+    def _detach_from(self, server):
+        if _SERVER_KNOWS_TRANSPORTS:
+            server._detach(self)
+        else:
+            server._detach()
+
+    @property
+    def _read_ready_cb(self):
+        return None if self._closing else self._read_ready
+
+    def _fatal_error(self, exc, message="Fatal error on transport"):
+        # Called while `exc` is being handled.
+        if isinstance(exc, OSError):
+            if self._loop.get_debug():
+                logger.debug("%r: %s", self, message, exc_info=True)
+        else:
+            self._loop.call_exception_handler(
+                {
+                    "message": message,
+                    "exception": exc,
+                    "transport": self,
+                    "protocol": self._protocol,
+                }
+            )
+        self._force_close(exc)
+
+
+class SocketMethods:
+    """The loop's methods that make transports of sockets."""
+
+    __slots__ = ()
+
+    def _make_socket_transport(
+        self, sock, protocol, waiter=None, *, extra=None, server=None, context=None
+    ):
+        self._ensure_fd_no_transport(sock)
+        cls = _transport_class(self, sock)
+        return cls(self, sock, protocol, waiter, extra, server, **_given(context))
+
+    def _make_ssl_transport(
+        self,
+        rawsock,
+        protocol,
+        sslcontext,
+        waiter=None,
+        *,
+        server_side=False,
+        server_hostname=None,
+        extra=None,
+        server=None,
+        ssl_handshake_timeout=constants.SSL_HANDSHAKE_TIMEOUT,
+        ssl_shutdown_timeout=constants.SSL_SHUTDOWN_TIMEOUT,
+        context=None,
+    ):
+        self._ensure_fd_no_transport(rawsock)
+        ssl_protocol = sslproto.SSLProtocol(
+            self,
+            protocol,
+            sslcontext,
+            waiter,
+            server_side,
+            server_hostname,
+            ssl_handshake_timeout=ssl_handshake_timeout,
+            ssl_shutdown_timeout=ssl_shutdown_timeout,
+        )
+        cls = _transport_class(self, rawsock)
+        cls(self, rawsock, ssl_protocol, extra=extra, server=server, **_given(context))
+        return ssl_protocol._app_transport
+
+
+def _transport_class(loop, sock):
+    """Ours, unless what it would go past is overridden."""
+    cls = type(sock)
+    if cls is not socket.socket and not _is_plain(cls):
+        return _stock._SelectorSocketTransport
+    if type(loop)._add_reader is not _rasyncio.BaseLoop._add_reader:
+        return _stock._SelectorSocketTransport
+    return _SelectorSocketTransport
+
+
+def _is_plain(cls):
+    return issubclass(cls, socket.socket) and all(
+        getattr(cls, name) is getattr(socket.socket, name) for name in _BYPASSED
+    )
+
+
+def _given(context):
+    """`context` as an argument, if there is one: stock transports know none before 3.15."""
+    return {} if context is None else {"context": context}
+
+
+__getattr__ = fallback("selector_events")
