@@ -57,6 +57,9 @@ pub struct Line<W> {
     entries: RefCell<VecDeque<Entry<W>>>,
     gaps: Cell<usize>,
     next: Cell<u64>,
+    /// Those with a smaller ticket are done. One who is done stays so, so they need not be asked
+    /// again: without this, waking many one by one would be quadratic.
+    awake: Cell<Ticket>,
 }
 
 /// So few gaps are not worth closing.
@@ -69,6 +72,7 @@ impl<W> Line<W> {
             entries: RefCell::new(VecDeque::new()),
             gaps: Cell::new(0),
             next: Cell::new(0),
+            awake: Cell::new(Ticket(0)),
         }
     }
 
@@ -169,10 +173,16 @@ impl<W> Line<W> {
     /// Goes along those who are in the line now, however the line changes meanwhile: who leaves
     /// is not met any more, and who joins is not met.
     pub fn places(&self) -> Places<'_, W> {
+        self.places_from(Ticket(0))
+    }
+
+    /// The places from that of `ticket` on.
+    #[inline]
+    fn places_from(&self, ticket: Ticket) -> Places<'_, W> {
         Places {
             line: self,
             index: 0,
-            last: None,
+            next: ticket,
             end: Ticket(self.next.get()),
         }
     }
@@ -253,11 +263,13 @@ impl<W: Waiter> Line<W> {
     #[inline]
     pub fn wake_with(&self, count: usize, mut first: impl FnMut()) -> Result<usize, W::Error> {
         let mut woken = 0;
-        let mut places = self.places();
+        let mut places = self.places_from(self.awake.get());
         while woken < count
             && let Some(place) = places.next()
         {
             woken += usize::from(W::wake(place, &mut first)?);
+            // Waking may have come back here, and have got farther.
+            self.awake.set(self.awake.get().max(places.next));
         }
         Ok(woken)
     }
@@ -366,9 +378,10 @@ impl<W> Copy for At<'_, W> {}
 /// What [`Line::places`] answers.
 pub struct Places<'a, W> {
     line: &'a Line<W>,
-    /// Where the latest one was met, if the line has not changed since, and its ticket.
+    /// Where the next one is, if the line has not changed since the latest was met.
     index: usize,
-    last: Option<Ticket>,
+    /// The ticket behind that of the latest.
+    next: Ticket,
     /// The first ticket that was not given away yet at the start.
     end: Ticket,
 }
@@ -379,21 +392,24 @@ impl<'a, W> Iterator for Places<'a, W> {
     #[inline]
     fn next(&mut self) -> Option<Place<'a, W>> {
         let entries = self.line.entries.borrow();
-        let mut index = match self.last {
-            None => 0,
-            Some(last) => match entries.get(self.index) {
-                Some(entry) if entry.ticket == last => self.index + 1,
-                _ => entries.partition_point(|entry| entry.ticket <= last),
-            },
+        let is_next = |index: usize| match index.checked_sub(1) {
+            None => entries.front().is_none_or(|it| it.ticket >= self.next),
+            Some(before) => entries
+                .get(before)
+                .is_some_and(|it| it.ticket.0 + 1 == self.next.0),
         };
+        let mut index = self.index;
+        if !is_next(index) {
+            index = entries.partition_point(|entry| entry.ticket < self.next);
+        }
         loop {
             let entry = entries.get(index).filter(|it| it.ticket < self.end)?;
+            index += 1;
             if entry.waiter.is_some() {
                 self.index = index;
-                self.last = Some(entry.ticket);
-                return Some(Place(At::Line(self.line, index)));
+                self.next = Ticket(entry.ticket.0 + 1);
+                return Some(Place(At::Line(self.line, index - 1)));
             }
-            index += 1;
         }
     }
 }
@@ -421,7 +437,7 @@ impl<W> fmt::Debug for Place<'_, W> {
 impl<W> fmt::Debug for Places<'_, W> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Places")
-            .field("last", &self.last)
+            .field("next", &self.next)
             .finish_non_exhaustive()
     }
 }

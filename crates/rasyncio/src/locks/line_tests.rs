@@ -164,6 +164,25 @@ fn popping_skips_those_who_are_done() {
 }
 
 #[test]
+fn who_is_done_is_not_asked_again() {
+    let all = mocks::<4>();
+    all[1].0.cancelled.set(true);
+    let (line, tickets) = line_of(&all);
+    line.wake(2).unwrap();
+    for mock in &all[..3] {
+        let ask = || panic!("asked again");
+        mock.0.on_ask.replace(Some(Box::new(ask)));
+    }
+    line.leave(tickets[0]);
+    line.wake(1).unwrap();
+    assert!(all[3].is_woken());
+    let late = Mock::default();
+    line.join(late.clone());
+    line.wake(1).unwrap();
+    assert!(late.is_woken());
+}
+
+#[test]
 fn a_failure_stops_the_waking() {
     let all = mocks::<3>();
     all[1].0.fails.set(true);
