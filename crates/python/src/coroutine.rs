@@ -117,20 +117,15 @@ pub(crate) fn raised_during(raised: Raised, handled: Ref) -> Raised {
         // SAFETY: both are exception instances; GetContext answers a new reference, and
         // SetContext steals one.
         unsafe {
-            if Ref::own_opt(ffi::PyException_GetContext(exception.ptr())).is_none() {
+            let context = Ref::own_opt(ffi::PyException_GetContext(exception.ptr()));
+            let outer = Ref::own_opt(ffi::PyException_GetContext(handled.ptr()));
+            // What was handled around both is the context of the one that came first.
+            if context.is_none_or(|context| outer.is_some_and(|outer| context.is(outer.ptr()))) {
                 ffi::PyException_SetContext(exception.ptr(), handled.into_ptr());
             }
         }
     }
     raise_instance(exception)
-}
-
-/// `raise exception`: as [`raise_instance`], but an exception that the caller is handling
-/// becomes its `__context__`, as for a `raise` statement.
-pub(crate) fn raise_object(exception: Ref) -> Raised {
-    // SAFETY: an exception instance and its class, alive.
-    unsafe { ffi::PyErr_SetObject(exception.type_ptr().cast(), exception.ptr()) };
-    Raised::set()
 }
 
 /// `raise exc_type from cause`, inside the `except` block for `cause`.

@@ -355,7 +355,7 @@ pub(crate) fn runtime_error(message: &str) -> Raised {
     unsafe { raise(ffi::PyExc_RuntimeError, message) }
 }
 
-/// `raise exception` (an instance, whose traceback is kept).
+/// Goes on raising `exception` (an instance, whose traceback is kept).
 pub(crate) fn raise_instance(exception: Ref) -> Raised {
     // SAFETY: the exception is alive; the functions steal or copy as documented.
     unsafe {
@@ -370,6 +370,14 @@ pub(crate) fn raise_instance(exception: Ref) -> Raised {
         }
     }
     Raised(())
+}
+
+/// `raise exception`: as [`raise_instance`], but an exception that is being handled becomes
+/// its `__context__`, as for a `raise` statement.
+pub(crate) fn raise_object(exception: Ref) -> Raised {
+    // SAFETY: an exception instance and its class, alive.
+    unsafe { ffi::PyErr_SetObject(exception.type_ptr().cast(), exception.ptr()) };
+    Raised::set()
 }
 
 /// Takes the pending exception, normalised and with its traceback, and clears the

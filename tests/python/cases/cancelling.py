@@ -126,6 +126,19 @@ async def case_wait_for():
     await cancelled_at_each_turn(work)
 
 
+async def case_wait_for_one_that_failed_before_the_cancellation():
+    future = asyncio.get_running_loop().create_future()
+    task = asyncio.create_task(asyncio.wait_for(future, 60))
+    await asyncio.sleep(0)
+    future.set_exception(ValueError("just before"))
+    await asyncio.sleep(0)
+    task.cancel("just after")
+    try:
+        await task
+    except BaseException as error:
+        print(repr(error), "during", repr(error.__context__))
+
+
 async def case_wait_for_without_a_limit():
     async def work():
         await asyncio.wait_for(forever(), None)

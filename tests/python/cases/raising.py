@@ -327,6 +327,67 @@ async def case_exception_keeps_its_context_and_cause():
     await outer()
 
 
+async def case_errors_raised_while_another_is_handled():
+    loop = asyncio.get_running_loop()
+    settled = {
+        "error": lambda future: future.set_exception(KeyError("stored")),
+        "cancelled": lambda future: future.cancel("cancelled"),
+    }
+
+    async def already_done(future):
+        await future
+
+    async def done_later(future):
+        await asyncio.sleep(0)
+        await future
+
+    async def with_a_limit(future):
+        await asyncio.wait_for(future, 60)
+
+    async def result(future):
+        future.result()
+
+    async def exception(future):
+        if future.cancelled():
+            future.exception()
+
+    for name, settle in settled.items():
+        for use in already_done, done_later, with_a_limit, result, exception:
+            future = loop.create_future()
+            settle(future)
+            try:
+                try:
+                    raise ValueError("handled")
+                except ValueError:
+                    await use(future)
+            except BaseException as error:
+                print(name, use.__name__, repr(error), "during", repr(error.__context__))
+            # Once more, with nothing being handled.
+            try:
+                await use(future)
+            except BaseException as error:
+                print(name, use.__name__, repr(error), "again during", repr(error.__context__))
+
+
+def case_loop_that_runs_while_an_error_is_handled():
+    async def fail():
+        raise KeyError("inner")
+
+    async def main():
+        future = asyncio.get_running_loop().create_future()
+        asyncio.get_running_loop().call_soon(future.cancel)
+        for awaitable in asyncio.create_task(fail()), future:
+            try:
+                await awaitable
+            except BaseException as error:
+                print(repr(error), "during", repr(error.__context__))
+
+    try:
+        raise ValueError("handled")
+    except ValueError:
+        asyncio.run(main())
+
+
 async def case_same_exception_awaited_twice():
     async def fail():
         raise ValueError("once")

@@ -7,7 +7,7 @@ use pyo3::ffi::{self, PyObject};
 use super::callbacks::schedule_all;
 use super::object::{FutureObject, State};
 use crate::object::{
-    Raised, Ref, Res, raise, raise_instance, runtime_error, take_raised, type_error,
+    Raised, Ref, Res, raise, raise_object, runtime_error, take_raised, type_error,
 };
 use crate::stdlib::{cancelled_error, stdlib};
 
@@ -167,7 +167,7 @@ pub(crate) unsafe fn make_cancelled_error(fut: *mut FutureObject) -> Res {
 unsafe fn raise_cancelled(fut: *mut FutureObject) -> Raised {
     // SAFETY: `fut` is alive, says the caller.
     match unsafe { make_cancelled_error(fut) } {
-        Ok(error) => raise_instance(error),
+        Ok(error) => raise_object(error),
         Err(raised) => raised,
     }
 }
@@ -190,24 +190,24 @@ pub(crate) unsafe fn result(fut: *mut FutureObject) -> Res {
     unsafe {
         match (*fut).state {
             State::Result => Ok(Ref::borrow((*fut).value)),
-            State::Exception => Err(raise_stored(fut)),
+            State::Exception => Err(raise_object(stored_exception(fut))),
             State::Cancelled => Err(raise_cancelled(fut)),
             State::Pending => Err(not_set(fut, "Result is not set.")),
         }
     }
 }
 
-/// Raises the stored exception, with the traceback it had when it was set: re-raising it
-/// for several awaiters must not pile up their frames.
-unsafe fn raise_stored(fut: *mut FutureObject) -> Raised {
-    // SAFETY: the state is `Exception`, so `value` is an exception instance.
+/// The stored exception as it is about to be raised: with the traceback it had when it was set,
+/// for re-raising it for several awaiters must not pile up their frames.
+pub(crate) unsafe fn stored_exception(fut: *mut FutureObject) -> Ref {
+    // SAFETY: the state is `Exception`, says the caller, so `value` is an exception instance.
     unsafe {
         (*fut).log_traceback = false;
         let exception = Ref::borrow((*fut).value);
         let traceback =
             FutureObject::rare(fut, |rare| &rare.exception_tb).unwrap_or_else(Ref::none);
         ffi::PyException_SetTraceback(exception.ptr(), traceback.ptr());
-        raise_instance(exception)
+        exception
     }
 }
 

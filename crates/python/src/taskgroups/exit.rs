@@ -6,10 +6,11 @@ use pyo3::ffi::{self, PyObject};
 
 use super::{Group, abort, has_tasks, is_base_error};
 use crate::cancellation::{cancelling, uncancel};
-use crate::coroutine::{CoroutineDef, Slots, await_future, finally, raise_object};
+use crate::coroutine::{CoroutineDef, Slots, await_future, finally};
 use crate::futures;
 use crate::object::{
-    Raised, Ref, Res, check, raise_instance, raised_matches, set_slot, take_raised, take_slot,
+    Raised, Ref, Res, check, raise_instance, raise_object, raised_matches, set_slot, take_raised,
+    take_slot,
 };
 use crate::stdlib::cancelled_error;
 

@@ -8,7 +8,9 @@ use super::current;
 use super::object::TaskObject;
 use super::registry;
 use crate::event_loop;
-use crate::futures::state::{invalid_state, make_cancelled_error, mark_cancelled};
+use crate::futures::state::{
+    invalid_state, make_cancelled_error, mark_cancelled, stored_exception,
+};
 use crate::futures::{self, Callback, FutureObject, State, add_callback, as_exact};
 use crate::jobs;
 use crate::names::names;
@@ -45,10 +47,13 @@ pub(crate) unsafe fn run_wakeup(task: *mut TaskObject) -> Res<()> {
 unsafe fn failure_of(future: *mut PyObject) -> Option<Ref> {
     // SAFETY: `future` is alive, says the caller.
     unsafe {
-        if let Some(native) = as_exact(future)
-            && (*native).state == State::Result
-        {
-            return None;
+        if let Some(native) = as_exact(future) {
+            match (*native).state {
+                State::Result => return None,
+                // Not raised here, where it would get a context from outside of the task.
+                State::Exception => return Some(stored_exception(native)),
+                _ => {}
+            }
         }
         futures::result(future).err().map(take_raised)
     }

@@ -7,7 +7,7 @@
 use core::ptr;
 
 use super::{AWAITABLE, SCOPE, TIMEOUT, cancel_and_wait, release, result_or_timeout};
-use crate::coroutine::{Slots, await_future, finally};
+use crate::coroutine::{Slots, await_future, finally, raised_during};
 use crate::events;
 use crate::futures;
 use crate::object::{Ref, Res, raise_instance, raised_matches, take_raised};
@@ -47,14 +47,24 @@ async fn wait(slots: Slots<6>) -> Res {
         Err(raised) => return Err(raised),
     }
     if futures::is_done(future)? {
-        return futures::result(future);
+        return after_cancellation(slots, futures::result(future));
     }
     futures::off_done(future, release, waiter)?;
     // The future must not go on when this returns, however it returns.
-    cancel_and_wait(slots).await?;
+    if let Err(raised) = cancel_and_wait(slots).await {
+        return after_cancellation(slots, Err(raised));
+    }
     match slots.take(TIMEOUT) {
         Some(cancellation) => Err(raise_instance(cancellation)),
         None => result_or_timeout(future),
+    }
+}
+
+/// What comes of handling a cancellation, if there was one: that is then an error's context.
+fn after_cancellation(slots: Slots<6>, outcome: Res) -> Res {
+    match (outcome, slots.take(TIMEOUT)) {
+        (Err(raised), Some(cancellation)) => Err(raised_during(raised, cancellation)),
+        (outcome, _) => outcome,
     }
 }
 
