@@ -7,11 +7,12 @@ import sys
 import time
 import warnings
 
-from . import compare, generate, shrink
+from . import compare, shrink
 
 
 def arguments():
     parser = argparse.ArgumentParser(prog="python -m tests.differential", description=__doc__)
+    parser.add_argument("--family", choices=compare.FAMILIES, default="tasks")
     parser.add_argument("--programs", type=int, default=1000, help="how many")
     parser.add_argument("--seed", type=int, default=0, help="the number of the first program")
     parser.add_argument("--size", type=int, default=40, help="the most steps in a program")
@@ -22,8 +23,7 @@ def arguments():
     return parser.parse_args()
 
 
-def show(seed, size):
-    program = generate.program(seed, size=size)
+def show(program):
     pprint.pprint(program)
     print("\n".join(compare.stock_log(program)))
 
@@ -38,17 +38,29 @@ def report(program, module, mixture):
     print(compare.difference(program, module, mixture))
 
 
+def quiet():
+    """Programs abandon coroutines by design; those complain."""
+    warnings.simplefilter("ignore")
+    report = sys.unraisablehook
+
+    def hook(unraisable):
+        if "coroutine object" not in f"{unraisable.err_msg} {unraisable.object}":
+            report(unraisable)
+
+    sys.unraisablehook = hook
+
+
 def main():
-    warnings.simplefilter("ignore")  # programs abandon coroutines by design
+    quiet()
     options = arguments()
     if options.show is not None:
-        show(options.show, options.size)
+        show(compare.program(options.family, options.show, size=options.size))
         return 0
     module = importlib.import_module(options.module)
     failed = 0
     start = time.monotonic()
     for seed in range(options.seed, options.seed + options.programs):
-        program = generate.program(seed, size=options.size)
+        program = compare.program(options.family, seed, size=options.size)
         for mixture in options.mixture or compare.MIXTURES:
             if compare.difference(program, module, mixture) is not None:
                 failed += 1

@@ -4,20 +4,39 @@ import asyncio
 import difflib
 import gc
 
-from . import loops
+from . import generate, generate_sync, loops
 from .player import Player
+from .player_sync import SyncPlayer
+
+#: What kinds of programs there are: what makes them, and what plays them.
+FAMILIES = {"tasks": (generate.program, Player), "sync": (generate_sync.program, SyncPlayer)}
 
 #: Which vocabulary on which loop.
-MIXTURES = ("module on its loop", "stock on the module's loop", "module on a stock loop")
+MIXTURES = (
+    "module on its loop",
+    "stock on the module's loop",
+    "module on a stock loop",
+    "module installed",
+)
 
 ATTEMPTS = 3
 
 
+def program(family, seed, **options):
+    """The program of that family and number."""
+    return FAMILIES[family][0](seed, **options)
+
+
 def play(program, aio, loop, unit):
+    # When the collector comes depends on what ran before; it closes abandoned coroutines, which then
+    # leave their lines.
+    gc.disable()
     try:
-        return Player(program, aio, unit).play(loop)
+        player = FAMILIES[program["family"]][1]
+        return player(program, aio, unit).play(loop)
     finally:
         loop.close()
+        gc.enable()
 
 
 def stock_log(program):
@@ -27,6 +46,12 @@ def stock_log(program):
 def log_of(program, module, mixture, attempt=0):
     if mixture == "module on a stock loop":
         return play(program, module, *loops.stock())
+    if mixture == "module installed" and module is not asyncio:
+        module.install()
+        try:
+            return play(program, asyncio, *loops.under_test(module, attempt))
+        finally:
+            module.uninstall()
     aio = asyncio if mixture == "stock on the module's loop" else module
     return play(program, aio, *loops.under_test(module, attempt))
 

@@ -1,8 +1,10 @@
 """Random programs, as trees of plain tuples that can be printed, shrunk and played again.
 
-A program is a dictionary with `script`, the steps of its main task, and `eager`, whether tasks start
-eagerly. A step is a tuple, its name first. Delays are in units of time and all different, because stock
-asyncio's heap leaves open in which order equal deadlines come.
+A program is a dictionary with `family`, what kind of program it is, `script`, the steps of its main
+task, and `eager`, whether tasks start eagerly. A step is a tuple, its name first. Delays are in units
+of time and all different, because stock asyncio's heap leaves open in which order equal deadlines come.
+
+This module makes the family "tasks": tasks, and what combines them.
 """
 
 import random
@@ -55,25 +57,32 @@ GROUPS_AGREE = sys.version_info >= (3, 13)
 if not GROUPS_AGREE:
     WEIGHTS["group"] = WEIGHTS["uncancel"] = 0
 
-_KINDS = list(WEIGHTS)
-_ODDS = list(WEIGHTS.values())
+#: Steps that hold other steps, and are not put deeper into each other than this.
+_NESTS = {"gather", "group", "timeout", "attempt", "spawn", "as_completed", "with"}
+_DEEPEST = 3
 
 
 def program(seed, *, size=40):
     """The program of that number; always the same for the same `seed` and `size`."""
-    maker = _Maker(random.Random(seed), size)
+    maker = Maker(random.Random(seed), size)
     return {
+        "family": "tasks",
         "seed": seed,
-        "eager": sys.version_info >= (3, 12) and maker.random.random() < 0.2,
+        "eager": maker.eager(),
         "script": maker.script(depth=0, longest=12),
     }
 
 
-class _Maker:
+class Maker:
+    """Makes steps, each by the method `make_` with its name, which answers what follows the name."""
+
     def __init__(self, random, size):
         self.random = random
         #: How many more steps there may be in all.
         self.left = size
+
+    def eager(self):
+        return sys.version_info >= (3, 12) and self.random.random() < 0.2
 
     def script(self, depth, longest=5):
         steps = []
@@ -85,11 +94,15 @@ class _Maker:
         return steps
 
     def step(self, depth):
-        kind = self.random.choices(_KINDS, _ODDS)[0]
+        return self.one_of(WEIGHTS, depth)
+
+    def one_of(self, weights, depth):
+        """A step of one of the kinds, as often as their weights say."""
+        kind = self.random.choices(list(weights), list(weights.values()))[0]
         make = getattr(self, f"make_{kind}", None)
         if make is None:
             return (kind,)
-        if depth > 3 and kind in {"gather", "group", "timeout", "attempt", "spawn", "as_completed"}:
+        if depth > _DEEPEST and kind in _NESTS:
             return ("turn",)
         return (kind, *make(depth))
 

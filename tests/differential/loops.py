@@ -5,15 +5,27 @@ that a program takes no time and runs in the same order every time.
 """
 
 import asyncio
+import math
 import selectors
 
 
 class VirtualTimeLoop(asyncio.SelectorEventLoop):
-    """The stock loop in virtual time."""
+    """The stock loop in virtual time.
+
+    Its heap leaves open in which order equal deadlines come; here it is the order in which they were
+    asked for.
+    """
 
     def __init__(self):
         self._now = 1000.0
+        self._deadlines = set()
         super().__init__(_NeverWaits(self))
+
+    def call_at(self, when, callback, *args, context=None):
+        while when in self._deadlines:
+            when = math.nextafter(when, math.inf)
+        self._deadlines.add(when)
+        return super().call_at(when, callback, *args, context=context)
 
     def time(self):
         return self._now

@@ -63,9 +63,13 @@ class Player:
         task = self.aio.create_task(self.run(self.program["script"], "main"), name="main")
         _, pending = await self.aio.wait([task], timeout=LIMIT * self.unit)
         self.note("main pending" if pending else f"main {outcome(task)}")
+        await self.come_to_rest()
         await self.send_home(task)
         for name, task in self.tasks.items():
             self.note("in the end", name, outcome(task))
+
+    async def come_to_rest(self):
+        """What is still to happen before all tasks are cancelled."""
 
     async def send_home(self, main):
         """Cancels all tasks, one by one, in an order that does not depend on addresses."""

@@ -1,12 +1,13 @@
 """Random programs run on rasyncio exactly as on stock asyncio. More of them: `python -m tests.differential`."""
 
 import asyncio
+import functools
 import importlib
 import pprint
 
 import pytest
 from _compare import MODULE
-from differential import compare, generate, loops, shrink
+from differential import compare, generate, loops, mutants, shrink
 
 PROGRAMS = 300
 BATCH = 50
@@ -16,20 +17,22 @@ pytestmark = pytest.mark.filterwarnings("ignore")
 
 @pytest.mark.parametrize("mixture", compare.MIXTURES)
 @pytest.mark.parametrize("first", range(0, PROGRAMS, BATCH))
-def test_programs_run_in_the_same_order(first, mixture):
+@pytest.mark.parametrize("family", compare.FAMILIES)
+def test_programs_run_in_the_same_order(family, first, mixture):
     module = importlib.import_module(MODULE)
     for seed in range(first, first + BATCH):
-        program = generate.program(seed)
+        program = compare.program(family, seed)
         found = compare.difference(program, module, mixture)
         assert found is None, f"{found}\n\n{pprint.pformat(program)}"
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("mixture", compare.MIXTURES)
-def test_ten_thousand_programs_run_in_the_same_order(mixture):
+@pytest.mark.parametrize("family", compare.FAMILIES)
+def test_ten_thousand_programs_run_in_the_same_order(family, mixture):
     module = importlib.import_module(MODULE)
     for seed in range(10_000):
-        found = compare.difference(generate.program(seed), module, mixture)
+        found = compare.difference(compare.program(family, seed), module, mixture)
         assert found is None, f"program {seed}: {found}"
         if seed % 200 == 199:
             compare.collect()
@@ -57,9 +60,26 @@ def test_the_comparison_notices_a_wrong_order():
     assert differing > 5
 
 
-def test_the_same_number_makes_the_same_program():
-    assert generate.program(12) == generate.program(12)
-    assert generate.program(12) != generate.program(13)
+@functools.cache
+def program_and_stock_log(seed):
+    program = compare.program("sync", seed)
+    return program, compare.stock_log(program)
+
+
+@pytest.mark.parametrize("fault", mutants.MUTANTS)
+def test_the_comparison_notices_a_faulty(fault):
+    module = mutants.namespace(mutants.MUTANTS[fault])
+    for seed in range(1000):
+        program, expected = program_and_stock_log(seed)
+        if compare.play(program, module, *loops.stock()) != expected:
+            return
+    pytest.fail(f"a thousand programs run on {fault} as on the stock class")
+
+
+@pytest.mark.parametrize("family", compare.FAMILIES)
+def test_the_same_number_makes_the_same_program(family):
+    assert compare.program(family, 12) == compare.program(family, 12)
+    assert compare.program(family, 12) != compare.program(family, 13)
 
 
 def test_shrinking_keeps_only_what_makes_the_program_fail():
