@@ -10,6 +10,7 @@ use std::io;
 use std::marker::PhantomData;
 use std::os::fd::RawFd;
 use std::ptr;
+use std::rc::Rc;
 use std::sync::Arc;
 
 use crate::clock::Clock;
@@ -17,6 +18,7 @@ use crate::job::Job;
 use crate::poller::{Events, Poller};
 use crate::ready::ReadyQueue;
 use crate::remote::{Remote, Shared};
+use crate::sources::{Direction, Source, WaitKey};
 use crate::timers::{TimerKey, Timers};
 use crate::turn::Polled;
 use crate::watchers::{Firing, Side, Watchers};
@@ -149,6 +151,31 @@ impl EventLoop {
         self.watchers.remove(&self.poller, fd, Side::Write)
     }
 
+    /// Schedules `job` itself the next time that the kernel says that `direction` is ready: at
+    /// once, if it has been since nobody has waited for that, but not if that was said before
+    /// ([`Source::is_ready`]).
+    ///
+    /// # Errors
+    ///
+    /// As [`EventLoop::set_reader`]; `EEXIST` if the descriptor has a reader, a writer or another
+    /// source. The job is dropped then.
+    pub fn wait_ready(
+        &self,
+        source: &Rc<Source>,
+        direction: Direction,
+        job: Job,
+    ) -> io::Result<WaitKey> {
+        self.watchers.wait(&self.poller, source, direction, job)
+    }
+
+    /// Stops watching a source, and drops the jobs that wait. With `closing`, the caller promises
+    /// to close the descriptor at once, which spares a system call.
+    pub fn forget_source(&self, source: &Source, closing: bool) {
+        let mut jobs = Vec::new();
+        self.watchers
+            .forget(&self.poller, source, closing, |job| jobs.push(job));
+    }
+
     /// Whether `fd` is watched for reading, and whether for writing.
     pub fn watched(&self, fd: RawFd) -> (bool, bool) {
         let interest = self.watchers.interest(fd);
@@ -187,7 +214,7 @@ impl EventLoop {
         self.watchers.for_each(f);
     }
 
-    /// Drops all jobs: ready, timers, readers, writers, and those in the inbox. What their drop
+    /// Drops all jobs: ready, timers, readers, writers, those of sources, and those in the inbox. What their drop
     /// adds meanwhile may stay.
     pub fn clear(&self) {
         drop(self.shared.inbox.take());
@@ -200,6 +227,9 @@ impl EventLoop {
         for fd in 0..self.watchers.end() {
             drop(self.remove_reader(fd));
             drop(self.remove_writer(fd));
+            if let Some(source) = self.watchers.source(fd) {
+                self.forget_source(&source, false);
+            }
         }
     }
 

@@ -33,6 +33,7 @@
 //! | asyncio's `_run_once` | [`EventLoop::turn`], [`EventLoop::run`], [`Driver`] |
 //! | `call_soon`, `call_at`, `add_reader`, `add_writer` | [`EventLoop`] |
 //! | `call_soon_threadsafe` | [`Remote::schedule`] |
+//! | a descriptor watched for its whole life | [`Source`], [`EventLoop::wait_ready`] |
 //! | time that jumps, for tests | [`VirtualClock`] |
 //! | the default executor | [`WorkerPool`] |
 //! | the child watcher | [`EventLoop::watch_child`] |
@@ -57,6 +58,7 @@ mod ready;
 mod remote;
 #[cfg(feature = "signals")]
 mod signals;
+mod sources;
 mod thread_id;
 mod timers;
 mod turn;
@@ -73,5 +75,6 @@ pub use job::{Flow, Job, JobVTable};
 pub use remote::Remote;
 #[cfg(feature = "signals")]
 pub use signals::Signals;
+pub use sources::{Direction, Source, WaitKey};
 pub use timers::TimerKey;
 pub use workers::{SpawnError, WorkerPool};

@@ -1,8 +1,8 @@
 //! Readers and writers: which job to schedule when a descriptor is ready.
 //!
 //! The table is indexed by the descriptor's number (descriptors are small and dense), and
-//! costs 40 bytes for each up to the highest ever watched. Each entry is one registration
-//! with the poller, for reading, writing or both.
+//! costs 48 bytes for each up to the highest ever watched. Each entry is one registration
+//! with the poller: for a reader, a writer or both, or for a source.
 //!
 //! Files can be closed and their numbers reused behind the loop's back. A registration
 //! therefore carries a generation, and the poller's events bring it along. An event of a
@@ -13,9 +13,11 @@
 use std::cell::RefCell;
 use std::io;
 use std::os::fd::RawFd;
+use std::rc::Rc;
 
 use crate::job::Job;
 use crate::poller::{Events, Interest, Poller, Registration};
+use crate::sources::{Direction, Source, WaitKey};
 
 pub(crate) struct Watchers {
     /// Borrowed only while jobs are moved or cloned, never while they run or are dropped.
@@ -24,7 +26,7 @@ pub(crate) struct Watchers {
 
 struct Table {
     watches: Vec<Watch>,
-    /// How many readers and writers there are.
+    /// How many readers, writers and sources there are.
     count: usize,
     generation: u32,
 }
@@ -33,6 +35,8 @@ struct Table {
 struct Watch {
     reader: Option<Job>,
     writer: Option<Job>,
+    /// Never along with a reader or a writer.
+    source: Option<Rc<Source>>,
     /// The reader goes when it fires.
     once: bool,
     generation: u32,
@@ -56,9 +60,12 @@ pub(crate) enum Side {
 
 impl Watch {
     fn interest(&self) -> Interest {
-        Interest {
-            read: self.reader.is_some(),
-            write: self.writer.is_some(),
+        match &self.source {
+            Some(source) => source.interest.get(),
+            None => Interest {
+                read: self.reader.is_some(),
+                write: self.writer.is_some(),
+            },
         }
     }
 
@@ -67,6 +74,7 @@ impl Watch {
             fd,
             generation: self.generation,
             interest: self.interest(),
+            edge: self.source.is_some(),
         }
     }
 
@@ -123,18 +131,21 @@ impl Watchers {
         firing: Firing,
         job: Job,
     ) -> io::Result<Option<Job>> {
+        self.drop_stale_source(fd);
         let table = &mut *self.table.borrow_mut();
         let index = usize::try_from(fd).map_err(|_| io::Error::from_raw_os_error(libc::EBADF))?;
-        let old = table
-            .watches
-            .get(index)
-            .map_or(Interest::NONE, Watch::interest);
+        let watch = table.watches.get(index);
+        if watch.is_some_and(|watch| watch.source.is_some()) {
+            return Err(io::Error::from_raw_os_error(libc::EEXIST));
+        }
+        let old = watch.map_or(Interest::NONE, Watch::interest);
         // Always told, and always as something new: the number may be another file's by now.
         table.generation = table.generation.wrapping_add(1);
         let registration = Registration {
             fd,
             generation: table.generation,
             interest: old.with(side, true),
+            edge: false,
         };
         poller.update(registration, old)?;
         if index >= table.watches.len() {
@@ -166,7 +177,80 @@ impl Watchers {
         Some(job)
     }
 
-    /// Every descriptor with a reader or a writer is below this.
+    /// Has `job` wait for a source, and tells the poller if nobody has waited for that before.
+    pub(crate) fn wait(
+        &self,
+        poller: &Poller,
+        source: &Rc<Source>,
+        direction: Direction,
+        job: Job,
+    ) -> io::Result<WaitKey> {
+        let side = match direction {
+            Direction::Read => Side::Read,
+            Direction::Write => Side::Write,
+        };
+        let old = source.interest.get();
+        let interest = old.with(side, true);
+        if interest != old {
+            self.drop_stale_source(source.fd());
+            self.table.borrow_mut().register(poller, source, interest)?;
+        }
+        Ok(source.join(direction, job))
+    }
+
+    /// Takes a source away. Its jobs go to `job`, to be dropped where nothing is borrowed.
+    pub(crate) fn forget(
+        &self,
+        poller: &Poller,
+        source: &Source,
+        closing: bool,
+        job: impl FnMut(Job),
+    ) {
+        let table = &mut *self.table.borrow_mut();
+        let watch = usize::try_from(source.fd())
+            .ok()
+            .and_then(|index| table.watches.get_mut(index))
+            .filter(|watch| {
+                watch
+                    .source
+                    .as_deref()
+                    .is_some_and(|it| std::ptr::eq(it, source))
+            });
+        if let Some(watch) = watch {
+            let registration = watch.registration(source.fd());
+            watch.source = None;
+            table.count -= 1;
+            if closing {
+                poller.closing(registration);
+            } else {
+                // Fails only as in `remove`.
+                let _ = poller.update(watch.registration(source.fd()), registration.interest);
+            }
+        }
+        source.reset(job);
+    }
+
+    /// A source that nobody but the table holds has lost its descriptor: its owner went where
+    /// this loop could not be told.
+    fn drop_stale_source(&self, fd: RawFd) {
+        let take = || {
+            let table = &mut *self.table.borrow_mut();
+            let source = &mut table.watches.get_mut(usize::try_from(fd).ok()?)?.source;
+            let stale = source.take_if(|it| Rc::strong_count(it) == 1)?;
+            table.count -= 1;
+            Some(stale)
+        };
+        // Where nothing is borrowed: it may hold jobs.
+        drop(take());
+    }
+
+    /// The source for a descriptor, if there is one.
+    pub(crate) fn source(&self, fd: RawFd) -> Option<Rc<Source>> {
+        let table = self.table.borrow();
+        table.watches.get(usize::try_from(fd).ok()?)?.source.clone()
+    }
+
+    /// Every descriptor with a reader, a writer or a source is below this.
     pub(crate) fn end(&self) -> RawFd {
         self.table.borrow().watches.len() as RawFd
     }
@@ -184,6 +268,10 @@ impl Watchers {
                 stale = true;
                 continue;
             };
+            if let Some(source) = &watch.source {
+                source.notice(&event, &mut schedule);
+                continue;
+            }
             if event.readable && watch.once {
                 let old = watch.interest();
                 watch.once = false;
@@ -214,11 +302,64 @@ impl Watchers {
     pub(crate) fn for_each(&self, f: &mut dyn FnMut(&Job)) {
         for watch in &self.table.borrow().watches {
             watch.reader.iter().chain(&watch.writer).for_each(&mut *f);
+            if let Some(source) = &watch.source {
+                source.for_each(f);
+            }
         }
     }
 }
 
 impl Table {
+    /// Registers a source for an interest that includes the one that it has.
+    fn register(
+        &mut self,
+        poller: &Poller,
+        source: &Rc<Source>,
+        interest: Interest,
+    ) -> io::Result<()> {
+        let fd = source.fd();
+        let index = usize::try_from(fd).map_err(|_| io::Error::from_raw_os_error(libc::EBADF))?;
+        let watch = self.watches.get(index);
+        let same = watch
+            .and_then(|watch| watch.source.as_ref())
+            .map(|it| Rc::ptr_eq(it, source));
+        let taken = same == Some(false)
+            || watch.is_some_and(|watch| watch.reader.is_some() || watch.writer.is_some());
+        if taken {
+            return Err(io::Error::from_raw_os_error(libc::EEXIST));
+        }
+        let known = same == Some(true);
+        if !known {
+            self.generation = self.generation.wrapping_add(1);
+        }
+        let registration = Registration {
+            fd,
+            generation: match watch {
+                Some(watch) if known => watch.generation,
+                _ => self.generation,
+            },
+            interest,
+            edge: true,
+        };
+        let old = if known {
+            source.interest.get()
+        } else {
+            Interest::NONE
+        };
+        poller.update(registration, old)?;
+        source.interest.set(interest);
+        if !known {
+            if index >= self.watches.len() {
+                self.watches.resize_with(index + 1, Watch::default);
+            }
+            let watch = &mut self.watches[index];
+            watch.generation = registration.generation;
+            watch.source = Some(Rc::clone(source));
+            self.count += 1;
+        }
+        Ok(())
+    }
+
     fn registrations(&self) -> impl Iterator<Item = Registration> + '_ {
         self.watches
             .iter()

@@ -1,4 +1,4 @@
-//! epoll, level-triggered, without anything in between.
+//! epoll, without anything in between.
 //!
 //! The calls that name a watched descriptor go through libc: the number may belong to a
 //! file that was closed long ago, and the borrowed descriptors of rustix promise otherwise.
@@ -91,6 +91,11 @@ impl Poller {
         update(self.number()?, registration, old)
     }
 
+    /// Nothing to do: the kernel forgets a file that is closed. If a duplicate keeps it alive, its
+    /// events are recognised as stale.
+    #[expect(clippy::unused_self, reason = "other back ends have something to do")]
+    pub(crate) fn closing(&self, _registration: Registration) {}
+
     pub(crate) fn waiter(&self) -> io::Result<Waiter<'_>> {
         Ok(Waiter {
             epoll: self.number()?,
@@ -173,6 +178,7 @@ impl Waker {
 impl Events {
     pub(crate) fn iter(&self) -> impl Iterator<Item = Event> + '_ {
         const ERROR: u32 = (libc::EPOLLERR | libc::EPOLLHUP) as u32;
+        const HANGUP: u32 = libc::EPOLLRDHUP as u32 | ERROR;
         const READ: u32 = (libc::EPOLLIN | libc::EPOLLPRI | libc::EPOLLRDHUP) as u32 | ERROR;
         const WRITE: u32 = libc::EPOLLOUT as u32 | ERROR;
         self.list
@@ -183,6 +189,7 @@ impl Events {
                 generation: (event.u64 >> 32) as u32,
                 readable: event.events & READ != 0,
                 writable: event.events & WRITE != 0,
+                hangup: event.events & HANGUP != 0,
             })
     }
 }
@@ -202,9 +209,10 @@ fn update(epoll: RawFd, registration: Registration, old: Interest) -> io::Result
         fd,
         generation,
         interest,
+        edge,
     } = registration;
     let mut event = libc::epoll_event {
-        events: flags(interest),
+        events: flags(interest, edge),
         u64: token(fd, generation),
     };
     let mut control = |operation| {
@@ -230,10 +238,15 @@ fn update(epoll: RawFd, registration: Registration, old: Interest) -> io::Result
     }
 }
 
-fn flags(interest: Interest) -> u32 {
-    let read = if interest.read { libc::EPOLLIN } else { 0 };
+fn flags(interest: Interest, edge: bool) -> u32 {
+    let read = match (interest.read, edge) {
+        (false, _) => 0,
+        (true, false) => libc::EPOLLIN,
+        (true, true) => libc::EPOLLIN | libc::EPOLLRDHUP,
+    };
     let write = if interest.write { libc::EPOLLOUT } else { 0 };
-    (read | write) as u32
+    let edge = if edge { libc::EPOLLET } else { 0 };
+    (read | write | edge) as u32
 }
 
 fn token(fd: RawFd, generation: u32) -> u64 {

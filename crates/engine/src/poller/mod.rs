@@ -2,7 +2,9 @@
 //!
 //! The seam is small so that other back ends fit behind it. A back end offers
 //! - `Poller::new() -> io::Result<(Poller, Waker)>`;
-//! - `update(Registration, old)`: one registration per descriptor, level-triggered;
+//! - `update(Registration, old)`: one registration per descriptor, level-triggered or
+//!   edge-triggered;
+//! - `closing(Registration)`: the descriptor is about to be closed by its owner;
 //! - `waiter()`, and `Waiter::wait(&mut Events, timeout)`: in two steps, because the wait
 //!   goes on while the floor above has let go of its lock and other threads call `update`,
 //!   so that it must not look at anything that changes;
@@ -47,6 +49,8 @@ pub(crate) struct Registration {
     pub(crate) fd: RawFd,
     pub(crate) generation: u32,
     pub(crate) interest: Interest,
+    /// Events come once for each change, not for as long as they hold.
+    pub(crate) edge: bool,
 }
 
 /// One descriptor that is ready. Errors and hang-ups make it both readable and writable, so
@@ -58,6 +62,8 @@ pub(crate) struct Event {
     pub(crate) generation: u32,
     pub(crate) readable: bool,
     pub(crate) writable: bool,
+    /// Nothing comes after what can be read now; or perhaps, where the system does not tell.
+    pub(crate) hangup: bool,
 }
 
 /// Whether a number has no file, or one that cannot be polled. A file that was closed without

@@ -1,4 +1,4 @@
-//! The `polling` crate, level-triggered: for systems without epoll.
+//! The `polling` crate: for systems without epoll.
 //!
 //! It costs a few system calls more than it needs, and knows every system. On Linux it is
 //! built with the feature `portable-poller`, so that tests of it run there. A signal does not
@@ -68,6 +68,16 @@ impl Poller {
         update(&*self.current()?, registration, old)
     }
 
+    /// Not every system forgets a file that is closed.
+    pub(crate) fn closing(&self, registration: Registration) {
+        let gone = Registration {
+            interest: Interest::NONE,
+            ..registration
+        };
+        // Fails only where the system has forgotten it, or everything.
+        let _ = self.update(gone, registration.interest);
+    }
+
     pub(crate) fn waiter(&self) -> io::Result<Waiter> {
         Ok(Waiter {
             poller: self.current()?,
@@ -133,6 +143,7 @@ impl Events {
                 generation: (event.key >> 32) as u32,
                 readable: event.readable || broken,
                 writable: event.writable || broken,
+                hangup: event.readable || broken,
             }
         })
     }
@@ -155,6 +166,7 @@ fn update(poller: &polling::Poller, registration: Registration, old: Interest) -
         fd,
         generation,
         interest,
+        edge,
     } = registration;
     if fd < 0 {
         return Err(io::Error::from_raw_os_error(libc::EBADF));
@@ -166,12 +178,17 @@ fn update(poller: &polling::Poller, registration: Registration, old: Interest) -
     }
     let key = (generation as usize) << 32 | fd as usize;
     let event = polling::Event::new(key, interest.read, interest.write);
+    let mode = if edge {
+        PollMode::Edge
+    } else {
+        PollMode::Level
+    };
     let add = || {
         // SAFETY: the registration outlives its file only where the file was closed behind the
         // loop's back; the system forgets it then, or its events are recognised as stale.
-        unsafe { poller.add_with_mode(fd, event, PollMode::Level) }
+        unsafe { poller.add_with_mode(fd, event, mode) }
     };
-    let modify = || poller.modify_with_mode(source, event, PollMode::Level);
+    let modify = || poller.modify_with_mode(source, event, mode);
     // The second is for a number that has changed its file.
     if old.is_none() {
         match add() {
