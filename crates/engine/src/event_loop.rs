@@ -168,6 +168,21 @@ impl EventLoop {
         self.watchers.wait(&self.poller, source, direction, job)
     }
 
+    /// Schedules a clone of `job` every time that the kernel says that `direction` is ready, until
+    /// the source is forgotten. Answers the job that it replaces.
+    ///
+    /// # Errors
+    ///
+    /// As [`EventLoop::wait_ready`].
+    pub fn watch_ready(
+        &self,
+        source: &Rc<Source>,
+        direction: Direction,
+        job: Job,
+    ) -> io::Result<Option<Job>> {
+        self.watchers.watch(&self.poller, source, direction, job)
+    }
+
     /// Stops watching a source, and drops the jobs that wait. With `closing`, the caller promises
     /// to close the descriptor at once, which spares a system call.
     pub fn forget_source(&self, source: &Source, closing: bool) {

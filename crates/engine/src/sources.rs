@@ -13,7 +13,8 @@ use std::os::fd::RawFd;
 use crate::job::Job;
 use crate::poller::{Event, Interest};
 
-/// A descriptor that is waited for with [`EventLoop::wait_ready`](crate::EventLoop::wait_ready).
+/// A descriptor that is waited for with [`EventLoop::wait_ready`](crate::EventLoop::wait_ready), or
+/// watched with [`EventLoop::watch_ready`](crate::EventLoop::watch_ready).
 ///
 /// It does not own the descriptor. Whoever does calls
 /// [`EventLoop::forget_source`](crate::EventLoop::forget_source) before closing it. A loop has one
@@ -48,6 +49,8 @@ struct Waiting {
     first: Option<(u64, Job)>,
     rest: Vec<(u64, Job)>,
     next: u64,
+    /// Is told every time.
+    watch: Option<Job>,
 }
 
 const READABLE: u8 = 1;
@@ -73,15 +76,20 @@ impl Source {
         self.fd
     }
 
-    /// Whether the kernel has said that `direction` is ready, and nobody has found otherwise
-    /// since. While nobody has waited yet, it has said nothing.
+    /// Whether trying makes sense: the kernel has said that `direction` is ready, and nobody has
+    /// found otherwise since; or nobody has waited for that yet, so that the kernel was not asked.
     #[inline]
     pub fn is_ready(&self, direction: Direction) -> bool {
-        let mask = match direction {
-            Direction::Read => READABLE | HANGUP,
-            Direction::Write => WRITABLE,
+        let (mask, asked) = match direction {
+            Direction::Read => (READABLE | HANGUP, self.interest.get().read),
+            Direction::Write => (WRITABLE, self.interest.get().write),
         };
-        self.ready.get() & mask != 0
+        !asked || self.ready.get() & mask != 0
+    }
+
+    /// Whether no loop watches this.
+    pub fn is_idle(&self) -> bool {
+        self.interest.get().is_none()
     }
 
     /// A call has found that it would block.
@@ -110,6 +118,16 @@ impl Source {
         self.waiting(direction).borrow_mut().remove(key)
     }
 
+    /// A clone of the job that watches a direction: for an owner who has left something there
+    /// for later, and will hear of no edge.
+    pub fn watcher(&self, direction: Direction) -> Option<Job> {
+        self.waiting(direction).borrow().watch.clone()
+    }
+
+    pub(crate) fn watch(&self, direction: Direction, job: Job) -> Option<Job> {
+        self.waiting(direction).borrow_mut().watch.replace(job)
+    }
+
     pub(crate) fn join(&self, direction: Direction, job: Job) -> WaitKey {
         self.waiting(direction).borrow_mut().push(job)
     }
@@ -128,10 +146,10 @@ impl Source {
         }
         self.ready.set(ready);
         if event.readable {
-            self.readers.borrow_mut().take_all(&mut schedule);
+            self.readers.borrow_mut().tell(&mut schedule);
         }
         if event.writable {
-            self.writers.borrow_mut().take_all(&mut schedule);
+            self.writers.borrow_mut().tell(&mut schedule);
         }
     }
 
@@ -142,7 +160,9 @@ impl Source {
                 .first
                 .iter()
                 .chain(&waiting.rest)
-                .for_each(|(_, job)| f(job));
+                .map(|(_, job)| job)
+                .chain(&waiting.watch)
+                .for_each(&mut *f);
         }
     }
 
@@ -150,8 +170,11 @@ impl Source {
     pub(crate) fn reset(&self, mut job: impl FnMut(Job)) {
         self.ready.set(0);
         self.interest.set(Interest::NONE);
-        self.readers.borrow_mut().take_all(&mut job);
-        self.writers.borrow_mut().take_all(&mut job);
+        for waiting in [&self.readers, &self.writers] {
+            let mut waiting = waiting.borrow_mut();
+            waiting.take_all(&mut job);
+            waiting.watch.take().into_iter().for_each(&mut job);
+        }
     }
 
     fn waiting(&self, direction: Direction) -> &RefCell<Waiting> {
@@ -183,6 +206,13 @@ impl Waiting {
             .binary_search_by_key(&key.0, |entry| entry.0)
             .ok()?;
         Some(self.rest.remove(place).1)
+    }
+
+    fn tell(&mut self, schedule: &mut impl FnMut(Job)) {
+        if let Some(job) = &self.watch {
+            schedule(job.clone());
+        }
+        self.take_all(schedule);
     }
 
     fn take_all(&mut self, job: &mut impl FnMut(Job)) {

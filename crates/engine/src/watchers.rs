@@ -177,7 +177,7 @@ impl Watchers {
         Some(job)
     }
 
-    /// Has `job` wait for a source, and tells the poller if nobody has waited for that before.
+    /// Has `job` wait for a source.
     pub(crate) fn wait(
         &self,
         poller: &Poller,
@@ -185,17 +185,35 @@ impl Watchers {
         direction: Direction,
         job: Job,
     ) -> io::Result<WaitKey> {
+        self.ask(poller, source, direction)?;
+        Ok(source.join(direction, job))
+    }
+
+    /// Has `job` watch a source, and answers the job that it replaces.
+    pub(crate) fn watch(
+        &self,
+        poller: &Poller,
+        source: &Rc<Source>,
+        direction: Direction,
+        job: Job,
+    ) -> io::Result<Option<Job>> {
+        self.ask(poller, source, direction)?;
+        Ok(source.watch(direction, job))
+    }
+
+    /// Tells the poller about one direction of a source, if it has not been told before.
+    fn ask(&self, poller: &Poller, source: &Rc<Source>, direction: Direction) -> io::Result<()> {
         let side = match direction {
             Direction::Read => Side::Read,
             Direction::Write => Side::Write,
         };
         let old = source.interest.get();
         let interest = old.with(side, true);
-        if interest != old {
-            self.drop_stale_source(source.fd());
-            self.table.borrow_mut().register(poller, source, interest)?;
+        if interest == old {
+            return Ok(());
         }
-        Ok(source.join(direction, job))
+        self.drop_stale_source(source.fd());
+        self.table.borrow_mut().register(poller, source, interest)
     }
 
     /// Takes a source away. Its jobs go to `job`, to be dropped where nothing is borrowed.

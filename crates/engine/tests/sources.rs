@@ -51,10 +51,12 @@ fn what_is_there_before_anybody_waits_is_told() {
     let bench = Bench::new();
     let (_near, mut far, source) = pair();
     far.write_all(b"x").unwrap();
-    assert!(!source.is_ready(Direction::Read));
+    assert!(source.is_ready(Direction::Read), "nobody has asked");
     bench.wait(&source, Direction::Read, "r");
+    assert!(!source.is_ready(Direction::Read));
     bench.poll();
     assert_eq!(bench.log(), "r");
+    assert!(source.is_ready(Direction::Read));
 }
 
 #[test]
@@ -134,6 +136,26 @@ fn all_who_wait_are_told_in_their_order() {
     far.write_all(b"x").unwrap();
     bench.poll();
     assert_eq!(bench.log(), "a b c d");
+}
+
+#[test]
+fn a_job_that_watches_is_told_every_time() {
+    let bench = Bench::new();
+    let (_near, mut far, source) = pair();
+    let watch = |job| bench.event_loop.watch_ready(&source, Direction::Read, job);
+    assert!(watch(bench.says("old")).unwrap().is_none());
+    assert!(watch(bench.says("new")).unwrap().is_some());
+    for _ in 0..2 {
+        far.write_all(b"x").unwrap();
+        bench.poll();
+    }
+    bench.poll();
+    assert_eq!(bench.log(), "new new");
+    source.watcher(Direction::Read).unwrap().run();
+    assert_eq!(bench.log(), "new");
+    assert!(source.watcher(Direction::Write).is_none());
+    bench.event_loop.forget_source(&source, false);
+    assert!(source.watcher(Direction::Read).is_none());
 }
 
 #[test]

@@ -259,6 +259,16 @@ pub(crate) fn report(context: &ExceptionContext<'_>) {
     }
 }
 
+/// Tells the running loop's exception handler of an error of the system that nobody awaits. For
+/// the handler it is as if somebody had panicked with it.
+pub(crate) fn report_error(message: &str, error: &std::io::Error) {
+    report(&ExceptionContext {
+        message,
+        task: None,
+        panic: &Panic::new(Box::new(error.to_string())),
+    });
+}
+
 fn print(context: &ExceptionContext<'_>) {
     use std::io::Write;
     // Unlike `eprintln`, this does not panic. There is nobody left to tell of a closed stderr.

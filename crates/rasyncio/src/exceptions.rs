@@ -51,6 +51,20 @@ impl Cancelled {
         }
     }
 
+    /// The cancellation inside of an [`io::Error`], if that is what it is.
+    ///
+    /// ```
+    /// use std::io;
+    /// use rasyncio::Cancelled;
+    ///
+    /// let error = io::Error::from(Cancelled::new());
+    /// assert_eq!(Cancelled::of(&error), Some(&Cancelled::new()));
+    /// assert_eq!(Cancelled::of(&io::ErrorKind::BrokenPipe.into()), None);
+    /// ```
+    pub fn of(error: &io::Error) -> Option<&Cancelled> {
+        error.get_ref()?.downcast_ref()
+    }
+
     /// What was given to [`cancel_with`](crate::AnyTask::cancel_with).
     pub fn message(&self) -> Option<&str> {
         self.message.as_deref()
@@ -80,6 +94,14 @@ impl fmt::Display for TimeoutError {
 }
 
 impl Error for TimeoutError {}
+
+/// For calls that answer [`io::Error`]: a cancellation travels inside of one, and
+/// [`Cancelled::of`] finds it there.
+impl From<Cancelled> for io::Error {
+    fn from(cancelled: Cancelled) -> io::Error {
+        io::Error::other(cancelled)
+    }
+}
 
 /// Why awaiting a task gave no value.
 ///

@@ -60,22 +60,28 @@
 
 #![deny(unsafe_code)]
 
+pub mod connect;
 pub mod events;
 pub mod exceptions;
 pub mod futures;
 pub mod locks;
+pub mod net;
+pub mod protocols;
 pub mod queues;
 pub mod runners;
 pub mod scope;
 mod scoped;
+pub mod servers;
 pub mod streams;
 pub mod tasks;
 pub mod timeouts;
 pub mod transports;
 
+pub use connect::{create_connection, create_datagram_endpoint, create_unix_connection};
 pub use exceptions::{Cancelled, Panic, RunError, TaskError, TimeoutError};
 pub use futures::cancellable;
 pub use locks::{Barrier, BoundedSemaphore, Condition, Event, Lock, Semaphore};
+pub use protocols::{DatagramProtocol, Protocol};
 pub use queues::{LifoQueue, PriorityQueue, Queue};
 /// Makes an `async fn main` the program's (asyncio's `asyncio.run(main())`): it is run by
 /// [`run`].
@@ -109,8 +115,14 @@ pub use rasyncio_macros::main;
 /// ```
 pub use rasyncio_macros::test;
 pub use runners::{Runner, run, try_run};
+pub use servers::{Server, create_server, create_unix_server};
+pub use streams::{
+    StreamReader, StreamWriter, open_connection, open_unix_connection, start_server,
+    start_unix_server,
+};
 pub use tasks::{
     AnyTask, Task, all_tasks, create_task, current_task, gather, gather_iter, shield, sleep,
     yield_now,
 };
 pub use timeouts::{timeout, timeout_at, wait_for};
+pub use transports::{DatagramTransport, Transport};

@@ -1,5 +1,7 @@
 //! Streams (asyncio's `streams`): reading and writing a connection by awaiting.
 //!
+//! [`open_connection`] and [`start_server`] give a [`StreamReader`] and a [`StreamWriter`].
+//!
 //! The modules here are *states*, which neither wait nor call anybody; see
 //! [`transports`](crate::transports).
 //!
@@ -10,5 +12,15 @@
 //! | [`reader`] | what a reader waits for, when reading pauses |
 
 pub mod buffer;
+mod errors;
+mod face;
 pub mod reader;
 pub mod search;
+
+pub use errors::{IncompleteReadError, LimitOverrunError, ReadError};
+pub(crate) use face::{Accepted, Shared};
+pub use face::{StreamReader, StreamWriter};
+pub use reader::DEFAULT_LIMIT;
+
+pub use crate::connect::{open_connection, open_unix_connection};
+pub use crate::servers::{start_server, start_unix_server};

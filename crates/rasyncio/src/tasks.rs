@@ -57,6 +57,7 @@ use cell::Raw;
 pub(crate) use spawn::run_main;
 use state::{AGAIN, CANCELLED, DONE, PANICKED, RUNNING};
 use waiters::Waiter;
+pub(crate) use waker::into_job;
 
 /// A task, and the right to its output (asyncio's `Task`).
 ///

@@ -1,6 +1,6 @@
 //! Transports (asyncio's `transports`): what carries bytes between a protocol and a descriptor.
 //!
-//! The modules here are *states*: how much waits to be written, when the protocol has to
+//! [`Transport`] is the Rust one. The modules here are *states*: how much waits to be written, when the protocol has to
 //! pause, what closing means just now. They neither wait nor call anybody. Each method says
 //! what whoever wraps the state (its *face*) has to do, and the face does the calling: a
 //! Rust `Protocol` or a Python one.
@@ -12,5 +12,13 @@
 //! | [`stream`] | one connected stream: reading, writing, half close, close, abort |
 
 pub mod chunks;
+pub mod datagram;
 pub mod flow;
+mod link;
 pub mod stream;
+mod transport;
+
+pub use datagram::DatagramTransport;
+pub(crate) use link::Link;
+pub use transport::Transport;
+pub(crate) use transport::WeakTransport;

@@ -46,7 +46,7 @@ pub(super) fn borrowed(task: Raw) -> ManuallyDrop<Waker> {
 }
 
 /// A job that wakes `waker`'s task. Without an allocation, if that task is ours.
-pub(super) fn into_job(waker: Waker) -> Job {
+pub(crate) fn into_job(waker: Waker) -> Job {
     if ptr::eq(waker.vtable(), &WAKER) {
         let task = waker.data().cast_mut();
         mem::forget(waker);

@@ -69,6 +69,11 @@ impl<B> Chunks<B> {
         self.len == 0
     }
 
+    /// How many chunks there are.
+    pub fn count(&self) -> usize {
+        self.queue.len()
+    }
+
     /// The chunks, the first whole even if it is gone in part. For a collector.
     pub fn iter(&self) -> impl Iterator<Item = &B> {
         self.queue.iter()

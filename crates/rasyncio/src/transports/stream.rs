@@ -92,6 +92,12 @@ pub enum Written {
     Failed(io::Error),
 }
 
+/// How far a write has come at once.
+enum Begun {
+    Over(Written),
+    Rest { sent: usize, watch: bool },
+}
+
 /// Why a write was refused. Nothing has happened.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum WriteRefused {
@@ -353,27 +359,14 @@ impl<B: AsRef<[u8]>> StreamState<B> {
         data: &[u8],
         keep: impl FnOnce(usize) -> B,
     ) -> Result<Written, WriteRefused> {
-        self.check_write()?;
-        if data.is_empty() {
-            return Ok(Written::Sent);
-        }
-        if self.is_lost() {
-            return Ok(self.write_lost());
-        }
-        let watch = self.buffered() == 0;
-        let sent = if watch {
-            match to.send(data) {
-                Ok(sent) if sent >= data.len() => return Ok(Written::Sent),
-                Ok(sent) => sent,
-                Err(error) if is_blocked(&error) => 0,
-                Err(error) => return Ok(Written::Failed(error)),
+        match self.begin(to, data)? {
+            Begun::Over(written) => Ok(written),
+            Begun::Rest { sent, watch } => {
+                let rest = keep(sent);
+                self.chunks.borrow_mut().push(rest);
+                Ok(self.queued(watch))
             }
-        } else {
-            0
-        };
-        let rest = keep(sent);
-        self.chunks.borrow_mut().push(rest);
-        Ok(self.queued(watch))
+        }
     }
 
     /// Writes several chunks as if they were one (asyncio's `writelines`): at once, in one call, if
@@ -454,6 +447,38 @@ impl<B: AsRef<[u8]>> StreamState<B> {
         to.shutdown_write()
     }
 
+    /// How many chunks wait. One call writes [`MAX_SLICES`](super::chunks::MAX_SLICES) at most.
+    pub fn waiting_chunks(&self) -> usize {
+        self.chunks.borrow().count()
+    }
+
+    /// Sends `data` if nothing waits, and answers how much is gone and whether nothing waited; or
+    /// what became of all of it.
+    fn begin(&self, to: &impl Descriptor, data: &[u8]) -> Result<Begun, WriteRefused> {
+        self.check_write()?;
+        if data.is_empty() {
+            return Ok(Begun::Over(Written::Sent));
+        }
+        if self.is_lost() {
+            return Ok(Begun::Over(self.write_lost()));
+        }
+        if self.buffered() > 0 {
+            return Ok(Begun::Rest {
+                sent: 0,
+                watch: false,
+            });
+        }
+        Ok(match to.send(data) {
+            Ok(sent) if sent >= data.len() => Begun::Over(Written::Sent),
+            Ok(sent) => Begun::Rest { sent, watch: true },
+            Err(error) if is_blocked(&error) => Begun::Rest {
+                sent: 0,
+                watch: true,
+            },
+            Err(error) => Begun::Over(Written::Failed(error)),
+        })
+    }
+
     fn queued(&self, watch: bool) -> Written {
         Written::Queued {
             watch,
@@ -469,6 +494,23 @@ impl<B: AsRef<[u8]>> StreamState<B> {
         let spent = self.chunks.borrow_mut().advance(sent);
         drop(spent);
         Ok(sent)
+    }
+}
+
+impl StreamState<Vec<u8>> {
+    /// As [`StreamState::write`], and keeps a copy of what has not gone out: small ones together.
+    ///
+    /// # Errors
+    ///
+    /// As [`StreamState::write`].
+    pub fn write_copy(&self, to: &impl Descriptor, data: &[u8]) -> Result<Written, WriteRefused> {
+        match self.begin(to, data)? {
+            Begun::Over(written) => Ok(written),
+            Begun::Rest { sent, watch } => {
+                self.chunks.borrow_mut().extend(&data[sent..]);
+                Ok(self.queued(watch))
+            }
+        }
     }
 }
 

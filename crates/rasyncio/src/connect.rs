@@ -1,0 +1,443 @@
+//! Connecting (asyncio's `create_connection` and `open_connection`), with happy eyeballs (RFC 8305).
+//!
+//! [`create_connection`] gives the connection to a protocol, [`open_connection`] gives two ends to
+//! await. [`Builder`] has the keywords.
+
+mod order;
+mod pipes;
+mod race;
+
+use std::error::Error;
+use std::fmt;
+use std::io::{self, ErrorKind};
+use std::net::SocketAddr;
+use std::os::fd::OwnedFd;
+use std::path::Path;
+use std::rc::Rc;
+use std::time::Duration;
+
+use rustix::net::SocketType;
+
+use crate::net::{TcpStream, ToAddrs, UdpSocket, UnixStream, socket};
+use crate::protocols::{DatagramProtocol, Protocol};
+use crate::streams::{DEFAULT_LIMIT, Shared, StreamReader, StreamWriter};
+use crate::tasks::yield_now;
+use crate::transports::{DatagramTransport, Link, Transport};
+pub use order::interleave;
+pub use pipes::{connect_read_pipe, connect_write_pipe};
+
+/// Connects, and has a protocol called (asyncio's `loop.create_connection`).
+///
+/// # Errors
+///
+/// If no address answers, and a cancellation.
+pub async fn create_connection<P, F>(
+    factory: F,
+    addresses: impl ToAddrs,
+) -> io::Result<(Transport, Rc<P>)>
+where
+    P: Protocol + 'static,
+    F: FnOnce() -> Rc<P>,
+{
+    Builder::new().create_connection(factory, addresses).await
+}
+
+/// Connects, and gives the two ends of the stream (asyncio's `open_connection`).
+///
+/// # Errors
+///
+/// If no address answers, and a cancellation.
+pub async fn open_connection(addresses: impl ToAddrs) -> io::Result<(StreamReader, StreamWriter)> {
+    Builder::new().open_connection(addresses).await
+}
+
+/// As [`create_connection`], through a Unix socket (asyncio's `loop.create_unix_connection`).
+///
+/// # Errors
+///
+/// If nobody listens there, and a cancellation.
+pub async fn create_unix_connection<P, F>(
+    factory: F,
+    path: impl AsRef<Path>,
+) -> io::Result<(Transport, Rc<P>)>
+where
+    P: Protocol + 'static,
+    F: FnOnce() -> Rc<P>,
+{
+    let socket = UnixStream::connect(path).await?.into_std();
+    made(Link::Socket(socket.into()), factory()).await
+}
+
+/// As [`open_connection`], through a Unix socket (asyncio's `open_unix_connection`).
+///
+/// # Errors
+///
+/// If nobody listens there, and a cancellation.
+pub async fn open_unix_connection(
+    path: impl AsRef<Path>,
+) -> io::Result<(StreamReader, StreamWriter)> {
+    let socket = UnixStream::connect(path).await?.into_std();
+    ends(socket.into(), DEFAULT_LIMIT).await
+}
+
+/// A datagram socket with a protocol (asyncio's `loop.create_datagram_endpoint`): on the address
+/// `local`, connected to `remote`, or both.
+///
+/// # Errors
+///
+/// If an address cannot be had; `InvalidInput` if there is none.
+///
+/// ```
+/// use std::cell::RefCell;
+/// use std::net::SocketAddr;
+/// use std::rc::Rc;
+/// use rasyncio::{DatagramProtocol, DatagramTransport, Event, create_datagram_endpoint};
+///
+/// #[derive(Default)]
+/// struct Inbox {
+///     last: RefCell<Vec<u8>>,
+///     came: Event,
+/// }
+///
+/// impl DatagramProtocol for Inbox {
+///     fn datagram_received(&self, _: &DatagramTransport, data: &[u8], _: SocketAddr) {
+///         *self.last.borrow_mut() = data.to_vec();
+///         self.came.set();
+///     }
+/// }
+///
+/// rasyncio::run(async {
+///     let here = "127.0.0.1:0".parse().ok();
+///     let (receiver, inbox) =
+///         create_datagram_endpoint(Rc::<Inbox>::default, here, None).await?;
+///     let there = receiver.local_addr()?;
+///     let (sender, _) = create_datagram_endpoint(Rc::<Inbox>::default, None, Some(there)).await?;
+///     sender.sendto(b"hello", None)?;
+///     inbox.came.wait().await?;
+///     assert_eq!(*inbox.last.borrow(), b"hello");
+///     sender.close();
+///     receiver.close();
+///     Ok::<_, std::io::Error>(())
+/// })
+/// .unwrap();
+/// ```
+pub async fn create_datagram_endpoint<P, F>(
+    factory: F,
+    local: Option<SocketAddr>,
+    remote: Option<SocketAddr>,
+) -> io::Result<(DatagramTransport, Rc<P>)>
+where
+    P: DatagramProtocol + 'static,
+    F: FnOnce() -> Rc<P>,
+{
+    let Some(address) = local.or(remote) else {
+        return Err(io::Error::new(
+            ErrorKind::InvalidInput,
+            "unexpected address family",
+        ));
+    };
+    let socket = socket::open(socket::family(&address), SocketType::DGRAM)?;
+    if let Some(local) = local {
+        rustix::net::bind(&socket, &local)?;
+    }
+    if let Some(remote) = remote {
+        rustix::net::connect(&socket, &remote)?;
+    }
+    datagram_endpoint(factory, UdpSocket::from_std(socket.into())?).await
+}
+
+/// As [`create_datagram_endpoint`], with a socket of your own (asyncio's `sock=`), which may have
+/// options of its own.
+///
+/// # Errors
+///
+/// A cancellation.
+pub async fn datagram_endpoint<P, F>(
+    factory: F,
+    socket: UdpSocket,
+) -> io::Result<(DatagramTransport, Rc<P>)>
+where
+    P: DatagramProtocol + 'static,
+    F: FnOnce() -> Rc<P>,
+{
+    let protocol = factory();
+    let transport = DatagramTransport::open(socket.into_std(), Rc::clone(&protocol) as _);
+    let guard = Guard(Some(&transport), DatagramTransport::abort);
+    yield_now().await?;
+    guard.keep();
+    Ok((transport, protocol))
+}
+
+/// How to connect: the keywords of asyncio's `create_connection` and `open_connection`.
+///
+/// ```
+/// use std::time::Duration;
+/// use rasyncio::connect::Builder;
+///
+/// rasyncio::run(async {
+///     let server = rasyncio::start_server(async |_, _| {}, "127.0.0.1:0").await?;
+///     let port = server.local_addrs()[0].port();
+///     let (reader, _writer) = Builder::new()
+///         .happy_eyeballs_delay(Duration::from_millis(250))
+///         .open_connection(("localhost", port))
+///         .await?;
+///     assert!(!reader.at_eof());
+///     Ok::<_, std::io::Error>(())
+/// })
+/// .unwrap();
+/// ```
+#[derive(Clone, Debug, Default)]
+pub struct Builder {
+    happy_eyeballs_delay: Option<Duration>,
+    interleave: Option<usize>,
+    family: Option<Family>,
+    local_addr: Option<SocketAddr>,
+    all_errors: bool,
+    limit: Option<usize>,
+}
+
+/// A family of addresses.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Family {
+    /// IPv4 (`AF_INET`).
+    Inet,
+    /// IPv6 (`AF_INET6`).
+    Inet6,
+}
+
+impl Family {
+    fn of(address: &SocketAddr) -> Family {
+        match address {
+            SocketAddr::V4(_) => Family::Inet,
+            SocketAddr::V6(_) => Family::Inet6,
+        }
+    }
+}
+
+impl Builder {
+    /// asyncio's defaults: one address after the other, as they come.
+    pub fn new() -> Builder {
+        Builder::default()
+    }
+
+    /// Tries the next address when the last attempt has taken so long, and goes on with those before;
+    /// the first that answers wins. Also interleaves the addresses, unless told otherwise.
+    pub fn happy_eyeballs_delay(mut self, delay: Duration) -> Builder {
+        self.happy_eyeballs_delay = Some(delay);
+        self
+    }
+
+    /// Has the families of addresses take turns, after so many of the first; 0 leaves them as they
+    /// come.
+    pub fn interleave(mut self, first_count: usize) -> Builder {
+        self.interleave = Some(first_count);
+        self
+    }
+
+    /// Tries addresses of this family only.
+    pub fn family(mut self, family: Family) -> Builder {
+        self.family = Some(family);
+        self
+    }
+
+    /// The address to connect from.
+    pub fn local_addr(mut self, address: SocketAddr) -> Builder {
+        self.local_addr = Some(address);
+        self
+    }
+
+    /// Has the error be a [`ConnectErrors`] always. Otherwise it is one only if there were several
+    /// that say different things.
+    pub fn all_errors(mut self, all: bool) -> Builder {
+        self.all_errors = all;
+        self
+    }
+
+    /// The limit of the stream reader (64 KiB).
+    pub fn limit(mut self, limit: usize) -> Builder {
+        self.limit = Some(limit);
+        self
+    }
+
+    /// Connects.
+    ///
+    /// # Errors
+    ///
+    /// If no address answers (see [`ConnectErrors`]), and a cancellation.
+    pub async fn connect(&self, addresses: impl ToAddrs) -> io::Result<TcpStream> {
+        let mut addresses = addresses.to_addrs().await?;
+        if let Some(family) = self.family {
+            addresses.retain(|address| Family::of(address) == family);
+        }
+        if addresses.is_empty() {
+            return Err(io::Error::new(
+                ErrorKind::NotFound,
+                "getaddrinfo() returned empty list",
+            ));
+        }
+        let happy = self.happy_eyeballs_delay;
+        match self.interleave.unwrap_or(usize::from(happy.is_some())) {
+            0 => {}
+            first => addresses = interleave(addresses, Family::of, first),
+        }
+        let connect = |address| self.connect_to(address);
+        match race::race(addresses, happy, connect).await? {
+            Ok(stream) => Ok(stream),
+            Err(errors) => Err(ConnectErrors::sum_up(errors, self.all_errors)),
+        }
+    }
+
+    /// See [`create_connection`].
+    ///
+    /// # Errors
+    ///
+    /// As [`Builder::connect`].
+    pub async fn create_connection<P, F>(
+        &self,
+        factory: F,
+        addresses: impl ToAddrs,
+    ) -> io::Result<(Transport, Rc<P>)>
+    where
+        P: Protocol + 'static,
+        F: FnOnce() -> Rc<P>,
+    {
+        let socket = self.connect(addresses).await?;
+        socket.set_nodelay(true)?;
+        made(Link::Socket(socket.into_std().into()), factory()).await
+    }
+
+    /// See [`open_connection`].
+    ///
+    /// # Errors
+    ///
+    /// As [`Builder::connect`].
+    pub async fn open_connection(
+        &self,
+        addresses: impl ToAddrs,
+    ) -> io::Result<(StreamReader, StreamWriter)> {
+        let socket = self.connect(addresses).await?;
+        socket.set_nodelay(true)?;
+        ends(
+            socket.into_std().into(),
+            self.limit.unwrap_or(DEFAULT_LIMIT),
+        )
+        .await
+    }
+
+    async fn connect_to(&self, address: SocketAddr) -> io::Result<TcpStream> {
+        let socket = socket::open(socket::family(&address), SocketType::STREAM)?;
+        if let Some(local) = self.local_addr {
+            if Family::of(&local) != Family::of(&address) {
+                let message = format!(
+                    "no matching local address with family={:?} found",
+                    Family::of(&address)
+                );
+                return Err(io::Error::new(ErrorKind::AddrNotAvailable, message));
+            }
+            rustix::net::bind(&socket, &local)?;
+        }
+        TcpStream::connect_socket(socket, address).await
+    }
+}
+
+/// Gives a connected socket to a protocol, as a server does with what it accepts (asyncio's
+/// `connect_accepted_socket`, and the `sock` of `create_connection`).
+///
+/// # Errors
+///
+/// A cancellation.
+pub async fn connect_socket<P, F>(
+    factory: F,
+    socket: impl Into<OwnedFd>,
+) -> io::Result<(Transport, Rc<P>)>
+where
+    P: Protocol + 'static,
+    F: FnOnce() -> Rc<P>,
+{
+    let socket = socket.into();
+    rustix::io::ioctl_fionbio(&socket, true)?;
+    made(Link::Socket(socket), factory()).await
+}
+
+/// Gives the two ends of a connected socket (asyncio's `open_connection(sock=)`).
+///
+/// # Errors
+///
+/// A cancellation.
+pub async fn open_socket(socket: impl Into<OwnedFd>) -> io::Result<(StreamReader, StreamWriter)> {
+    let socket = socket.into();
+    rustix::io::ioctl_fionbio(&socket, true)?;
+    ends(socket, DEFAULT_LIMIT).await
+}
+
+/// Opens the transport, and waits until the protocol has been told.
+async fn made<P>(link: Link, protocol: Rc<P>) -> io::Result<(Transport, Rc<P>)>
+where
+    P: Protocol + 'static,
+{
+    let transport = Transport::open(link, Rc::clone(&protocol) as _, None);
+    let guard = Guard(Some(&transport), Transport::abort);
+    yield_now().await?;
+    guard.keep();
+    Ok((transport, protocol))
+}
+
+async fn ends(socket: OwnedFd, limit: usize) -> io::Result<(StreamReader, StreamWriter)> {
+    let (transport, shared) = made(Link::Socket(socket), Shared::new(limit)).await?;
+    Ok(shared.ends(&transport))
+}
+
+/// Ends a transport that nobody has got to see: whoever wanted it was cancelled or dropped.
+struct Guard<'a, T>(Option<&'a T>, fn(&T));
+
+impl<T> Guard<'_, T> {
+    fn keep(mut self) {
+        self.0 = None;
+    }
+}
+
+impl<T> Drop for Guard<'_, T> {
+    fn drop(&mut self) {
+        if let Some(transport) = self.0 {
+            (self.1)(transport);
+        }
+    }
+}
+
+/// What connecting to several addresses has failed with, inside of an [`io::Error`].
+#[derive(Debug)]
+pub struct ConnectErrors {
+    errors: Vec<io::Error>,
+}
+
+impl ConnectErrors {
+    /// The errors inside of one, if it has some.
+    pub fn of(error: &io::Error) -> Option<&[io::Error]> {
+        let errors: &ConnectErrors = error.get_ref()?.downcast_ref()?;
+        Some(&errors.errors)
+    }
+
+    fn sum_up(mut errors: Vec<io::Error>, all: bool) -> io::Error {
+        let same = errors
+            .windows(2)
+            .all(|pair| pair[0].to_string() == pair[1].to_string());
+        if same && !all {
+            return errors.swap_remove(0);
+        }
+        let kind = errors[0].kind();
+        io::Error::new(kind, ConnectErrors { errors })
+    }
+}
+
+impl fmt::Display for ConnectErrors {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Multiple exceptions: ")?;
+        for (place, error) in self.errors.iter().enumerate() {
+            let comma = if place > 0 { ", " } else { "" };
+            write!(f, "{comma}{error}")?;
+        }
+        Ok(())
+    }
+}
+
+impl Error for ConnectErrors {}

@@ -1,0 +1,113 @@
+//! Names and addresses.
+
+use std::future::Future;
+use std::io;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4, SocketAddrV6, ToSocketAddrs};
+
+use super::blocking::blocking;
+
+/// The addresses that a host and a port have (asyncio's `getaddrinfo`), asked of the system by
+/// a thread. Addresses in numbers are not asked for.
+///
+/// # Errors
+///
+/// What the system says, and a cancellation.
+///
+/// ```
+/// rasyncio::run(async {
+///     let addresses = rasyncio::net::getaddrinfo("127.0.0.1", 80).await?;
+///     assert_eq!(addresses, ["127.0.0.1:80".parse().unwrap()]);
+///     Ok::<_, std::io::Error>(())
+/// })
+/// .unwrap();
+/// ```
+pub async fn getaddrinfo(host: &str, port: u16) -> io::Result<Vec<SocketAddr>> {
+    if let Ok(address) = host.parse::<IpAddr>() {
+        return Ok(vec![SocketAddr::new(address, port)]);
+    }
+    let host = host.to_owned();
+    blocking(move || Ok((host.as_str(), port).to_socket_addrs()?.collect())).await?
+}
+
+/// What stands for addresses: as [`ToSocketAddrs`], but looked up by a thread if it has
+/// to be.
+pub trait ToAddrs {
+    /// The addresses.
+    fn to_addrs(&self) -> impl Future<Output = io::Result<Vec<SocketAddr>>>;
+}
+
+/// `host:port`.
+impl ToAddrs for str {
+    async fn to_addrs(&self) -> io::Result<Vec<SocketAddr>> {
+        if let Ok(address) = self.parse() {
+            return Ok(vec![address]);
+        }
+        let invalid = || io::Error::new(io::ErrorKind::InvalidInput, "invalid socket address");
+        let (host, port) = self.rsplit_once(':').ok_or_else(invalid)?;
+        getaddrinfo(host, port.parse().map_err(|_| invalid())?).await
+    }
+}
+
+impl ToAddrs for String {
+    async fn to_addrs(&self) -> io::Result<Vec<SocketAddr>> {
+        self.as_str().to_addrs().await
+    }
+}
+
+impl ToAddrs for (&str, u16) {
+    async fn to_addrs(&self) -> io::Result<Vec<SocketAddr>> {
+        getaddrinfo(self.0, self.1).await
+    }
+}
+
+impl ToAddrs for [SocketAddr] {
+    async fn to_addrs(&self) -> io::Result<Vec<SocketAddr>> {
+        Ok(self.to_vec())
+    }
+}
+
+macro_rules! one_address {
+    ($($type:ty),*) => {$(
+        impl ToAddrs for $type {
+            async fn to_addrs(&self) -> io::Result<Vec<SocketAddr>> {
+                Ok(vec![SocketAddr::from(*self)])
+            }
+        }
+    )*};
+}
+
+one_address!(
+    SocketAddr,
+    SocketAddrV4,
+    SocketAddrV6,
+    (IpAddr, u16),
+    (Ipv4Addr, u16),
+    (Ipv6Addr, u16)
+);
+
+impl<T: ToAddrs + ?Sized> ToAddrs for &T {
+    async fn to_addrs(&self) -> io::Result<Vec<SocketAddr>> {
+        (**self).to_addrs().await
+    }
+}
+
+/// Tries one address after the other, and answers the last error.
+pub(crate) async fn each_addr<T, F>(addresses: impl ToAddrs, mut f: F) -> io::Result<T>
+where
+    F: AsyncFnMut(SocketAddr) -> io::Result<T>,
+{
+    let mut last = None;
+    for address in addresses.to_addrs().await? {
+        match f(address).await {
+            Ok(done) => return Ok(done),
+            Err(error) if crate::Cancelled::of(&error).is_some() => return Err(error),
+            Err(error) => last = Some(error),
+        }
+    }
+    Err(last.unwrap_or_else(|| {
+        io::Error::new(
+            io::ErrorKind::InvalidInput,
+            "could not resolve to any address",
+        )
+    }))
+}

@@ -1,0 +1,114 @@
+//! What the kinds of sockets share.
+
+use std::io::{self, ErrorKind, IoSlice};
+use std::net::SocketAddr;
+use std::os::fd::{AsFd, OwnedFd};
+
+use rasyncio_engine::Direction;
+use rustix::io::Errno;
+use rustix::net::addr::SocketAddrArg;
+use rustix::net::{
+    AddressFamily, RecvFlags, SendAncillaryBuffer, SendFlags, SocketAddrAny, SocketFlags,
+    SocketType, sockopt,
+};
+
+use super::Watched;
+
+/// What is written to a peer that has gone is an error, and no signal.
+pub(crate) const SEND: SendFlags = SendFlags::NOSIGNAL;
+
+/// A new socket that does not block.
+pub(crate) fn open(family: AddressFamily, kind: SocketType) -> io::Result<OwnedFd> {
+    let flags = SocketFlags::NONBLOCK | SocketFlags::CLOEXEC;
+    Ok(rustix::net::socket_with(family, kind, flags, None)?)
+}
+
+pub(crate) fn family(address: &SocketAddr) -> AddressFamily {
+    match address {
+        SocketAddr::V4(_) => AddressFamily::INET,
+        SocketAddr::V6(_) => AddressFamily::INET6,
+    }
+}
+
+/// Connects, and waits for the outcome.
+pub(crate) async fn connect<T: AsFd>(
+    io: &Watched<T>,
+    address: &impl SocketAddrArg,
+) -> io::Result<()> {
+    match rustix::net::connect(io.get(), address) {
+        Ok(()) => return Ok(()),
+        // An interrupted one goes on all the same.
+        Err(Errno::INPROGRESS | Errno::INTR) => {}
+        Err(error) => return Err(error.into()),
+    }
+    let mut asked = false;
+    io.when_ready(Direction::Write, || {
+        if !std::mem::replace(&mut asked, true) {
+            // Nothing is known until the system has said so.
+            return Err(ErrorKind::WouldBlock.into());
+        }
+        Ok(sockopt::socket_error(io.get())??)
+    })
+    .await
+}
+
+pub(crate) async fn accept<T: AsFd>(
+    io: &Watched<T>,
+) -> io::Result<(OwnedFd, Option<SocketAddrAny>)> {
+    let flags = SocketFlags::NONBLOCK | SocketFlags::CLOEXEC;
+    io.when_ready(Direction::Read, || {
+        loop {
+            match rustix::net::acceptfrom_with(io.get(), flags) {
+                // One that came and went.
+                Err(Errno::CONNABORTED) => {}
+                result => return Ok(result?),
+            }
+        }
+    })
+    .await
+}
+
+pub(crate) async fn read<T: AsFd>(io: &Watched<T>, buffer: &mut [u8]) -> io::Result<usize> {
+    io.when_stream(Direction::Read, buffer.len(), |io| {
+        Ok(rustix::net::recv(io, &mut *buffer, RecvFlags::empty())?.1)
+    })
+    .await
+}
+
+pub(crate) async fn read_exact<T: AsFd>(io: &Watched<T>, buffer: &mut [u8]) -> io::Result<()> {
+    let mut done = 0;
+    while done < buffer.len() {
+        match read(io, &mut buffer[done..]).await? {
+            0 => return Err(ErrorKind::UnexpectedEof.into()),
+            count => done += count,
+        }
+    }
+    Ok(())
+}
+
+pub(crate) async fn write<T: AsFd>(io: &Watched<T>, data: &[u8]) -> io::Result<usize> {
+    io.when_stream(Direction::Write, data.len(), |io| {
+        Ok(rustix::net::send(io, data, SEND)?)
+    })
+    .await
+}
+
+pub(crate) async fn write_vectored<T: AsFd>(
+    io: &Watched<T>,
+    slices: &[IoSlice<'_>],
+) -> io::Result<usize> {
+    let length = slices.iter().map(|slice| slice.len()).sum();
+    io.when_stream(Direction::Write, length, |io| {
+        let mut control = SendAncillaryBuffer::default();
+        Ok(rustix::net::sendmsg(io, slices, &mut control, SEND)?)
+    })
+    .await
+}
+
+pub(crate) async fn write_all<T: AsFd>(io: &Watched<T>, data: &[u8]) -> io::Result<()> {
+    let mut done = 0;
+    while done < data.len() {
+        done += write(io, &data[done..]).await?;
+    }
+    Ok(())
+}

@@ -1,0 +1,254 @@
+//! TCP.
+
+use std::io::{self, IoSlice};
+use std::net::{self, Shutdown, SocketAddr};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+
+use rasyncio_engine::Direction;
+use rustix::net::{SocketType, sockopt};
+
+use super::Watched;
+use super::resolve::{ToAddrs, each_addr};
+use super::socket;
+
+/// A TCP connection.
+#[derive(Debug)]
+pub struct TcpStream {
+    io: Watched<net::TcpStream>,
+}
+
+/// A TCP socket that waits for connections.
+#[derive(Debug)]
+pub struct TcpListener {
+    io: Watched<net::TcpListener>,
+}
+
+/// How many connections may wait to be accepted, where nothing is said.
+const BACKLOG: i32 = 1024;
+
+impl TcpStream {
+    /// Connects to the first of the addresses that answers, one after the other. For more say in it
+    /// see [`connect`](crate::connect).
+    ///
+    /// # Errors
+    ///
+    /// That of the last address.
+    pub async fn connect(addresses: impl ToAddrs) -> io::Result<TcpStream> {
+        each_addr(addresses, async |address| {
+            let socket = socket::open(socket::family(&address), SocketType::STREAM)?;
+            TcpStream::connect_socket(socket, address).await
+        })
+        .await
+    }
+
+    /// Connects a socket that was made, and bound perhaps, before.
+    pub(crate) async fn connect_socket(
+        socket: OwnedFd,
+        address: SocketAddr,
+    ) -> io::Result<TcpStream> {
+        let io = Watched::new(net::TcpStream::from(socket));
+        socket::connect(&io, &address).await?;
+        Ok(TcpStream { io })
+    }
+
+    /// Takes a connection over, and makes it non-blocking.
+    ///
+    /// # Errors
+    ///
+    /// If that is not possible.
+    pub fn from_std(stream: net::TcpStream) -> io::Result<TcpStream> {
+        stream.set_nonblocking(true)?;
+        Ok(TcpStream::new(stream))
+    }
+
+    /// The connection must not block.
+    pub(crate) fn new(stream: net::TcpStream) -> TcpStream {
+        TcpStream {
+            io: Watched::new(stream),
+        }
+    }
+
+    /// The connection, to be used by other means. It is non-blocking still.
+    pub fn into_std(self) -> net::TcpStream {
+        self.io.into_inner()
+    }
+
+    /// Reads what there is, at most as much as the buffer holds (asyncio's `sock_recv_into`). 0 is
+    /// the end.
+    ///
+    /// # Errors
+    ///
+    /// The system's, and a cancellation.
+    pub async fn read(&self, buffer: &mut [u8]) -> io::Result<usize> {
+        socket::read(&self.io, buffer).await
+    }
+
+    /// Reads until the buffer is full.
+    ///
+    /// # Errors
+    ///
+    /// `UnexpectedEof` if the end comes before, the system's, and a cancellation.
+    pub async fn read_exact(&self, buffer: &mut [u8]) -> io::Result<()> {
+        socket::read_exact(&self.io, buffer).await
+    }
+
+    /// Looks at what there is without taking it.
+    ///
+    /// # Errors
+    ///
+    /// As [`TcpStream::read`].
+    pub async fn peek(&self, buffer: &mut [u8]) -> io::Result<usize> {
+        let io = &self.io;
+        io.when_ready(Direction::Read, || io.get().peek(buffer))
+            .await
+    }
+
+    /// Writes as much as goes, and answers how much that was.
+    ///
+    /// # Errors
+    ///
+    /// The system's, and a cancellation.
+    pub async fn write(&self, data: &[u8]) -> io::Result<usize> {
+        socket::write(&self.io, data).await
+    }
+
+    /// Writes as much as goes of several slices.
+    ///
+    /// # Errors
+    ///
+    /// The system's, and a cancellation.
+    pub async fn write_vectored(&self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
+        socket::write_vectored(&self.io, slices).await
+    }
+
+    /// Writes everything (asyncio's `sock_sendall`).
+    ///
+    /// # Errors
+    ///
+    /// The system's, and a cancellation. Some of the data may have been written.
+    pub async fn write_all(&self, data: &[u8]) -> io::Result<()> {
+        socket::write_all(&self.io, data).await
+    }
+
+    /// Ends one direction, or both.
+    ///
+    /// # Errors
+    ///
+    /// The system's.
+    pub fn shutdown(&self, how: Shutdown) -> io::Result<()> {
+        self.io.get().shutdown(how)
+    }
+
+    /// The address of this end.
+    ///
+    /// # Errors
+    ///
+    /// The system's.
+    pub fn local_addr(&self) -> io::Result<SocketAddr> {
+        self.io.get().local_addr()
+    }
+
+    /// The address of the other end.
+    ///
+    /// # Errors
+    ///
+    /// The system's.
+    pub fn peer_addr(&self) -> io::Result<SocketAddr> {
+        self.io.get().peer_addr()
+    }
+
+    /// Whether small writes go out at once (`TCP_NODELAY`).
+    ///
+    /// # Errors
+    ///
+    /// The system's.
+    pub fn nodelay(&self) -> io::Result<bool> {
+        self.io.get().nodelay()
+    }
+
+    /// Sets whether small writes go out at once (`TCP_NODELAY`).
+    ///
+    /// # Errors
+    ///
+    /// The system's.
+    pub fn set_nodelay(&self, nodelay: bool) -> io::Result<()> {
+        self.io.get().set_nodelay(nodelay)
+    }
+}
+
+impl TcpListener {
+    /// Listens on the first of the addresses that can be had, with `SO_REUSEADDR`. For more say in
+    /// it see [`servers`](crate::servers).
+    ///
+    /// # Errors
+    ///
+    /// That of the last address.
+    pub async fn bind(addresses: impl ToAddrs) -> io::Result<TcpListener> {
+        each_addr(addresses, async |address| {
+            let socket = socket::open(socket::family(&address), SocketType::STREAM)?;
+            sockopt::set_socket_reuseaddr(&socket, true)?;
+            rustix::net::bind(&socket, &address)?;
+            rustix::net::listen(&socket, BACKLOG)?;
+            Ok(TcpListener::new(socket.into()))
+        })
+        .await
+    }
+
+    /// Takes a listening socket over, and makes it non-blocking.
+    ///
+    /// # Errors
+    ///
+    /// If that is not possible.
+    pub fn from_std(listener: net::TcpListener) -> io::Result<TcpListener> {
+        listener.set_nonblocking(true)?;
+        Ok(TcpListener::new(listener))
+    }
+
+    fn new(listener: net::TcpListener) -> TcpListener {
+        TcpListener {
+            io: Watched::new(listener),
+        }
+    }
+
+    /// The socket, to be used by other means. It is non-blocking still.
+    pub fn into_std(self) -> net::TcpListener {
+        self.io.into_inner()
+    }
+
+    /// Waits for a connection (asyncio's `sock_accept`), and answers it with its address.
+    ///
+    /// # Errors
+    ///
+    /// The system's, such as there being no descriptor left, and a cancellation. The listener is
+    /// good for another attempt.
+    pub async fn accept(&self) -> io::Result<(TcpStream, SocketAddr)> {
+        let (socket, address) = socket::accept(&self.io).await?;
+        let stream = net::TcpStream::from(socket);
+        let address = match address.and_then(|address| address.try_into().ok()) {
+            Some(address) => address,
+            None => stream.peer_addr()?,
+        };
+        Ok((TcpStream::new(stream), address))
+    }
+
+    /// The address that it listens on.
+    ///
+    /// # Errors
+    ///
+    /// The system's.
+    pub fn local_addr(&self) -> io::Result<SocketAddr> {
+        self.io.get().local_addr()
+    }
+}
+
+impl AsFd for TcpStream {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.io.get().as_fd()
+    }
+}
+
+impl AsFd for TcpListener {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.io.get().as_fd()
+    }
+}

@@ -1,0 +1,230 @@
+//! Unix sockets.
+
+use std::io::{self, IoSlice};
+use std::net::Shutdown;
+use std::os::fd::{AsFd, BorrowedFd};
+use std::os::unix::net::{self, SocketAddr};
+use std::path::Path;
+
+use rustix::net::{AddressFamily, SocketAddrUnix, SocketType};
+
+use super::{Watched, socket};
+
+/// A connection through a Unix socket.
+///
+/// ```
+/// use rasyncio::net::UnixStream;
+///
+/// rasyncio::run(async {
+///     let (one, two) = UnixStream::pair()?;
+///     one.write_all(b"hello").await?;
+///     let mut buffer = [0; 5];
+///     two.read_exact(&mut buffer).await?;
+///     assert_eq!(&buffer, b"hello");
+///     Ok::<_, std::io::Error>(())
+/// })
+/// .unwrap();
+/// ```
+#[derive(Debug)]
+pub struct UnixStream {
+    io: Watched<net::UnixStream>,
+}
+
+/// A Unix socket that waits for connections.
+#[derive(Debug)]
+pub struct UnixListener {
+    io: Watched<net::UnixListener>,
+}
+
+impl UnixStream {
+    /// Connects to the socket at `path`; one that begins with a zero byte is an abstract name.
+    ///
+    /// # Errors
+    ///
+    /// The system's, and a cancellation.
+    pub async fn connect(path: impl AsRef<Path>) -> io::Result<UnixStream> {
+        let address = address(path.as_ref())?;
+        let socket = socket::open(AddressFamily::UNIX, SocketType::STREAM)?;
+        let io = Watched::new(net::UnixStream::from(socket));
+        socket::connect(&io, &address).await?;
+        Ok(UnixStream { io })
+    }
+
+    /// Two that are connected to each other.
+    ///
+    /// # Errors
+    ///
+    /// The system's.
+    pub fn pair() -> io::Result<(UnixStream, UnixStream)> {
+        let (one, two) = net::UnixStream::pair()?;
+        Ok((UnixStream::from_std(one)?, UnixStream::from_std(two)?))
+    }
+
+    /// Takes a connection over, and makes it non-blocking.
+    ///
+    /// # Errors
+    ///
+    /// If that is not possible.
+    pub fn from_std(stream: net::UnixStream) -> io::Result<UnixStream> {
+        stream.set_nonblocking(true)?;
+        Ok(UnixStream {
+            io: Watched::new(stream),
+        })
+    }
+
+    /// The connection, to be used by other means. It is non-blocking still.
+    pub fn into_std(self) -> net::UnixStream {
+        self.io.into_inner()
+    }
+
+    /// Reads what there is, at most as much as the buffer holds. 0 is the end.
+    ///
+    /// # Errors
+    ///
+    /// The system's, and a cancellation.
+    pub async fn read(&self, buffer: &mut [u8]) -> io::Result<usize> {
+        socket::read(&self.io, buffer).await
+    }
+
+    /// Reads until the buffer is full.
+    ///
+    /// # Errors
+    ///
+    /// `UnexpectedEof` if the end comes before, the system's, and a cancellation.
+    pub async fn read_exact(&self, buffer: &mut [u8]) -> io::Result<()> {
+        socket::read_exact(&self.io, buffer).await
+    }
+
+    /// Writes as much as goes, and answers how much that was.
+    ///
+    /// # Errors
+    ///
+    /// The system's, and a cancellation.
+    pub async fn write(&self, data: &[u8]) -> io::Result<usize> {
+        socket::write(&self.io, data).await
+    }
+
+    /// Writes as much as goes of several slices.
+    ///
+    /// # Errors
+    ///
+    /// The system's, and a cancellation.
+    pub async fn write_vectored(&self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
+        socket::write_vectored(&self.io, slices).await
+    }
+
+    /// Writes everything.
+    ///
+    /// # Errors
+    ///
+    /// The system's, and a cancellation. Some of the data may have been written.
+    pub async fn write_all(&self, data: &[u8]) -> io::Result<()> {
+        socket::write_all(&self.io, data).await
+    }
+
+    /// Ends one direction, or both.
+    ///
+    /// # Errors
+    ///
+    /// The system's.
+    pub fn shutdown(&self, how: Shutdown) -> io::Result<()> {
+        self.io.get().shutdown(how)
+    }
+
+    /// The address of this end.
+    ///
+    /// # Errors
+    ///
+    /// The system's.
+    pub fn local_addr(&self) -> io::Result<SocketAddr> {
+        self.io.get().local_addr()
+    }
+
+    /// The address of the other end.
+    ///
+    /// # Errors
+    ///
+    /// The system's.
+    pub fn peer_addr(&self) -> io::Result<SocketAddr> {
+        self.io.get().peer_addr()
+    }
+}
+
+impl UnixListener {
+    /// Listens at `path`, which must not exist; one that begins with a zero byte is an
+    /// abstract name.
+    ///
+    /// # Errors
+    ///
+    /// The system's.
+    pub fn bind(path: impl AsRef<Path>) -> io::Result<UnixListener> {
+        let socket = socket::open(AddressFamily::UNIX, SocketType::STREAM)?;
+        rustix::net::bind(&socket, &address(path.as_ref())?)?;
+        rustix::net::listen(&socket, 1024)?;
+        Ok(UnixListener {
+            io: Watched::new(socket.into()),
+        })
+    }
+
+    /// Takes a listening socket over, and makes it non-blocking.
+    ///
+    /// # Errors
+    ///
+    /// If that is not possible.
+    pub fn from_std(listener: net::UnixListener) -> io::Result<UnixListener> {
+        listener.set_nonblocking(true)?;
+        Ok(UnixListener {
+            io: Watched::new(listener),
+        })
+    }
+
+    /// The socket, to be used by other means. It is non-blocking still.
+    pub fn into_std(self) -> net::UnixListener {
+        self.io.into_inner()
+    }
+
+    /// Waits for a connection.
+    ///
+    /// # Errors
+    ///
+    /// The system's, such as there being no descriptor left, and a cancellation. The listener is
+    /// good for another attempt.
+    pub async fn accept(&self) -> io::Result<UnixStream> {
+        let (socket, _) = socket::accept(&self.io).await?;
+        Ok(UnixStream {
+            io: Watched::new(socket.into()),
+        })
+    }
+
+    /// The address that it listens on.
+    ///
+    /// # Errors
+    ///
+    /// The system's.
+    pub fn local_addr(&self) -> io::Result<SocketAddr> {
+        self.io.get().local_addr()
+    }
+}
+
+/// The address of a path, or of an abstract name.
+pub(crate) fn address(path: &Path) -> io::Result<SocketAddrUnix> {
+    use std::os::unix::ffi::OsStrExt;
+
+    match path.as_os_str().as_bytes() {
+        #[cfg(target_os = "linux")]
+        [0, name @ ..] => Ok(SocketAddrUnix::new_abstract_name(name)?),
+        path => Ok(SocketAddrUnix::new(path)?),
+    }
+}
+
+impl AsFd for UnixStream {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.io.get().as_fd()
+    }
+}
+
+impl AsFd for UnixListener {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.io.get().as_fd()
+    }
+}

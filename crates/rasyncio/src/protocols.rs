@@ -1,0 +1,107 @@
+//! Protocols (asyncio's `protocols`): what is called when something happens on a connection.
+//!
+//! A protocol is shared and called by `&self`, for a call may lead to the next: `data_received`
+//! writes, and that may call `pause_writing` before it returns. State goes into cells.
+//!
+//! asyncio's `BufferedProtocol` has no counterpart, since [`Protocol::data_received`] lends the
+//! bytes and copies nothing.
+
+use std::io;
+use std::net::SocketAddr;
+
+use crate::transports::{DatagramTransport, Transport};
+
+/// What happens on a stream (asyncio's `Protocol`). A panic in one of these goes to the
+/// [exception handler](crate::events::set_exception_handler), and the connection is aborted.
+///
+/// ```
+/// use std::rc::Rc;
+/// use rasyncio::Transport;
+/// use rasyncio::protocols::Protocol;
+///
+/// /// Sends back what it gets.
+/// struct Echo;
+///
+/// impl Protocol for Echo {
+///     fn data_received(&self, transport: &Transport, data: &[u8]) {
+///         transport.write(data).ok();
+///     }
+/// }
+///
+/// rasyncio::run(async {
+///     let server = rasyncio::create_server(|| Rc::new(Echo), ("127.0.0.1", 0)).await?;
+///     let address = server.local_addrs()[0];
+///     let (mut reader, writer) = rasyncio::open_connection(address).await?;
+///     writer.write(b"hello")?;
+///     assert_eq!(reader.readexactly(5).await?, b"hello");
+///     Ok::<_, Box<dyn std::error::Error>>(())
+/// })
+/// .unwrap();
+/// ```
+pub trait Protocol {
+    /// The connection is there. Called once, first.
+    fn connection_made(&self, transport: &Transport) {
+        let _ = transport;
+    }
+
+    /// Some bytes have come, at least one.
+    fn data_received(&self, transport: &Transport, data: &[u8]) {
+        let _ = (transport, data);
+    }
+
+    /// The peer sends no more. With `false` the transport closes itself; with `true` it stays
+    /// open for writing.
+    fn eof_received(&self, transport: &Transport) -> bool {
+        let _ = transport;
+        false
+    }
+
+    /// More than the high-water mark waits to be written: better write no more for now.
+    fn pause_writing(&self, transport: &Transport) {
+        let _ = transport;
+    }
+
+    /// What waits to be written has sunk to the low-water mark.
+    fn resume_writing(&self, transport: &Transport) {
+        let _ = transport;
+    }
+
+    /// The connection is gone: closed from here or by the peer (`None`), or by an error. Called
+    /// once, last.
+    fn connection_lost(&self, transport: &Transport, error: Option<io::Error>) {
+        let _ = (transport, error);
+    }
+}
+
+/// What happens on a datagram socket (asyncio's `DatagramProtocol`).
+pub trait DatagramProtocol {
+    /// The socket is there. Called once, first.
+    fn connection_made(&self, transport: &DatagramTransport) {
+        let _ = transport;
+    }
+
+    /// A datagram has come.
+    fn datagram_received(&self, transport: &DatagramTransport, data: &[u8], from: SocketAddr) {
+        let _ = (transport, data, from);
+    }
+
+    /// A datagram could not be sent or received.
+    fn error_received(&self, transport: &DatagramTransport, error: io::Error) {
+        let _ = (transport, error);
+    }
+
+    /// More than the high-water mark waits to be sent.
+    fn pause_writing(&self, transport: &DatagramTransport) {
+        let _ = transport;
+    }
+
+    /// What waits to be sent has sunk to the low-water mark.
+    fn resume_writing(&self, transport: &DatagramTransport) {
+        let _ = transport;
+    }
+
+    /// The socket is gone. Called once, last.
+    fn connection_lost(&self, transport: &DatagramTransport, error: Option<io::Error>) {
+        let _ = (transport, error);
+    }
+}

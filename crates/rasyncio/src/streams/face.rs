@@ -1,0 +1,503 @@
+//! The Rust face: the protocol between a transport and the two ends of a stream, and those.
+
+use std::cell::Cell;
+use std::fmt;
+use std::io::{self, ErrorKind};
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::task::{Context, Poll, Waker};
+
+use super::errors::{IncompleteReadError, ReadError, copy};
+use super::reader::{ReaderState, Step};
+use super::search::{Search, Separators};
+use crate::locks::Event;
+use crate::protocols::Protocol;
+use crate::scope;
+use crate::tasks::yield_now;
+use crate::transports::Transport;
+use crate::transports::stream::WriteRefused;
+
+/// The reading end of a stream (asyncio's `StreamReader`).
+///
+/// Its `limit` is the longest line that [`readuntil`](StreamReader::readuntil) accepts, and half of
+/// what is buffered before the peer is made to wait. Any reading may be cancelled or dropped:
+/// what has come stays for the next.
+pub struct StreamReader {
+    shared: Rc<Shared>,
+    transport: Transport,
+}
+
+/// The writing end of a stream (asyncio's `StreamWriter`). Dropping it closes the connection, after
+/// everything was written.
+pub struct StreamWriter {
+    shared: Rc<Shared>,
+    transport: Transport,
+}
+
+/// What the two ends share: asyncio's `StreamReaderProtocol`.
+pub(crate) struct Shared {
+    reader: ReaderState<Vec<u8>, Waker, Rc<io::Error>>,
+    /// Set while writing is not paused.
+    resumed: Event,
+    lost: Cell<bool>,
+    /// Set once the connection is gone.
+    closed: Event,
+}
+
+/// The protocol of a connection that a server has accepted: makes the ends and hands them on.
+pub(crate) struct Accepted {
+    shared: Rc<Shared>,
+    connected: Cell<Option<Box<Connected>>>,
+}
+
+type Connected = dyn FnOnce(StreamReader, StreamWriter);
+
+impl Shared {
+    pub(crate) fn new(limit: usize) -> Rc<Shared> {
+        let resumed = Event::new();
+        resumed.set();
+        let reader = ReaderState::new(limit);
+        reader.can_pause();
+        Rc::new(Shared {
+            reader,
+            resumed,
+            lost: Cell::new(false),
+            closed: Event::new(),
+        })
+    }
+
+    /// The two ends, for a transport that has this as its protocol.
+    pub(crate) fn ends(self: &Rc<Shared>, transport: &Transport) -> (StreamReader, StreamWriter) {
+        let reader = StreamReader {
+            shared: Rc::clone(self),
+            transport: transport.clone(),
+        };
+        let writer = StreamWriter {
+            shared: Rc::clone(self),
+            transport: transport.clone(),
+        };
+        (reader, writer)
+    }
+
+    fn failure(&self) -> Option<io::Error> {
+        self.reader.with_exception(|error| error.map(|it| copy(it)))
+    }
+
+    fn check(&self) -> io::Result<()> {
+        self.failure().map_or(Ok(()), Err)
+    }
+}
+
+impl Protocol for Shared {
+    fn data_received(&self, transport: &Transport, data: &[u8]) {
+        let fed = self.reader.feed(data.to_vec());
+        if let Some(waker) = fed.wake {
+            waker.wake();
+        }
+        if fed.pause {
+            transport.pause_reading();
+        }
+    }
+
+    fn eof_received(&self, _: &Transport) -> bool {
+        if let Some(waker) = self.reader.feed_eof() {
+            waker.wake();
+        }
+        true
+    }
+
+    fn pause_writing(&self, _: &Transport) {
+        self.resumed.clear();
+    }
+
+    fn resume_writing(&self, _: &Transport) {
+        self.resumed.set();
+    }
+
+    fn connection_lost(&self, _: &Transport, error: Option<io::Error>) {
+        self.lost.set(true);
+        let waiter = match error {
+            Some(error) => self.reader.set_exception(Rc::new(error)),
+            None => self.reader.feed_eof(),
+        };
+        if let Some(waker) = waiter {
+            waker.wake();
+        }
+        self.resumed.set();
+        self.closed.set();
+    }
+}
+
+impl Accepted {
+    pub(crate) fn new(
+        limit: usize,
+        connected: impl FnOnce(StreamReader, StreamWriter) + 'static,
+    ) -> Rc<Accepted> {
+        Rc::new(Accepted {
+            shared: Shared::new(limit),
+            connected: Cell::new(Some(Box::new(connected))),
+        })
+    }
+}
+
+impl Protocol for Accepted {
+    fn connection_made(&self, transport: &Transport) {
+        if let Some(connected) = self.connected.take() {
+            let (reader, writer) = self.shared.ends(transport);
+            connected(reader, writer);
+        }
+        // From now on without this in between.
+        transport.set_protocol(Rc::clone(&self.shared) as Rc<dyn Protocol>);
+    }
+}
+
+impl StreamReader {
+    /// Up to `count` bytes, as soon as there is one. None is the end.
+    ///
+    /// # Errors
+    ///
+    /// That of the connection, and a cancellation.
+    pub async fn read(&mut self, count: usize) -> io::Result<Vec<u8>> {
+        self.shared.check()?;
+        match self.step(|reader| reader.read(count)).await? {
+            Step::Ready(count) => Ok(self.take(count)),
+            _ => self.failed(),
+        }
+    }
+
+    /// Reads as much as there is into a buffer, at least a byte, and answers how much. 0 is the end.
+    ///
+    /// # Errors
+    ///
+    /// As [`StreamReader::read`].
+    pub async fn read_into(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.shared.check()?;
+        let room = buffer.len();
+        match self.step(|reader| reader.read(room)).await? {
+            Step::Ready(count) => {
+                let mut filled = 0;
+                self.shared.reader.take(count, |bytes| {
+                    buffer[filled..filled + bytes.len()].copy_from_slice(bytes);
+                    filled += bytes.len();
+                });
+                self.resume();
+                Ok(filled)
+            }
+            _ => self.failed(),
+        }
+    }
+
+    /// Everything up to the end (asyncio's `read(-1)`).
+    ///
+    /// # Errors
+    ///
+    /// As [`StreamReader::read`]. What has come stays.
+    pub async fn read_to_end(&mut self) -> io::Result<Vec<u8>> {
+        self.shared.check()?;
+        match self.step(ReaderState::read_to_end).await? {
+            Step::Ready(count) => Ok(self.take(count)),
+            _ => self.failed(),
+        }
+    }
+
+    /// Exactly `count` bytes.
+    ///
+    /// # Errors
+    ///
+    /// [`ReadError::Incomplete`] if the end comes before; that of the connection; a cancellation.
+    pub async fn readexactly(&mut self, count: usize) -> Result<Vec<u8>, ReadError> {
+        self.shared.check()?;
+        match self.step(|reader| reader.readexactly(count)).await? {
+            Step::Ready(count) => Ok(self.take(count)),
+            Step::Incomplete(here) => Err(self.incomplete(here, Some(count))),
+            _ => Ok(self.failed()?),
+        }
+    }
+
+    /// Everything up to `separator`, and that.
+    ///
+    /// # Errors
+    ///
+    /// [`ReadError::Incomplete`] if the end comes before, [`ReadError::LimitOverrun`] if the message
+    /// is longer than the limit (then it stays in the buffer); that of the connection; a
+    /// cancellation; `InvalidInput` for an empty separator.
+    pub async fn readuntil(&mut self, separator: &[u8]) -> Result<Vec<u8>, ReadError> {
+        self.read_message(&separators([separator])?).await
+    }
+
+    /// Everything up to any one of the separators, and that (asyncio's `readuntil` with a tuple). Of
+    /// several that match, the one wins whose match ends first.
+    ///
+    /// # Errors
+    ///
+    /// As [`StreamReader::readuntil`].
+    pub async fn readuntil_any(&mut self, any: &[&[u8]]) -> Result<Vec<u8>, ReadError> {
+        self.read_message(&separators(any.iter().copied())?).await
+    }
+
+    /// A line with its `\n`; at the end what there is, perhaps nothing.
+    ///
+    /// # Errors
+    ///
+    /// [`ReadError::LimitOverrun`] if the line is longer than the limit: it is dropped then, as far
+    /// as it has come. That of the connection, and a cancellation.
+    pub async fn readline(&mut self) -> Result<Vec<u8>, ReadError> {
+        match self.read_message(&Separators::newline()).await {
+            Err(ReadError::Incomplete(error)) => Ok(error.partial),
+            Err(ReadError::LimitOverrun(error)) => {
+                self.shared.reader.skip_line(super::search::Overrun {
+                    found: error.found,
+                    consumed: error.consumed,
+                });
+                self.resume();
+                Err(ReadError::LimitOverrun(error))
+            }
+            result => result,
+        }
+    }
+
+    /// Whether the end has come and everything was read.
+    pub fn at_eof(&self) -> bool {
+        self.shared.reader.at_eof()
+    }
+
+    /// How many bytes have come and were not read.
+    pub fn buffered(&self) -> usize {
+        self.shared.reader.buffered()
+    }
+
+    async fn read_message(&mut self, separators: &Separators<'_>) -> Result<Vec<u8>, ReadError> {
+        self.shared.check()?;
+        let mut search = Search::new();
+        match self
+            .step(move |reader| reader.readuntil(separators, &mut search))
+            .await?
+        {
+            Step::Ready(count) => Ok(self.take(count)),
+            Step::Incomplete(here) => Err(self.incomplete(here, None)),
+            Step::Overrun(overrun) => Err(ReadError::LimitOverrun(overrun.into())),
+            Step::Wait | Step::Failed => Ok(self.failed()?),
+        }
+    }
+
+    fn step<F>(&self, step: F) -> Steps<'_, F>
+    where
+        F: FnMut(&ReaderState<Vec<u8>, Waker, Rc<io::Error>>) -> Step + Unpin,
+    {
+        Steps {
+            reader: self,
+            step,
+            suspended: false,
+        }
+    }
+
+    fn take(&self, count: usize) -> Vec<u8> {
+        let reader = &self.shared.reader;
+        let bytes = reader.take_whole(count).unwrap_or_else(|| {
+            let mut bytes = Vec::with_capacity(count);
+            reader.take(count, |slice| bytes.extend_from_slice(slice));
+            bytes
+        });
+        self.resume();
+        bytes
+    }
+
+    fn resume(&self) {
+        if self.shared.reader.taken() {
+            self.transport.resume_reading();
+        }
+    }
+
+    fn incomplete(&self, here: usize, expected: Option<usize>) -> ReadError {
+        ReadError::Incomplete(IncompleteReadError {
+            partial: self.take(here),
+            expected,
+        })
+    }
+
+    fn failed<T>(&self) -> io::Result<T> {
+        Err(self
+            .shared
+            .failure()
+            .unwrap_or_else(|| ErrorKind::ConnectionAborted.into()))
+    }
+}
+
+fn separators<'a>(any: impl IntoIterator<Item = &'a [u8]>) -> Result<Separators<'a>, ReadError> {
+    Separators::new(any).map_err(|error| io::Error::new(ErrorKind::InvalidInput, error).into())
+}
+
+/// A leaf: asks until there is no need to wait.
+struct Steps<'a, F> {
+    reader: &'a StreamReader,
+    step: F,
+    suspended: bool,
+}
+
+impl<F> Future for Steps<'_, F>
+where
+    F: FnMut(&ReaderState<Vec<u8>, Waker, Rc<io::Error>>) -> Step + Unpin,
+{
+    type Output = io::Result<Step>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<Step>> {
+        let this = self.get_mut();
+        let state = &this.reader.shared.reader;
+        if this.suspended
+            && let Some(cancelled) = scope::take_cancellation()
+        {
+            return Poll::Ready(Err(cancelled.into()));
+        }
+        match (this.step)(state) {
+            Step::Wait => {
+                if state.wait(cx.waker().clone()) {
+                    this.reader.transport.resume_reading();
+                }
+                this.suspended = true;
+                scope::suspend(cx);
+                Poll::Pending
+            }
+            step => Poll::Ready(Ok(step)),
+        }
+    }
+}
+
+impl<F> Drop for Steps<'_, F> {
+    fn drop(&mut self) {
+        if self.suspended {
+            drop(self.reader.shared.reader.end_wait());
+        }
+    }
+}
+
+impl StreamWriter {
+    /// Writes without waiting; see [`Transport::write`]. [`StreamWriter::drain`] once in a while
+    /// keeps what waits small.
+    ///
+    /// # Errors
+    ///
+    /// After [`StreamWriter::write_eof`].
+    pub fn write(&self, data: &[u8]) -> Result<(), WriteRefused> {
+        self.transport.write(data)
+    }
+
+    /// Writes several pieces without waiting; see [`Transport::writelines`].
+    ///
+    /// # Errors
+    ///
+    /// After [`StreamWriter::write_eof`].
+    pub fn writelines<T>(&self, data: impl IntoIterator<Item = T>) -> Result<(), WriteRefused>
+    where
+        T: Into<Vec<u8>>,
+    {
+        self.transport.writelines(data)
+    }
+
+    /// Waits until it is sensible to write more: until what waits has sunk to the low-water
+    /// mark, if it had risen above the high one.
+    ///
+    /// # Errors
+    ///
+    /// `ConnectionReset` if the connection is lost, or what it has failed with; a cancellation.
+    pub async fn drain(&self) -> io::Result<()> {
+        self.shared.check()?;
+        if self.transport.is_closing() {
+            // So that who writes in a loop hears of the loss.
+            yield_now().await?;
+        }
+        loop {
+            if self.shared.lost.get() {
+                self.shared.check()?;
+                return Err(io::Error::new(
+                    ErrorKind::ConnectionReset,
+                    "Connection lost",
+                ));
+            }
+            if self.shared.resumed.is_set() {
+                return Ok(());
+            }
+            self.shared.resumed.wait().await?;
+        }
+    }
+
+    /// Ends the writing half; see [`Transport::write_eof`].
+    ///
+    /// # Errors
+    ///
+    /// The system's.
+    pub fn write_eof(&self) -> io::Result<()> {
+        self.transport.write_eof()
+    }
+
+    /// Whether [`StreamWriter::write_eof`] leaves the reading half open.
+    pub fn can_write_eof(&self) -> bool {
+        self.transport.can_write_eof()
+    }
+
+    /// Closes the connection, after everything was written.
+    pub fn close(&self) {
+        self.transport.close();
+    }
+
+    /// Whether the connection is closing or closed.
+    pub fn is_closing(&self) -> bool {
+        self.transport.is_closing()
+    }
+
+    /// Waits until the connection is closed.
+    ///
+    /// # Errors
+    ///
+    /// What the connection has failed with, and a cancellation.
+    pub async fn wait_closed(&self) -> io::Result<()> {
+        self.shared.closed.wait().await?;
+        self.shared.check()
+    }
+
+    /// The transport (asyncio's `transport`).
+    pub fn transport(&self) -> &Transport {
+        &self.transport
+    }
+
+    /// The address of this end.
+    ///
+    /// # Errors
+    ///
+    /// As [`Transport::local_addr`].
+    pub fn local_addr(&self) -> io::Result<SocketAddr> {
+        self.transport.local_addr()
+    }
+
+    /// The address of the other end.
+    ///
+    /// # Errors
+    ///
+    /// As [`Transport::peer_addr`].
+    pub fn peer_addr(&self) -> io::Result<SocketAddr> {
+        self.transport.peer_addr()
+    }
+}
+
+impl Drop for StreamWriter {
+    fn drop(&mut self) {
+        self.transport.close();
+    }
+}
+
+impl fmt::Debug for StreamReader {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("StreamReader")
+            .field("state", &self.shared.reader)
+            .field("transport", &self.transport)
+            .finish()
+    }
+}
+
+impl fmt::Debug for StreamWriter {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("StreamWriter")
+            .field("transport", &self.transport)
+            .finish()
+    }
+}
