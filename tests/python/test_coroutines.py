@@ -580,3 +580,51 @@ def test_a_rust_future_ends_with_its_coroutine():
         await rasyncio.sleep(0.01)
 
     rasyncio.run(main())
+
+
+def test_a_returned_value_is_let_go_at_once():
+    class Value:
+        pass
+
+    async def outer():
+        reference = weakref.ref(await rasyncio.sleep(0, Value()))
+        return reference() is None
+
+    assert finish(outer())
+
+
+def test_who_drives_a_future_by_hand_finds_a_stop_iteration_like_any():
+    async def main():
+        future = rasyncio.get_running_loop().create_future()
+        future.set_result((1, 2))
+        with pytest.raises(StopIteration) as caught:
+            next(future.__await__())
+        stop = caught.value
+        assert (type(stop).__name__, stop.value, stop.args) == ("StopIteration", (1, 2), ((1, 2),))
+        assert (repr(stop), str(stop)) == ("StopIteration((1, 2))", "(1, 2)")
+        copied = copy.copy(stop)
+        assert (type(copied), copied.value) == (StopIteration, (1, 2))
+        stop.args = [3]
+        assert stop.args == (3,)
+
+    rasyncio.run(main())
+
+
+def test_a_tracer_may_keep_what_ends_an_await():
+    kept = []
+
+    def tracer(frame, event, argument):
+        if event == "exception":
+            kept.append(argument[1])
+        return tracer
+
+    async def outer():
+        return [await rasyncio.sleep(0, number) for number in range(5)]
+
+    sys.settrace(tracer)
+    try:
+        assert finish(outer()) == [0, 1, 2, 3, 4]
+    finally:
+        sys.settrace(None)
+    # The last one ends `outer` itself.
+    assert [stop.value for stop in kept[:5]] == [0, 1, 2, 3, 4]

@@ -9,6 +9,7 @@
 //! object.rs     the object: layout, states, resuming, garbage collection
 //! methods.rs    what Python code sees of it
 //! awaiting.rs   `await` inside a body: futures, coroutines, any awaitable
+//! memory.rs     dead coroutines' memory, used again
 //! frame.rs      frames and traceback entries
 //! function.rs   the function that makes coroutines, and is known as such
 //! rust.rs       `await` of a plain Rust future
@@ -26,6 +27,7 @@
 mod awaiting;
 mod frame;
 mod function;
+mod memory;
 mod methods;
 mod object;
 mod rust;

@@ -26,6 +26,7 @@ mod jobs;
 mod names;
 mod object;
 mod recursion;
+mod returning;
 mod shield;
 mod sleep;
 mod stdlib;
@@ -64,6 +65,7 @@ unsafe fn init(module: *mut pyo3::ffi::PyObject) -> Res<()> {
         stdlib::init()?;
         contexts::init()?;
         tasks::current::init()?;
+        returning::init(module)?;
         handles::init(module)?;
         futures::init(module)?;
         tasks::init(module)?;

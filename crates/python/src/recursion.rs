@@ -18,27 +18,35 @@ thread_local! {
     static DEPTH: Cell<i32> = const { Cell::new(0) };
 }
 
-/// One level, until it is dropped.
-pub(crate) struct Level(());
+/// One level, until it is dropped: the thread's counter, looked up once.
+pub(crate) struct Level(*const Cell<i32>);
+
+/// Up to here nobody's limit is reached, for the interpreter's own code needs that much.
+const FEW: i32 = 16;
 
 impl Level {
     /// RecursionError if there are too many; `doing` ends its message.
     #[inline]
     pub(crate) fn enter(doing: &str) -> Res<Level> {
-        let depth = DEPTH.get();
-        // SAFETY: no precondition.
-        if depth >= MOST || depth >= unsafe { ffi::Py_GetRecursionLimit() } {
-            return Err(too_deep(doing));
-        }
-        DEPTH.set(depth + 1);
-        Ok(Level(()))
+        DEPTH.with(|counter| {
+            let depth = counter.get();
+            // SAFETY: no precondition.
+            if depth >= FEW && (depth >= MOST || depth >= unsafe { ffi::Py_GetRecursionLimit() }) {
+                return Err(too_deep(doing));
+            }
+            counter.set(depth + 1);
+            Ok(Level(counter))
+        })
     }
 }
 
 impl Drop for Level {
     #[inline]
     fn drop(&mut self) {
-        DEPTH.set(DEPTH.get() - 1);
+        // SAFETY: a level stays on its thread, whose counter needs no destructor and so lives
+        // as long as the thread.
+        let counter = unsafe { &*self.0 };
+        counter.set(counter.get() - 1);
     }
 }
 

@@ -1,7 +1,7 @@
 //! What Python code sees of a coroutine: the protocol of `collections.abc.Coroutine`, and the
 //! attributes of the interpreter's own coroutines.
 
-use core::ffi::{c_int, c_void};
+use core::ffi::c_void;
 use core::ptr;
 
 use pyo3::ffi::{self, Py_ssize_t, PyObject};
@@ -11,17 +11,13 @@ use super::object::{CoroutineObject, Input, Outcome, State, already_executing, f
 use super::wrapper;
 use crate::boundary;
 use crate::object::{
-    Raised, Ref, Res, raised_matches, restore_error, runtime_error, set_slot, stash_error, str_of,
+    Ref, Res, raised_matches, restore_error, runtime_error, set_slot, stash_error, str_of,
     take_raised, to_c, type_error, write_unraisable,
 };
+use crate::returning::{end_iteration, stop_iteration};
 use crate::stdlib::stdlib;
 use crate::throwing::thrown;
 use crate::types::TypeBuilder;
-
-unsafe extern "C" {
-    // Exported by every supported version, and not in pyo3-ffi.
-    fn _PyGen_SetStopIterationValue(value: *mut PyObject) -> c_int;
-}
 
 /// Adds slots, methods and attributes.
 pub(super) fn add_to(builder: TypeBuilder) -> TypeBuilder {
@@ -82,45 +78,30 @@ unsafe extern "C" fn am_send(
     }
 }
 
-/// `await` from an `async def` comes here. NULL without an exception reads as a completion
-/// with None.
+/// `await` from an `async def` comes here.
 pub(super) unsafe extern "C" fn iternext(object: *mut PyObject) -> *mut PyObject {
     // SAFETY: an instance of our type, alive.
     unsafe {
         match resume(object.cast(), Input::Send(ffi::Py_None())) {
             Outcome::Yield(value) => value.into_ptr(),
-            Outcome::Return(value) if value.is_none() => ptr::null_mut(),
-            Outcome::Return(value) => {
-                _PyGen_SetStopIterationValue(value.ptr());
-                ptr::null_mut()
-            }
+            Outcome::Return(value) => end_iteration(value),
             Outcome::Raise(raised) => to_c(Err(raised)),
         }
     }
 }
 
 /// What a method answers: a return value travels as `StopIteration`.
-fn stop_iteration(outcome: Outcome) -> Res {
+fn answer(outcome: Outcome) -> Res {
     match outcome {
         Outcome::Yield(value) => Ok(value),
-        Outcome::Return(value) => {
-            // SAFETY: alive; both functions set the indicator, even when they fail.
-            unsafe {
-                if value.is_none() {
-                    ffi::PyErr_SetNone(ffi::PyExc_StopIteration);
-                } else {
-                    _PyGen_SetStopIterationValue(value.ptr());
-                }
-            }
-            Err(Raised::set())
-        }
+        Outcome::Return(value) => Err(stop_iteration(value)),
         Outcome::Raise(raised) => Err(raised),
     }
 }
 
 pub(super) unsafe extern "C" fn send(object: *mut PyObject, value: *mut PyObject) -> *mut PyObject {
     // SAFETY: an instance of our type and a value, alive.
-    boundary::object(|| unsafe { stop_iteration(resume(object.cast(), Input::Send(value))) })
+    boundary::object(|| unsafe { answer(resume(object.cast(), Input::Send(value))) })
 }
 
 pub(super) unsafe extern "C" fn throw(
@@ -146,7 +127,7 @@ pub(super) unsafe extern "C" fn throw(
             let given = core::slice::from_raw_parts(args, nargs as usize);
             let at = |i: usize| given.get(i).copied().unwrap_or(ptr::null_mut());
             let exception = thrown(at(0), at(1), at(2))?;
-            stop_iteration(resume(object.cast(), Input::Throw(exception)))
+            answer(resume(object.cast(), Input::Throw(exception)))
         }
     })
 }

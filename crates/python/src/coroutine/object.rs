@@ -28,6 +28,7 @@ use pyo3::ffi::{self, PyObject, PyTypeObject, PyVarObject};
 
 use super::CoroutineDef;
 use super::frame;
+use super::memory;
 use super::waker::{self, Bell, Turn};
 use crate::boundary::panicked;
 use crate::global::Global;
@@ -51,7 +52,7 @@ pub(super) enum State {
 /// allocator aligns to 16 bytes.
 #[repr(C, align(16))]
 pub(super) struct CoroutineObject {
-    head: PyVarObject,
+    pub(super) head: PyVarObject,
     pub(super) weakrefs: *mut PyObject,
     pub(super) def: &'static CoroutineDef,
     body: &'static Body,
@@ -186,11 +187,7 @@ where
     // hold slots and future. Everything is written before the collector or anyone else sees
     // the object; nothing between allocation and tracking can fail.
     unsafe {
-        let items = Layout::<Fut, N>::ITEMS as ffi::Py_ssize_t;
-        let object: *mut CoroutineObject = ffi::PyObject_GC_NewVar(coroutine_type(), items);
-        if object.is_null() {
-            return Err(Raised::set());
-        }
+        let object = memory::alloc(Layout::<Fut, N>::ITEMS)?;
         (&raw mut (*object).weakrefs).write(ptr::null_mut());
         (&raw mut (*object).def).write(def);
         (&raw mut (*object).body).write(&Layout::<Fut, N>::BODY);
@@ -437,7 +434,10 @@ unsafe fn free(object: *mut PyObject) {
             finish(coroutine);
         }
         set_slot(&raw mut (*coroutine).names, ptr::null_mut());
-        free_instance(object);
+        // A finalised object carries a mark that its memory must not pass on.
+        if ffi::PyObject_GC_IsFinalized(object) != 0 || !memory::keep(coroutine) {
+            free_instance(object);
+        }
     }
 }
 

@@ -11,7 +11,8 @@ use crate::args::Signature;
 use crate::boundary;
 use crate::freelist::FreeList;
 use crate::global::Global;
-use crate::object::{Raised, Ref, Res, runtime_error, to_c};
+use crate::object::{Ref, Res, runtime_error, to_c};
+use crate::returning::{end_iteration, stop_iteration};
 use crate::throwing::thrown;
 use crate::types::{TypeBuilder, free_instance};
 
@@ -95,39 +96,9 @@ unsafe extern "C" fn iternext(slf: *mut PyObject) -> *mut PyObject {
     // SAFETY: a live instance.
     match boundary::result(|| unsafe { step(slf) }) {
         Ok(Some(Step::Yield(future))) => future.into_ptr(),
-        Ok(Some(Step::Return(value))) => finish_iteration(value),
+        Ok(Some(Step::Return(value))) => end_iteration(value),
         Ok(None) => ptr::null_mut(),
         Err(raised) => to_c(Err(raised)),
-    }
-}
-
-/// Ends a `tp_iternext` with a value: NULL alone means None, anything else travels in a
-/// StopIteration.
-pub(crate) fn finish_iteration(value: Ref) -> *mut PyObject {
-    if !value.is_none() {
-        let _: Raised = stop_iteration(value);
-    }
-    ptr::null_mut()
-}
-
-/// `raise StopIteration(value)`. A tuple or an exception as value would be taken apart
-/// when the exception is normalised, so the instance is made here.
-pub(crate) fn stop_iteration(value: Ref) -> Raised {
-    // SAFETY: a static class, a live value.
-    unsafe {
-        let class = ffi::PyExc_StopIteration;
-        if ffi::PyTuple_Check(value.ptr()) == 0 && ffi::PyExceptionInstance_Check(value.ptr()) == 0
-        {
-            ffi::PyErr_SetObject(class, value.ptr());
-            return Raised::set();
-        }
-        match Ref::borrow(class).call1(value.ptr()) {
-            Ok(instance) => {
-                ffi::PyErr_SetObject(class, instance.ptr());
-                Raised::set()
-            }
-            Err(raised) => raised,
-        }
     }
 }
 
