@@ -161,11 +161,14 @@ impl Signature {
 
     #[cold]
     fn too_many(&self, given: usize) -> Raised {
-        let most = self.positional.len();
-        let takes = if self.required == most {
+        // A method counts itself, as one that is written in Python does.
+        let this = usize::from(self.name.contains('.'));
+        let (most, given) = (self.positional.len() + this, given + this);
+        let required = self.required + this;
+        let takes = if required == most {
             format!("{most}")
         } else {
-            format!("from {} to {most}", self.required)
+            format!("from {required} to {most}")
         };
         let (plural, were) = (
             if most == 1 { "" } else { "s" },

@@ -43,7 +43,7 @@ use pyo3::ffi::{self, PyObject};
 use crate::object::{Raised, Ref, Res, raise_instance, take_raised};
 
 pub(crate) use awaiting::{await_future, await_object, yield_none};
-pub(crate) use function::{FunctionDef, add_function};
+pub(crate) use function::{FunctionDef, add_function, add_methods};
 pub(crate) use object::{Slots, coroutine, is_native};
 
 /// What all coroutines of one function share: their name, and what a traceback calls their

@@ -1,4 +1,4 @@
-//! Functions that make coroutines.
+//! Functions and methods that make coroutines.
 //!
 //! A builtin function would do, but for one thing: `inspect.iscoroutinefunction` (and so
 //! `unittest.mock.patch`, which then puts an AsyncMock in its place) recognises only Python
@@ -12,7 +12,8 @@ use pyo3::ffi::{self, PyObject, PyTypeObject};
 
 use crate::boundary;
 use crate::global::Global;
-use crate::object::{Ref, Res, check, import, set_slot, to_c};
+use crate::names::names;
+use crate::object::{Ref, Res, check, import, set_slot, to_string, type_error, type_name};
 use crate::types::{TypeBuilder, free_instance};
 
 unsafe extern "C" {
@@ -20,15 +21,16 @@ unsafe extern "C" {
     fn PyMethod_New(function: *mut PyObject, instance: *mut PyObject) -> *mut PyObject;
 }
 
-/// One coroutine function of a module.
+/// One coroutine function of a module, or method of a class.
 pub(crate) struct FunctionDef {
     pub(crate) name: &'static CStr,
     /// The module it is known by in Python, `rasyncio.tasks` for instance.
     pub(crate) module: &'static CStr,
     pub(crate) doc: &'static CStr,
-    /// The parameters as in a `def`, with the parentheses.
+    /// The parameters as in a `def`, with the parentheses; a method's begin with `self`.
     pub(crate) signature: &'static str,
-    /// Receives vectorcall arguments; the first parameter is NULL.
+    /// Receives vectorcall arguments; the first parameter is the instance, or NULL for a
+    /// function.
     pub(crate) call: ffi::PyCFunctionFastWithKeywords,
 }
 
@@ -37,6 +39,8 @@ struct FunctionObject {
     head: PyObject,
     vectorcall: ffi::vectorcallfunc,
     def: &'static FunctionDef,
+    /// The class that it is a method of, or NULL. Classes of this crate live for ever.
+    class: *mut PyTypeObject,
     dict: *mut PyObject,
     weakrefs: *mut PyObject,
 }
@@ -45,7 +49,38 @@ static TYPE: Global<*mut PyTypeObject> = Global::new();
 
 /// Makes the function and adds it to the module.
 pub(crate) unsafe fn add_function(module: *mut PyObject, def: &'static FunctionDef) -> Res<()> {
-    // SAFETY: the object is tracked when whole; `module` is being initialised.
+    // SAFETY: `module` is being initialised, says the caller.
+    unsafe {
+        let function = new(ptr::null_mut(), def)?;
+        check(ffi::PyModule_AddObjectRef(
+            module,
+            def.name.as_ptr(),
+            function.ptr(),
+        ))
+    }
+}
+
+/// Makes methods and adds them to a class that nobody uses yet.
+pub(crate) unsafe fn add_methods(
+    class: *mut PyTypeObject,
+    defs: &[&'static FunctionDef],
+) -> Res<()> {
+    for def in defs {
+        // SAFETY: a class of ours, whose attributes may be set.
+        unsafe {
+            let method = new(class, def)?;
+            check(ffi::PyObject_SetAttrString(
+                class.cast(),
+                def.name.as_ptr(),
+                method.ptr(),
+            ))?;
+        }
+    }
+    Ok(())
+}
+
+unsafe fn new(class: *mut PyTypeObject, def: &'static FunctionDef) -> Res {
+    // SAFETY: the object is tracked when whole; `class` is NULL or alive for ever.
     unsafe {
         let dict = Ref::dict()?;
         for (name, value) in [(c"__module__", def.module), (c"__doc__", def.doc)] {
@@ -65,6 +100,7 @@ pub(crate) unsafe fn add_function(module: *mut PyObject, def: &'static FunctionD
         let owned = Ref::checked(function.cast())?;
         (&raw mut (*function).vectorcall).write(vectorcall);
         (&raw mut (*function).def).write(def);
+        (&raw mut (*function).class).write(class);
         (&raw mut (*function).dict).write(dict.into_ptr());
         (&raw mut (*function).weakrefs).write(ptr::null_mut());
         ffi::PyObject_GC_Track(function.cast());
@@ -73,11 +109,7 @@ pub(crate) unsafe fn add_function(module: *mut PyObject, def: &'static FunctionD
         if let Some(mark) = import(c"inspect")?.attr_opt(mark.ptr())? {
             mark.call1(owned.ptr())?;
         }
-        check(ffi::PyModule_AddObjectRef(
-            module,
-            def.name.as_ptr(),
-            owned.ptr(),
-        ))
+        Ok(owned)
     }
 }
 
@@ -89,14 +121,45 @@ unsafe extern "C" fn vectorcall(
 ) -> *mut PyObject {
     // SAFETY: an instance of our type; the arguments are passed on as they came.
     unsafe {
-        let def = (*callable.cast::<FunctionObject>()).def;
-        (def.call)(
-            ptr::null_mut(),
-            args,
-            ffi::PyVectorcall_NARGS(nargsf),
-            kwnames,
-        )
+        let function = callable.cast::<FunctionObject>();
+        let def = (*function).def;
+        let nargs = ffi::PyVectorcall_NARGS(nargsf);
+        if (*function).class.is_null() {
+            return (def.call)(ptr::null_mut(), args, nargs, kwnames);
+        }
+        if nargs == 0 || ffi::PyObject_TypeCheck(*args, (*function).class) == 0 {
+            return wrong_instance(function, (nargs != 0).then(|| *args));
+        }
+        (def.call)(*args, args.add(1), nargs - 1, kwnames)
     }
+}
+
+/// A method called through its class, with something else for `self` or without.
+#[cold]
+unsafe fn wrong_instance(
+    function: *mut FunctionObject,
+    given: Option<*mut PyObject>,
+) -> *mut PyObject {
+    // SAFETY: alive, says the caller.
+    boundary::object(|| unsafe {
+        let name = (*function).def.name.to_string_lossy();
+        let class = type_label((*function).class)?;
+        Err(type_error(&match given {
+            Some(given) => format!(
+                "descriptor '{name}' for '{class}' objects doesn't apply to a '{}' object",
+                type_name(given)
+            ),
+            None => {
+                format!("{class}.{name}() missing 1 required positional argument: 'self'")
+            }
+        }))
+    })
+}
+
+/// `class.__qualname__`
+unsafe fn type_label(class: *mut PyTypeObject) -> Res<String> {
+    // SAFETY: alive, says the caller.
+    unsafe { to_string(&Ref::borrow(class.cast()).attr(names().__qualname__)?) }
 }
 
 /// In a class, the function is a method like any other.
@@ -125,6 +188,18 @@ unsafe extern "C" fn name(object: *mut PyObject, _: *mut c_void) -> *mut PyObjec
     unsafe { ffi::PyUnicode_FromString(def_of(object).name.as_ptr()) }
 }
 
+unsafe extern "C" fn qualname(object: *mut PyObject, _: *mut c_void) -> *mut PyObject {
+    // SAFETY: the descriptor passes an instance of our type.
+    boundary::object(|| unsafe {
+        let (def, class) = (def_of(object), (*object.cast::<FunctionObject>()).class);
+        let name = def.name.to_string_lossy();
+        if class.is_null() {
+            return Ref::str(&name);
+        }
+        Ref::str(&format!("{}.{name}", type_label(class)?))
+    })
+}
+
 /// Made by the interpreter itself, from a `lambda` with the same parameters.
 unsafe extern "C" fn signature(object: *mut PyObject, _: *mut c_void) -> *mut PyObject {
     boundary::object(|| {
@@ -143,15 +218,15 @@ unsafe extern "C" fn signature(object: *mut PyObject, _: *mut c_void) -> *mut Py
 unsafe extern "C" fn repr(object: *mut PyObject) -> *mut PyObject {
     boundary::object(|| {
         // SAFETY: an instance of our type, alive.
-        let name = unsafe { def_of(object) }.name.to_string_lossy();
-        Ref::str(&format!("<function {name} at {object:p}>"))
+        let name = unsafe { Ref::checked(qualname(object, ptr::null_mut())) }?;
+        Ref::str(&format!("<function {} at {object:p}>", to_string(&name)?))
     })
 }
 
 /// Pickled and copied as what its module calls it.
 unsafe extern "C" fn reduce(object: *mut PyObject, _: *mut PyObject) -> *mut PyObject {
     // SAFETY: an instance of our type.
-    to_c(unsafe { Ref::checked(name(object, ptr::null_mut())) })
+    unsafe { qualname(object, ptr::null_mut()) }
 }
 
 unsafe extern "C" fn traverse(
@@ -195,7 +270,9 @@ pub(super) unsafe fn init(module: *mut PyObject) -> Res<()> {
     let flags = ffi::Py_TPFLAGS_HAVE_GC
         | ffi::Py_TPFLAGS_DISALLOW_INSTANTIATION
         | ffi::Py_TPFLAGS_HAVE_VECTORCALL
-        | ffi::Py_TPFLAGS_METHOD_DESCRIPTOR;
+        | ffi::Py_TPFLAGS_METHOD_DESCRIPTOR
+        // Without it the interpreter does not remember where a method was found.
+        | ffi::Py_TPFLAGS_IMMUTABLETYPE;
     let builder = TypeBuilder::new::<FunctionObject>(c"rasyncio.coroutine_function")
         .doc(c"A function that makes native coroutines.")
         .flags(flags)
@@ -215,7 +292,7 @@ pub(super) unsafe fn init(module: *mut PyObject) -> Res<()> {
         )
         .noargs(c"__reduce__", reduce)
         .get(c"__name__", name)
-        .get(c"__qualname__", name)
+        .get(c"__qualname__", qualname)
         .get(c"__signature__", signature)
         .vectorcall_offset(offset_of!(FunctionObject, vectorcall))
         .weaklist_offset(offset_of!(FunctionObject, weakrefs))
