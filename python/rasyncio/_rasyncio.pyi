@@ -7,6 +7,12 @@ from asyncio.events import _set_running_loop as _set_running_loop
 from asyncio.events import get_running_loop as get_running_loop
 from asyncio.futures import Future as Future
 from asyncio.futures import isfuture as isfuture
+from asyncio.locks import Barrier as Barrier
+from asyncio.locks import BoundedSemaphore as BoundedSemaphore
+from asyncio.locks import Condition as Condition
+from asyncio.locks import Event as Event
+from asyncio.locks import Lock as Lock
+from asyncio.locks import Semaphore as Semaphore
 from asyncio.tasks import Task as Task
 from asyncio.tasks import as_completed as as_completed
 from asyncio.tasks import create_task as create_task
@@ -25,6 +31,10 @@ from typing import Any
 
 from .futures import future_add_to_awaited_by as future_add_to_awaited_by
 from .futures import future_discard_from_awaited_by as future_discard_from_awaited_by
+from .queues import LifoQueue as LifoQueue
+from .queues import PriorityQueue as PriorityQueue
+from .queues import Queue as Queue
+from .queues import QueueShutDown as QueueShutDown
 from .taskgroups import TaskGroup as TaskGroup
 
 class BaseLoop: ...

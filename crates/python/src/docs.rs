@@ -192,3 +192,67 @@ docs! {
     "get_extra_info" "($self, name, default=None)"
         "Return what is known about the connection under a name such as 'peername'.",
 }
+
+docs! {
+    /// `Lock`.
+    LOCK:
+    "locked" "($self, /)" "Return True if the lock is locked.",
+    "release" "($self, /)"
+        "Release the lock, and wake the first task that waits for it.\n\nRuntimeError if it is not \
+         locked.",
+}
+
+docs! {
+    /// `Event`.
+    EVENT:
+    "is_set" "($self, /)" "Return True if the event is set.",
+    "set" "($self, /)" "Set the event, and wake all tasks that wait for it.",
+    "clear" "($self, /)" "Unset the event: from now on, wait() waits until the next set().",
+}
+
+docs! {
+    /// `Semaphore`.
+    SEMAPHORE:
+    "locked" "($self, /)" "Return True if acquire() would have to wait.",
+    "release" "($self, /)" "Give a permit back, and wake the first task that waits for one.",
+}
+
+docs! {
+    /// `BoundedSemaphore`.
+    BOUNDED_SEMAPHORE:
+    "release" "($self, /)"
+        "Give a permit back, and wake the first task that waits for one.\n\nValueError if there \
+         would be more than in the beginning.",
+}
+
+docs! {
+    /// `Condition`.
+    CONDITION:
+    "notify" "($self, /, n=1)"
+        "Wake n of the tasks that wait, in the order in which they came.\n\nThey go on when they \
+         get the lock. RuntimeError if it is not held.",
+    "notify_all" "($self, /)" "Wake all tasks that wait. RuntimeError if the lock is not held.",
+}
+
+docs! {
+    /// `Queue`.
+    QUEUE:
+    "put_nowait" "($self, /, item)"
+        "Put an item into the queue.\n\nQueueFull if there is no room, QueueShutDown if the queue \
+         was shut down.",
+    "get_nowait" "($self, /)"
+        "Take an item out of the queue and return it.\n\nQueueEmpty if there is none, QueueShutDown \
+         if the queue was shut down besides.",
+    "qsize" "($self, /)" "Return how many items there are.",
+    "empty" "($self, /)" "Return True if there are no items.",
+    "full" "($self, /)" "Return True if there are maxsize items; never if maxsize is 0.",
+    "task_done" "($self, /)"
+        "Say that an item, which was got, is done with.\n\njoin() ends when that was said of all. \
+         ValueError if it is said too often.",
+    "shutdown" "($self, /, immediate=False)"
+        "Let put() raise QueueShutDown from now on, and get() when there are no items any more.\n\n\
+         With immediate=True, the items are dropped, each as if it were done with.",
+    "_init" "($self, /, maxsize)" "Make the container of the items. Subclasses may override it.",
+    "_put" "($self, /, item)" "Put an item into the container. Subclasses may override it.",
+    "_get" "($self, /)" "Take an item out of the container. Subclasses may override it.",
+}

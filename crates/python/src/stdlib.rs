@@ -14,6 +14,7 @@ use crate::object::{Raised, Ref, Res, import};
 pub(crate) struct Stdlib {
     pub(crate) cancelled_error: Ref,
     pub(crate) invalid_state_error: Ref,
+    pub(crate) broken_barrier_error: Ref,
     pub(crate) future_repr: Ref,
     pub(crate) task_repr: Ref,
     pub(crate) task_get_stack: Ref,
@@ -94,6 +95,7 @@ pub(crate) unsafe fn init() -> Res<()> {
     let stdlib = Stdlib {
         cancelled_error: from(c"asyncio.exceptions", "CancelledError")?,
         invalid_state_error: from(c"asyncio.exceptions", "InvalidStateError")?,
+        broken_barrier_error: from(c"asyncio.exceptions", "BrokenBarrierError")?,
         future_repr: from(c"asyncio.base_futures", "_future_repr")?,
         task_repr: from(c"asyncio.base_tasks", "_task_repr")?,
         task_get_stack: from(c"asyncio.base_tasks", "_task_get_stack")?,
