@@ -27,7 +27,7 @@ from asyncio.threads import to_thread as to_thread
 from asyncio.timeouts import Timeout as Timeout
 from asyncio.timeouts import timeout as timeout
 from asyncio.timeouts import timeout_at as timeout_at
-from typing import Any
+from typing import Any, TypeVar
 
 from .futures import future_add_to_awaited_by as future_add_to_awaited_by
 from .futures import future_discard_from_awaited_by as future_discard_from_awaited_by
@@ -37,7 +37,10 @@ from .queues import Queue as Queue
 from .queues import QueueShutDown as QueueShutDown
 from .taskgroups import TaskGroup as TaskGroup
 
+_Class = TypeVar("_Class", bound=type)
+
 class BaseLoop: ...
 class _GatheringFuture(Future[list[Any]]): ...
 
 def _native_tasks() -> list[Task[Any]]: ...
+def _own_methods(loop_class: _Class, /) -> _Class: ...

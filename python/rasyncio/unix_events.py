@@ -80,6 +80,7 @@ class _State(_rasyncio.BaseLoop):
 
 
 # It carries the stock class's name, so that its repr, in logs and in tests, is the same.
+@_rasyncio._own_methods
 class _UnixSelectorEventLoop(_State, selector_events.SocketMethods, _StockLoop):
     """asyncio's event loop, with a native engine.
 

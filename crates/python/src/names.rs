@@ -21,6 +21,7 @@ macro_rules! names {
 
 names! {
     __class__ = "__class__",
+    __dict__ = "__dict__",
     __self__ = "__self__",
     __qualname__ = "__qualname__",
     __module__ = "__module__",

@@ -99,14 +99,7 @@ impl TypeBuilder {
 
     /// Adds a method with exactly one positional argument.
     pub(crate) fn onearg(mut self, name: &'static CStr, function: ffi::PyCFunction) -> Self {
-        self.methods.push(PyMethodDef {
-            ml_name: name.as_ptr(),
-            ml_meth: ffi::PyMethodDefPointer {
-                PyCFunction: function,
-            },
-            ml_flags: ffi::METH_O,
-            ml_doc: ptr::null(),
-        });
+        self.methods.push(onearg_def(name, function));
         self
     }
 
@@ -234,6 +227,18 @@ impl TypeBuilder {
             let made = Ref::checked(ffi::PyType_FromModuleAndSpec(module, spec, base.cast()))?;
             Ok(made.into_ptr().cast())
         }
+    }
+}
+
+/// A definition of a function of exactly one positional argument.
+pub(crate) fn onearg_def(name: &'static CStr, function: ffi::PyCFunction) -> PyMethodDef {
+    PyMethodDef {
+        ml_name: name.as_ptr(),
+        ml_meth: ffi::PyMethodDefPointer {
+            PyCFunction: function,
+        },
+        ml_flags: ffi::METH_O,
+        ml_doc: ptr::null(),
     }
 }
 

@@ -7,13 +7,13 @@ use pyo3::ffi::{self, PyObject};
 
 use super::core::LoopCore;
 use super::object::{self, LoopObject};
-use super::{TYPE, capsule, executor, readers, run, scheduling};
+use super::{TYPE, capsule, class, executor, readers, run, scheduling};
 use crate::boundary;
 use crate::docs;
 use crate::futures;
 use crate::names::names;
 use crate::object::{Ref, Res, check, import, runtime_error, type_error};
-use crate::types::TypeBuilder;
+use crate::types::{TypeBuilder, add_functions, onearg_def};
 
 /// The core of the loop that a method was called on.
 #[inline]
@@ -259,6 +259,8 @@ pub(crate) unsafe fn init(module: *mut PyObject) -> Res<()> {
             c"BaseLoop".as_ptr(),
             class.cast(),
         ))?;
+        let own_methods = onearg_def(c"_own_methods", class::own_methods);
+        add_functions(module, vec![own_methods])?;
         executor::init(module)
     }
 }

@@ -4,6 +4,7 @@
 //! the Python class over it adds what is cold or not yet native.
 
 mod capsule;
+mod class;
 mod core;
 mod executor;
 mod methods;

@@ -6,12 +6,13 @@ use core::ptr;
 use pyo3::ffi::{self, PyObject, PyTypeObject};
 use rasyncio_engine::Job;
 
+use super::KNOWN;
+use super::class::{bypassed, overrides};
 use super::core::{LoopCore, os_error};
-use super::{KNOWN, TYPE};
 use crate::boundary;
 use crate::jobs;
 use crate::names::names;
-use crate::object::{Ref, Res};
+use crate::object::Ref;
 use crate::types::free_instance;
 
 /// A loop's C layout.
@@ -29,46 +30,20 @@ impl LoopObject {
     }
 }
 
-/// The methods that the native path goes past: where one of them is overridden, tasks and
-/// futures use the public protocol.
-fn bypassed() -> [*mut PyObject; 9] {
-    let names = names();
-    [
-        names.call_soon,
-        names.call_later,
-        names.call_at,
-        names.time,
-        names.get_debug,
-        names.create_future,
-        names.create_task,
-        names.is_running,
-        names.is_closed,
-    ]
-}
-
-unsafe fn overrides(class: *mut PyTypeObject) -> Res<bool> {
-    // SAFETY: two live classes.
-    unsafe {
-        let (ours, theirs) = (Ref::borrow(TYPE.get().cast()), Ref::borrow(class.cast()));
-        for name in bypassed() {
-            if !ours.attr(name)?.is(theirs.attr(name)?.ptr()) {
-                return Ok(true);
-            }
-        }
-    }
-    Ok(false)
-}
-
 pub(super) unsafe extern "C" fn tp_new(
     class: *mut PyTypeObject,
     _args: *mut PyObject,
     _kwargs: *mut PyObject,
 ) -> *mut PyObject {
     boundary::object(|| {
-        // SAFETY: tp_alloc gives zeroed memory of the class's size, and zero is None.
+        // SAFETY: object's function gives zeroed memory of the class's size, and zero is None.
         unsafe {
-            let alloc = (*class).tp_alloc.unwrap_or(ffi::PyType_GenericAlloc);
-            let made = Ref::checked(alloc(class, 0))?;
+            // Rather than by tp_alloc: in 3.12 it alone makes room for attributes in the way in
+            // which the interpreter looks methods up quickly.
+            let new = ffi::PyBaseObject_Type
+                .tp_new
+                .unwrap_or(ffi::PyType_GenericNew);
+            let made = Ref::checked(new(class, Ref::tuple(&[])?.ptr(), ptr::null_mut()))?;
             let this = made.ptr().cast::<LoopObject>();
             ptr::addr_of_mut!((*this).core).write(None);
             let virtual_time = match Ref::borrow(class.cast()).attr_opt(names()._virtual_time)? {
