@@ -10,40 +10,74 @@ use crate::object::{Raised, Res, str_of, type_error};
 /// The parameters of one native function.
 pub(crate) struct Signature {
     /// The name used in error messages.
-    pub(crate) name: &'static str,
-    /// Names of the parameters that may be given by position (and by keyword, unless
-    /// they are among the first `positional_only`).
-    pub(crate) positional: &'static [&'static str],
-    /// How many of `positional` have no default.
-    pub(crate) required: usize,
-    /// How many of `positional` cannot be given by keyword.
-    pub(crate) positional_only: usize,
+    name: &'static str,
+    /// Names of the parameters without a default that may be given by position.
+    required: &'static [&'static str],
+    /// Names of those with a default, which follow them.
+    optional: &'static [&'static str],
+    /// Whether none of these can be given by keyword.
+    positional_only: bool,
     /// Whether further positional arguments are collected (`*args`).
-    pub(crate) varargs: bool,
+    varargs: bool,
     /// Names of the keyword-only parameters, all optional.
-    pub(crate) keyword_only: &'static [&'static str],
+    keyword_only: &'static [&'static str],
 }
 
 /// Positional arguments beyond the named ones, as passed.
 pub(crate) type Rest<'a> = &'a [*mut PyObject];
 
 impl Signature {
-    /// A function whose parameters have no defaults.
+    /// A function whose parameters, given by position or keyword, have no defaults.
     pub(crate) const fn required(
         name: &'static str,
-        positional: &'static [&'static str],
+        required: &'static [&'static str],
     ) -> Signature {
         Signature {
             name,
-            positional,
-            required: positional.len(),
-            positional_only: 0,
+            required,
+            optional: &[],
+            positional_only: false,
             varargs: false,
             keyword_only: &[],
         }
     }
 
-    /// Parses vectorcall arguments. The first `positional.len()` entries of the answer are
+    /// More of them, with defaults.
+    pub(crate) const fn optional(mut self, names: &'static [&'static str]) -> Signature {
+        self.optional = names;
+        self
+    }
+
+    /// They cannot be given by keyword.
+    pub(crate) const fn positional_only(mut self) -> Signature {
+        self.positional_only = true;
+        self
+    }
+
+    /// `*args`
+    pub(crate) const fn varargs(mut self) -> Signature {
+        self.varargs = true;
+        self
+    }
+
+    /// Parameters that can be given by keyword only, and need not.
+    pub(crate) const fn keywords(mut self, names: &'static [&'static str]) -> Signature {
+        self.keyword_only = names;
+        self
+    }
+
+    /// How many may be given by position.
+    const fn positional(&self) -> usize {
+        self.required.len() + self.optional.len()
+    }
+
+    /// All names, in the order of the answer of [`Signature::parse`].
+    fn names(&self) -> impl Iterator<Item = &'static str> {
+        let named = self.required.iter().chain(self.optional);
+        named.chain(self.keyword_only).copied()
+    }
+
+    /// Parses vectorcall arguments. The first entries of the answer are
     /// the positional parameters, then the keyword-only ones; absent ones are NULL. All are
     /// borrowed.
     #[inline(always)]
@@ -53,13 +87,13 @@ impl Signature {
         nargs: Py_ssize_t,
         kwnames: *mut PyObject,
     ) -> Res<([*mut PyObject; N], Rest<'a>)> {
-        debug_assert_eq!(N, self.positional.len() + self.keyword_only.len());
+        debug_assert_eq!(N, self.names().count());
         // SAFETY: vectorcall's contract, passed on.
         unsafe {
-            if kwnames.is_null() && nargs as usize == self.required {
+            if kwnames.is_null() && nargs as usize == self.required.len() {
                 // The common case: just the parameters without a default.
                 let mut out = [ptr::null_mut(); N];
-                for (i, slot) in out.iter_mut().enumerate().take(self.required) {
+                for (i, slot) in out.iter_mut().enumerate().take(self.required.len()) {
                     *slot = *args.add(i);
                 }
                 return Ok((out, &[]));
@@ -83,7 +117,7 @@ impl Signature {
             } else {
                 core::slice::from_raw_parts(args, nargs)
             };
-            let named = nargs.min(self.positional.len());
+            let named = nargs.min(self.positional());
             out[..named].copy_from_slice(&given[..named]);
             let rest = &given[named..];
             if !rest.is_empty() && !self.varargs {
@@ -95,9 +129,7 @@ impl Signature {
                     self.keyword(&mut out, name, *args.add(nargs + i as usize))?;
                 }
             }
-            if out[..self.required].iter().any(|value| value.is_null()) {
-                return Err(self.missing(&out[..self.required]));
-            }
+            self.check_required(&out)?;
             Ok((out, rest))
         }
     }
@@ -112,7 +144,7 @@ impl Signature {
         // SAFETY: `args` is a tuple and `kwargs` a dict or NULL, by the slots' contract.
         unsafe {
             let nargs = ffi::PyTuple_GET_SIZE(args);
-            if nargs as usize > self.positional.len() {
+            if nargs as usize > self.positional() {
                 return Err(self.too_many(nargs as usize));
             }
             let mut out = [ptr::null_mut(); N];
@@ -125,11 +157,17 @@ impl Signature {
                     self.keyword(&mut out, key, value)?;
                 }
             }
-            if out[..self.required].iter().any(|value| value.is_null()) {
-                return Err(self.missing(&out[..self.required]));
-            }
+            self.check_required(&out)?;
             Ok(out)
         }
+    }
+
+    fn check_required(&self, out: &[*mut PyObject]) -> Res<()> {
+        let required = &out[..self.required.len()];
+        if required.iter().any(|value| value.is_null()) {
+            return Err(self.missing(required));
+        }
+        Ok(())
     }
 
     unsafe fn keyword(
@@ -138,33 +176,50 @@ impl Signature {
         name: *mut PyObject,
         value: *mut PyObject,
     ) -> Res<()> {
-        let names = self.positional.iter().chain(self.keyword_only);
-        for (slot, &known) in names.enumerate() {
-            // SAFETY: keyword names are `str`s; `same_text` compares without raising.
-            if unsafe { same_text(name, known) } && slot >= self.positional_only {
-                if !out[slot].is_null() {
-                    return Err(type_error(&format!(
-                        "{}() got multiple values for argument '{known}'",
-                        self.name
-                    )));
-                }
-                out[slot] = value;
-                return Ok(());
-            }
+        // SAFETY: keywords' names are `str`s, which live as long as the call.
+        let text = unsafe { text_of(name) };
+        let hidden = if self.positional_only {
+            self.positional()
+        } else {
+            0
+        };
+        let found = self.names().position(|known| known.as_bytes() == text);
+        let Some(slot) = found.filter(|&slot| slot >= hidden) else {
+            return Err(self.unexpected(name));
+        };
+        if !out[slot].is_null() {
+            return Err(self.given_twice(slot));
         }
-        let name = str_of(name)?;
-        Err(type_error(&format!(
-            "{}() got an unexpected keyword argument '{name}'",
+        out[slot] = value;
+        Ok(())
+    }
+
+    #[cold]
+    fn unexpected(&self, name: *mut PyObject) -> Raised {
+        match str_of(name) {
+            Ok(name) => type_error(&format!(
+                "{}() got an unexpected keyword argument '{name}'",
+                self.name
+            )),
+            Err(raised) => raised,
+        }
+    }
+
+    #[cold]
+    fn given_twice(&self, slot: usize) -> Raised {
+        let name = self.names().nth(slot).unwrap_or_default();
+        type_error(&format!(
+            "{}() got multiple values for argument '{name}'",
             self.name
-        )))
+        ))
     }
 
     #[cold]
     fn too_many(&self, given: usize) -> Raised {
         // A method counts itself, as one that is written in Python does.
         let this = usize::from(self.name.contains('.'));
-        let (most, given) = (self.positional.len() + this, given + this);
-        let required = self.required + this;
+        let (most, given) = (self.positional() + this, given + this);
+        let required = self.required.len() + this;
         let takes = if required == most {
             format!("{most}")
         } else {
@@ -184,7 +239,7 @@ impl Signature {
     fn missing(&self, required: &[*mut PyObject]) -> Raised {
         let names: Vec<String> = required
             .iter()
-            .zip(self.positional)
+            .zip(self.required)
             .filter(|(value, _)| value.is_null())
             .map(|(_, name)| format!("'{name}'"))
             .collect();
@@ -204,14 +259,16 @@ impl Signature {
     }
 }
 
-unsafe fn same_text(name: *mut PyObject, known: &str) -> bool {
-    // SAFETY: `name` is a str; a length check first, so the compare sees ASCII of its size.
+/// The text of a `str`; none of what cannot be encoded, which is no parameter's name.
+unsafe fn text_of<'a>(name: *mut PyObject) -> &'a [u8] {
+    // SAFETY: a `str`, says the caller, which keeps the bytes for as long as it lives.
     unsafe {
-        ffi::PyUnicode_GetLength(name) as usize == known.len() && {
-            let mut buffer = [0u8; 40];
-            debug_assert!(known.len() < buffer.len());
-            buffer[..known.len()].copy_from_slice(known.as_bytes());
-            ffi::PyUnicode_CompareWithASCIIString(name, buffer.as_ptr().cast()) == 0
+        let mut len = 0;
+        let data = ffi::PyUnicode_AsUTF8AndSize(name, &mut len);
+        if data.is_null() {
+            ffi::PyErr_Clear();
+            return &[];
         }
+        core::slice::from_raw_parts(data.cast(), len as usize)
     }
 }

@@ -26,14 +26,7 @@ static WAIT_FOR_ONE: CoroutineDef = CoroutineDef::new(c"<rasyncio.tasks>", c"_wa
 static GET: CoroutineDef = CoroutineDef::method(c"<rasyncio.queues>", c"get", c"Queue.get");
 static ANEXT: CoroutineDef = CoroutineDef::new(c"<rasyncio.tasks>", c"__anext__");
 
-static PARAMETERS: Signature = Signature {
-    name: "as_completed",
-    positional: &["fs"],
-    required: 1,
-    positional_only: 0,
-    varargs: false,
-    keyword_only: &["timeout"],
-};
+static PARAMETERS: Signature = Signature::required("as_completed", &["fs"]).keywords(&["timeout"]);
 
 vectorcall!(as_completed, |_module, PARAMETERS [fs, timeout]| {
     let iterator = new()?;

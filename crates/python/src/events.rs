@@ -193,40 +193,21 @@ fn wrap_awaitable(obj: *mut PyObject) -> Res {
     )
 }
 
-static CREATE_TASK: Signature = Signature {
-    name: "create_task",
-    positional: &["coro"],
-    required: 1,
-    positional_only: 0,
-    varargs: false,
-    keyword_only: &["name", "context", "eager_start"],
-};
+static CREATE_TASK: Signature =
+    Signature::required("create_task", &["coro"]).keywords(&["name", "context", "eager_start"]);
 
 vectorcall!(py_create_task, |_module, CREATE_TASK [coro, name, context, eager_start]| {
     create_task(running_loop()?.ptr(), coro, name, context, eager_start)
 });
 
-static ENSURE_FUTURE: Signature = Signature {
-    name: "ensure_future",
-    positional: &["coro_or_future"],
-    required: 1,
-    positional_only: 0,
-    varargs: false,
-    keyword_only: &["loop"],
-};
+static ENSURE_FUTURE: Signature =
+    Signature::required("ensure_future", &["coro_or_future"]).keywords(&["loop"]);
 
 vectorcall!(py_ensure_future, |_module, ENSURE_FUTURE [obj, loop_]| {
     ensure_future(obj, loop_)
 });
 
-static CURRENT_TASK: Signature = Signature {
-    name: "current_task",
-    positional: &["loop"],
-    required: 0,
-    positional_only: 0,
-    varargs: false,
-    keyword_only: &[],
-};
+static CURRENT_TASK: Signature = Signature::required("current_task", &[]).optional(&["loop"]);
 
 vectorcall!(py_current_task, |_module, CURRENT_TASK [loop_]| {
     if loop_.is_null() || ptr::eq(loop_, ffi::Py_None()) {
@@ -261,14 +242,8 @@ unsafe extern "C" fn py_after_fork(_: *mut PyObject, _: *mut PyObject) -> *mut P
     Ref::none().into_ptr()
 }
 
-static AWAITED_BY: Signature = Signature {
-    name: "future_add_to_awaited_by",
-    positional: &["future", "waiter"],
-    required: 2,
-    positional_only: 2,
-    varargs: false,
-    keyword_only: &[],
-};
+static AWAITED_BY: Signature =
+    Signature::required("future_add_to_awaited_by", &["future", "waiter"]).positional_only();
 
 vectorcall!(py_add_to_awaited_by, |_module, AWAITED_BY [fut, waiter]| {
     futures::add_awaited_by(fut, waiter)?;

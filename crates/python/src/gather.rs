@@ -58,14 +58,9 @@ pub(crate) unsafe fn awaiting(obj: *mut PyObject) -> Option<*mut PyObject> {
     }
 }
 
-static GATHER: Signature = Signature {
-    name: "gather",
-    positional: &[],
-    required: 0,
-    positional_only: 0,
-    varargs: true,
-    keyword_only: &["return_exceptions"],
-};
+static GATHER: Signature = Signature::required("gather", &[])
+    .varargs()
+    .keywords(&["return_exceptions"]);
 
 vectorcall!(gather, |_module, GATHER [return_exceptions], awaitables| {
     let return_exceptions =
@@ -319,14 +314,7 @@ fn outcome(child: &Ref) -> Res {
     }
 }
 
-static CANCEL: Signature = Signature {
-    name: "cancel",
-    positional: &["msg"],
-    required: 0,
-    positional_only: 0,
-    varargs: false,
-    keyword_only: &[],
-};
+static CANCEL: Signature = Signature::required("cancel", &[]).optional(&["msg"]);
 
 // Cancels the children; the outer future follows when they are done.
 vectorcall!(cancel, |slf, CANCEL [message]| {
@@ -356,14 +344,7 @@ pub(crate) unsafe fn cancel_children(slf: *mut PyObject, message: *mut PyObject)
     }
 }
 
-static INIT: Signature = Signature {
-    name: "_GatheringFuture",
-    positional: &["children"],
-    required: 1,
-    positional_only: 0,
-    varargs: false,
-    keyword_only: &["loop"],
-};
+static INIT: Signature = Signature::required("_GatheringFuture", &["children"]).keywords(&["loop"]);
 
 unsafe extern "C" fn tp_init(
     slf: *mut PyObject,

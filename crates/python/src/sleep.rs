@@ -21,14 +21,7 @@ static FUNCTION: FunctionDef = FunctionDef {
     call: sleep,
 };
 
-static PARAMETERS: Signature = Signature {
-    name: "sleep",
-    positional: &["delay", "result"],
-    required: 1,
-    positional_only: 0,
-    varargs: false,
-    keyword_only: &[],
-};
+static PARAMETERS: Signature = Signature::required("sleep", &["delay"]).optional(&["result"]);
 
 const DELAY: usize = 0;
 const RESULT: usize = 1;

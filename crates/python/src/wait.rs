@@ -34,14 +34,8 @@ static FUNCTION: FunctionDef = FunctionDef {
     call: wait,
 };
 
-static PARAMETERS: Signature = Signature {
-    name: "wait",
-    positional: &["fs"],
-    required: 1,
-    positional_only: 0,
-    varargs: false,
-    keyword_only: &["timeout", "return_when"],
-};
+static PARAMETERS: Signature =
+    Signature::required("wait", &["fs"]).keywords(&["timeout", "return_when"]);
 
 /// When a wait ends.
 #[derive(Clone, Copy, PartialEq, Eq)]

@@ -21,14 +21,8 @@ use crate::names::names;
 use crate::object::{Ref, Res, call_method, import, runtime_error, set_slot, type_error};
 use crate::types::{TypeBuilder, free_instance};
 
-static RUN_IN_EXECUTOR: Signature = Signature {
-    name: "run_in_executor",
-    positional: &["executor", "func"],
-    required: 2,
-    positional_only: 0,
-    varargs: true,
-    keyword_only: &[],
-};
+static RUN_IN_EXECUTOR: Signature =
+    Signature::required("run_in_executor", &["executor", "func"]).varargs();
 
 vectorcall!(run_in_executor, |slf, RUN_IN_EXECUTOR [executor, function], rest| {
     let core = core_of(slf)?;

@@ -20,14 +20,9 @@ enum Side {
 }
 
 const fn add_signature(name: &'static str) -> Signature {
-    Signature {
-        name,
-        positional: &["fd", "callback"],
-        required: 2,
-        positional_only: 0,
-        varargs: true,
-        keyword_only: &["context"],
-    }
+    Signature::required(name, &["fd", "callback"])
+        .varargs()
+        .keywords(&["context"])
 }
 
 static ADD_READER: Signature = add_signature("_add_reader");

@@ -14,14 +14,9 @@ use crate::object::{Raised, Ref, Res, call_method, type_error};
 use crate::tasks::{self, Options};
 
 const fn call_signature(name: &'static str, positional: &'static [&'static str]) -> Signature {
-    Signature {
-        name,
-        positional,
-        required: positional.len(),
-        positional_only: 0,
-        varargs: true,
-        keyword_only: &["context"],
-    }
+    Signature::required(name, positional)
+        .varargs()
+        .keywords(&["context"])
 }
 
 static CALL_SOON: Signature = call_signature("call_soon", &["callback"]);
@@ -128,14 +123,8 @@ unsafe fn schedule_at(
     }
 }
 
-static CREATE_TASK: Signature = Signature {
-    name: "create_task",
-    positional: &["coro"],
-    required: 1,
-    positional_only: 0,
-    varargs: false,
-    keyword_only: &["name", "context", "eager_start"],
-};
+static CREATE_TASK: Signature =
+    Signature::required("create_task", &["coro"]).keywords(&["name", "context", "eager_start"]);
 
 vectorcall!(create_task, |slf, CREATE_TASK [coro, name, context, eager]| {
     let core = core_of(slf)?;

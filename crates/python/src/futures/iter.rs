@@ -113,14 +113,9 @@ unsafe extern "C" fn send_method(slf: *mut PyObject, _value: *mut PyObject) -> *
     })
 }
 
-static THROW: Signature = Signature {
-    name: "throw",
-    positional: &["type", "value", "traceback"],
-    required: 1,
-    positional_only: 3,
-    varargs: false,
-    keyword_only: &[],
-};
+static THROW: Signature = Signature::required("throw", &["type"])
+    .optional(&["value", "traceback"])
+    .positional_only();
 
 vectorcall!(throw, |slf, THROW [kind, value, traceback]| {
     let exception = thrown(kind, value, traceback)?;

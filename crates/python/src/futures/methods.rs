@@ -16,14 +16,7 @@ use crate::object::{Raised, Ref, Res, call_method, set_slot, value_error, write_
 use crate::stdlib::stdlib;
 use crate::types::{TypeBuilder, free_instance};
 
-static INIT: Signature = Signature {
-    name: "Future",
-    positional: &[],
-    required: 0,
-    positional_only: 0,
-    varargs: false,
-    keyword_only: &["loop"],
-};
+static INIT: Signature = Signature::required("Future", &[]).keywords(&["loop"]);
 
 unsafe extern "C" fn tp_new(
     class: *mut ffi::PyTypeObject,
@@ -134,27 +127,15 @@ unsafe extern "C" fn set_exception(slf: *mut PyObject, value: *mut PyObject) -> 
     })
 }
 
-static CANCEL: Signature = Signature {
-    name: "cancel",
-    positional: &["msg"],
-    required: 0,
-    positional_only: 0,
-    varargs: false,
-    keyword_only: &[],
-};
+static CANCEL: Signature = Signature::required("cancel", &[]).optional(&["msg"]);
 
 vectorcall!(cancel, |slf, CANCEL [message]| {
     Ok(Ref::bool(state::cancel(slf.cast(), message)?))
 });
 
-static ADD_DONE_CALLBACK: Signature = Signature {
-    name: "add_done_callback",
-    positional: &["fn"],
-    required: 1,
-    positional_only: 1,
-    varargs: false,
-    keyword_only: &["context"],
-};
+static ADD_DONE_CALLBACK: Signature = Signature::required("add_done_callback", &["fn"])
+    .positional_only()
+    .keywords(&["context"]);
 
 vectorcall!(add_done_callback, |slf, ADD_DONE_CALLBACK [callable, context]| {
     let fut = slf.cast::<FutureObject>();

@@ -18,14 +18,8 @@ use crate::names::names;
 use crate::object::{Ref, Res, call_method, check, set_slot};
 use crate::types::{TypeBuilder, free_instance};
 
-static NEW: Signature = Signature {
-    name: "Handle",
-    positional: &["callback", "args", "loop", "context"],
-    required: 3,
-    positional_only: 0,
-    varargs: false,
-    keyword_only: &[],
-};
+static NEW: Signature =
+    Signature::required("Handle", &["callback", "args", "loop"]).optional(&["context"]);
 
 unsafe extern "C" fn tp_new(
     class: *mut PyTypeObject,

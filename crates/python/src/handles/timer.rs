@@ -87,14 +87,8 @@ pub(super) unsafe fn when_text(this: *mut TimerObject) -> Res<String> {
     }
 }
 
-static NEW: Signature = Signature {
-    name: "TimerHandle",
-    positional: &["when", "callback", "args", "loop", "context"],
-    required: 4,
-    positional_only: 0,
-    varargs: false,
-    keyword_only: &[],
-};
+static NEW: Signature = Signature::required("TimerHandle", &["when", "callback", "args", "loop"])
+    .optional(&["context"]);
 
 unsafe extern "C" fn tp_new(
     class: *mut PyTypeObject,

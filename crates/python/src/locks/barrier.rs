@@ -105,14 +105,7 @@ static WAIT_PARAMETERS: Signature = Signature::required("Barrier.wait", &[]);
 static RESET_PARAMETERS: Signature = Signature::required("Barrier.reset", &[]);
 static ABORT_PARAMETERS: Signature = Signature::required("Barrier.abort", &[]);
 static AENTER_PARAMETERS: Signature = Signature::required("Barrier.__aenter__", &[]);
-static AEXIT_PARAMETERS: Signature = Signature {
-    name: "Barrier.__aexit__",
-    positional: &[],
-    required: 0,
-    positional_only: 0,
-    varargs: true,
-    keyword_only: &[],
-};
+static AEXIT_PARAMETERS: Signature = Signature::required("Barrier.__aexit__", &[]).varargs();
 
 const BARRIER: usize = 0;
 const WAITER: usize = 1;

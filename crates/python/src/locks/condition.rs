@@ -370,14 +370,7 @@ unsafe fn count_of(n: *mut PyObject, line: &Line<PyWaiter>) -> Res<usize> {
     }
 }
 
-static NOTIFY: Signature = Signature {
-    name: "Condition.notify",
-    positional: &["n"],
-    required: 0,
-    positional_only: 0,
-    varargs: false,
-    keyword_only: &[],
-};
+static NOTIFY: Signature = Signature::required("Condition.notify", &[]).optional(&["n"]);
 
 unsafe fn must_be_locked(condition: *mut PyObject) -> Res<()> {
     // SAFETY: a condition, alive, says the caller.
@@ -463,14 +456,7 @@ setter!(set_waiters, |this: PyObject, value| view::assign(
     Answer::False
 ));
 
-static INIT: Signature = Signature {
-    name: "Condition.__init__",
-    positional: &["lock"],
-    required: 0,
-    positional_only: 0,
-    varargs: false,
-    keyword_only: &[],
-};
+static INIT: Signature = Signature::required("Condition.__init__", &[]).optional(&["lock"]);
 
 unsafe extern "C" fn tp_init(
     this: *mut PyObject,

@@ -363,19 +363,10 @@ unsafe fn set_bound(this: *mut PyObject, value: *mut PyObject) {
     }
 }
 
-static INIT: Signature = Signature {
-    name: "Semaphore.__init__",
-    positional: &["value"],
-    required: 0,
-    positional_only: 0,
-    varargs: false,
-    keyword_only: &[],
-};
+static INIT: Signature = Signature::required("Semaphore.__init__", &[]).optional(&["value"]);
 
-static INIT_BOUNDED: Signature = Signature {
-    name: "BoundedSemaphore.__init__",
-    ..INIT
-};
+static INIT_BOUNDED: Signature =
+    Signature::required("BoundedSemaphore.__init__", &[]).optional(&["value"]);
 
 unsafe fn initialise(this: *mut PyObject, value: *mut PyObject) -> Res<()> {
     // SAFETY: a semaphore, alive, and an object, say the callers.

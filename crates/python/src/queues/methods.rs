@@ -27,20 +27,9 @@ use crate::types::TypeBuilder;
 
 static PUT_NOWAIT: Signature = Signature::required("Queue.put_nowait", &["item"]);
 static PUT: Signature = Signature::required("Queue._put", &["item"]);
-static SHUTDOWN: Signature = with_default("Queue.shutdown", &["immediate"]);
+static SHUTDOWN: Signature = Signature::required("Queue.shutdown", &[]).optional(&["immediate"]);
 static START: Signature = Signature::required("Queue._init", &["maxsize"]);
-static INIT: Signature = with_default("Queue.__init__", &["maxsize"]);
-
-const fn with_default(name: &'static str, positional: &'static [&'static str]) -> Signature {
-    Signature {
-        name,
-        positional,
-        required: 0,
-        positional_only: 0,
-        varargs: false,
-        keyword_only: &[],
-    }
-}
+static INIT: Signature = Signature::required("Queue.__init__", &[]).optional(&["maxsize"]);
 
 vectorcall!(put_nowait, |this, PUT_NOWAIT [item]| {
     awaiting::put_nowait(this, item)?;

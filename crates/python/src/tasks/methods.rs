@@ -48,14 +48,8 @@ unsafe extern "C" fn tp_new(
     })
 }
 
-static INIT: Signature = Signature {
-    name: "Task",
-    positional: &["coro"],
-    required: 1,
-    positional_only: 0,
-    varargs: false,
-    keyword_only: &["loop", "name", "context", "eager_start"],
-};
+static INIT: Signature =
+    Signature::required("Task", &["coro"]).keywords(&["loop", "name", "context", "eager_start"]);
 
 unsafe extern "C" fn tp_init(
     slf: *mut PyObject,
@@ -109,14 +103,7 @@ macro_rules! flag_setter {
     };
 }
 
-static CANCEL: Signature = Signature {
-    name: "cancel",
-    positional: &["msg"],
-    required: 0,
-    positional_only: 0,
-    varargs: false,
-    keyword_only: &[],
-};
+static CANCEL: Signature = Signature::required("cancel", &[]).optional(&["msg"]);
 
 vectorcall!(cancel, |slf, CANCEL [message]| {
     Ok(Ref::bool(super::cancel(slf.cast(), message)?))
@@ -179,27 +166,14 @@ unsafe extern "C" fn set_exception(_: *mut PyObject, _: *mut PyObject) -> *mut P
     })
 }
 
-static GET_STACK: Signature = Signature {
-    name: "get_stack",
-    positional: &[],
-    required: 0,
-    positional_only: 0,
-    varargs: false,
-    keyword_only: &["limit"],
-};
+static GET_STACK: Signature = Signature::required("get_stack", &[]).keywords(&["limit"]);
 
 vectorcall!(get_stack, |slf, GET_STACK [limit]| {
     stdlib().task_get_stack.call(&[slf, or_none(limit)])
 });
 
-static PRINT_STACK: Signature = Signature {
-    name: "print_stack",
-    positional: &[],
-    required: 0,
-    positional_only: 0,
-    varargs: false,
-    keyword_only: &["limit", "file"],
-};
+static PRINT_STACK: Signature =
+    Signature::required("print_stack", &[]).keywords(&["limit", "file"]);
 
 vectorcall!(print_stack, |slf, PRINT_STACK [limit, file]| {
     stdlib()

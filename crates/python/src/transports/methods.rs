@@ -194,14 +194,8 @@ noargs!(get_write_buffer_limits, |this: TransportObject| {
     Ref::tuple(&[low.ptr(), high.ptr()])
 });
 
-static LIMITS: Signature = Signature {
-    name: "set_write_buffer_limits",
-    positional: &["high", "low"],
-    required: 0,
-    positional_only: 0,
-    varargs: false,
-    keyword_only: &[],
-};
+static LIMITS: Signature =
+    Signature::required("set_write_buffer_limits", &[]).optional(&["high", "low"]);
 
 vectorcall!(set_write_buffer_limits, |slf, LIMITS [high, low]| {
     let this = slf.cast::<TransportObject>();
@@ -236,14 +230,8 @@ unsafe fn limit(given: *mut PyObject) -> Res<Option<i64>> {
     }
 }
 
-static GET_EXTRA_INFO: Signature = Signature {
-    name: "get_extra_info",
-    positional: &["name", "default"],
-    required: 1,
-    positional_only: 0,
-    varargs: false,
-    keyword_only: &[],
-};
+static GET_EXTRA_INFO: Signature =
+    Signature::required("get_extra_info", &["name"]).optional(&["default"]);
 
 vectorcall!(get_extra_info, |slf, GET_EXTRA_INFO [name, default]| {
     let this = slf.cast::<TransportObject>();
