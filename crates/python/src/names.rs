@@ -20,6 +20,7 @@ macro_rules! names {
 }
 
 names! {
+    FINISHED = "FINISHED",
     __class__ = "__class__",
     __dict__ = "__dict__",
     __self__ = "__self__",
@@ -38,7 +39,10 @@ names! {
     _write_ready = "_write_ready",
     _loop = "_loop",
     _make_cancelled_error = "_make_cancelled_error",
+    _exception = "_exception",
+    _result = "_result",
     _log_destroy_pending = "_log_destroy_pending",
+    _state = "_state",
     _timer_handle_cancelled = "_timer_handle_cancelled",
     acquire = "acquire",
     append = "append",

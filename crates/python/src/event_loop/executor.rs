@@ -93,17 +93,47 @@ unsafe fn copy_outcome(destination: *mut PyObject, source: *mut PyObject) -> Res
         if FutureObject::is_done(fut) {
             return Ok(());
         }
-        if call_method(source, names().cancelled, &[])?.truth()? {
-            return futures::cancel(destination, ptr::null_mut()).map(drop);
-        }
-        let exception = call_method(source, names().exception, &[])?;
-        if exception.is_none() {
-            let result = call_method(source, names().result, &[])?;
-            return futures::state::set_result(fut, result);
-        }
+        let exception = match outcome(&Ref::borrow(source))? {
+            Outcome::Returned(result) => return futures::state::set_result(fut, result),
+            Outcome::Cancelled => {
+                return futures::cancel(destination, ptr::null_mut()).map(drop);
+            }
+            Outcome::Raised(exception) => exception,
+        };
         let converted = import(c"asyncio.futures")?.attr(names()._convert_future_exc)?;
         futures::set_exception(destination, converted.call1(exception.ptr())?.ptr())
     }
+}
+
+enum Outcome {
+    Returned(Ref),
+    Raised(Ref),
+    Cancelled,
+}
+
+/// How a concurrent future ended.
+fn outcome(source: &Ref) -> Res<Outcome> {
+    let names = names();
+    let returned = if source.type_ptr().cast() == CONCURRENT_FUTURE.get().ptr()
+        && source.attr(names._state)?.is(names.FINISHED)
+    {
+        // Its methods would say the same, each in Python and under the future's lock.
+        let exception = source.attr(names._exception)?;
+        if !exception.is_none() {
+            return Ok(Outcome::Raised(exception));
+        }
+        source.attr(names._result)?
+    } else {
+        if source.call_method(names.cancelled, &[])?.truth()? {
+            return Ok(Outcome::Cancelled);
+        }
+        let exception = source.call_method(names.exception, &[])?;
+        if !exception.is_none() {
+            return Ok(Outcome::Raised(exception));
+        }
+        source.call_method(names.result, &[])?
+    };
+    Ok(Outcome::Returned(returned))
 }
 
 /// The callable that the concurrent future calls, in whatever thread, when it is done.
@@ -114,6 +144,9 @@ struct Arrival {
 }
 
 static TYPE: Global<*mut PyTypeObject> = Global::new();
+
+/// `concurrent.futures.Future`
+static CONCURRENT_FUTURE: Global<Ref> = Global::new();
 
 unsafe fn new_arrival(destination: *mut PyObject) -> Res {
     // SAFETY: tracked only when whole; `destination` is alive, says the caller.
@@ -181,7 +214,7 @@ unsafe extern "C" fn dealloc(slf: *mut PyObject) {
     }
 }
 
-/// Makes the class of the callable.
+/// Makes the class of the callable, and finds that of the futures it is for.
 pub(super) unsafe fn init(module: *mut PyObject) -> Res<()> {
     let builder = TypeBuilder::new::<Arrival>(c"rasyncio.ExecutorCallback")
         .flags(
@@ -193,6 +226,10 @@ pub(super) unsafe fn init(module: *mut PyObject) -> Res<()> {
         .slot(ffi::Py_tp_traverse, traverse as *mut c_void)
         .slot(ffi::Py_tp_dealloc, dealloc as *mut c_void);
     // SAFETY: called once, from the module's initialisation.
-    unsafe { TYPE.set(builder.build(module, ptr::null_mut())?) };
+    unsafe {
+        TYPE.set(builder.build(module, ptr::null_mut())?);
+        let future = Ref::str("Future")?;
+        CONCURRENT_FUTURE.set(import(c"concurrent.futures")?.attr(future.ptr())?);
+    }
     Ok(())
 }

@@ -10,8 +10,9 @@ use crate::args::Signature;
 use crate::handles::{self, HandleContext, TimerObject};
 use crate::jobs;
 use crate::names::names;
-use crate::object::{Raised, Ref, Res, call_method, type_error};
+use crate::object::{Ref, Res, call_method, type_error};
 use crate::tasks::{self, Options};
+use crate::timer::as_f64;
 
 const fn call_signature(name: &'static str, positional: &'static [&'static str]) -> Signature {
     Signature::required(name, positional)
@@ -82,8 +83,13 @@ vectorcall!(call_later, |slf, CALL_LATER [delay, callback, context], rest| {
     if ptr::eq(delay, ffi::Py_None()) {
         return Err(type_error("delay must not be None"));
     }
-    let now = Ref::float(core.time())?;
-    let when = Ref::checked(ffi::PyNumber_Add(now.ptr(), delay))?;
+    // Of exact numbers without the detour through a `float` of the present time.
+    let when = if ffi::PyFloat_CheckExact(delay) != 0 || ffi::PyLong_CheckExact(delay) != 0 {
+        Ref::float(core.time() + as_f64(delay)?)?
+    } else {
+        let now = Ref::float(core.time())?;
+        Ref::checked(ffi::PyNumber_Add(now.ptr(), delay))?
+    };
     schedule_at(core, when, callback, rest, context)
 });
 
@@ -110,10 +116,7 @@ unsafe fn schedule_at(
             // Also for `call_later`, as asyncio's is made of `call_at`.
             check_callback(core, callback, "call_at")?;
         }
-        let seconds = ffi::PyFloat_AsDouble(when.ptr());
-        if seconds == -1.0 && !ffi::PyErr_Occurred().is_null() {
-            return Err(Raised::set());
-        }
+        let seconds = as_f64(when.ptr())?;
         let context = HandleContext::given(context)?;
         let handle = handles::new_timer(core, when, Ref::borrow(callback), args, context)?;
         let job = jobs::handle(handle.clone());
