@@ -91,6 +91,7 @@ impl<'a> Wait<'a> {
         }
     }
 
+    #[inline]
     fn leave(&mut self) {
         if let Some(ticket) = self.ticket.take() {
             self.state.left(ticket);
@@ -101,6 +102,7 @@ impl<'a> Wait<'a> {
 impl Future for Wait<'_> {
     type Output = Result<(), Cancelled>;
 
+    #[inline]
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let state = self.state;
         match self.ticket {
@@ -119,6 +121,7 @@ impl Future for Wait<'_> {
 }
 
 impl Drop for Wait<'_> {
+    #[inline]
     fn drop(&mut self) {
         self.leave();
     }

@@ -217,11 +217,18 @@ impl<W> Line<W> {
     }
 }
 
-/// As long as nobody but the first has left, tickets have no holes. And they never are closer
-/// together than the entries.
+/// Mostly it is the first. And as long as nobody but the first has left, tickets have no holes;
+/// they never are closer together than the entries.
 #[inline]
 fn find<W>(entries: &VecDeque<Entry<W>>, ticket: Ticket) -> Option<usize> {
     let first = entries.front()?.ticket;
+    if first == ticket {
+        return Some(0);
+    }
+    find_behind(entries, first, ticket)
+}
+
+fn find_behind<W>(entries: &VecDeque<Entry<W>>, first: Ticket, ticket: Ticket) -> Option<usize> {
     let farthest = usize::try_from(ticket.0.checked_sub(first.0)?).ok()?;
     match entries.get(farthest) {
         Some(entry) if entry.ticket == ticket => Some(farthest),
@@ -261,7 +268,14 @@ impl<W: Waiter> Line<W> {
     ///
     /// The first waiter's that fails; those behind it are not woken.
     #[inline]
-    pub fn wake_with(&self, count: usize, mut first: impl FnMut()) -> Result<usize, W::Error> {
+    pub fn wake_with(&self, count: usize, first: impl FnMut()) -> Result<usize, W::Error> {
+        if self.is_empty() {
+            return Ok(0);
+        }
+        self.wake_some(count, first)
+    }
+
+    fn wake_some(&self, count: usize, mut first: impl FnMut()) -> Result<usize, W::Error> {
         let mut woken = 0;
         let mut places = self.places_from(self.awake.get());
         while woken < count
@@ -282,6 +296,13 @@ impl<W: Waiter> Line<W> {
     /// The waiter's. It has left the line.
     #[inline]
     pub fn pop_and_wake(&self) -> Result<bool, W::Error> {
+        if self.is_empty() {
+            return Ok(false);
+        }
+        self.pop_and_wake_one()
+    }
+
+    fn pop_and_wake_one(&self) -> Result<bool, W::Error> {
         while let Some(first) = self.pop_first() {
             let first = RefCell::new(first);
             if W::wake(Place(At::Nowhere(&first)), || ())? {

@@ -226,11 +226,17 @@ impl<'a> AcquirePermit<'a> {
         }
     }
 
+    #[inline]
     fn give_up(&mut self) {
         if let Some(ticket) = self.ticket.take() {
-            let woken = self.state.line().is_woken(ticket);
-            let Ok(()) = self.state.gave_up(ticket, woken);
+            self.leave(ticket);
         }
+    }
+
+    #[cold]
+    fn leave(&self, ticket: Ticket) {
+        let woken = self.state.line().is_woken(ticket);
+        let Ok(()) = self.state.gave_up(ticket, woken);
     }
 }
 

@@ -23,12 +23,18 @@ impl<'a, O: Order> Get<'a, O> {
         }
     }
 
+    #[inline]
     fn give_up(&mut self) {
         if let Some(ticket) = self.ticket.take() {
-            let state = &self.queue.state;
-            let woken = state.getters().is_woken(ticket);
-            let Ok(()) = state.getter_gave_up(ticket, woken);
+            self.leave(ticket);
         }
+    }
+
+    #[cold]
+    fn leave(&self, ticket: Ticket) {
+        let state = &self.queue.state;
+        let woken = state.getters().is_woken(ticket);
+        let Ok(()) = state.getter_gave_up(ticket, woken);
     }
 }
 

@@ -29,12 +29,18 @@ impl<'a, O: Order> Put<'a, O> {
         }
     }
 
+    #[inline]
     fn give_up(&mut self) {
         if let Some(ticket) = self.ticket.take() {
-            let state = &self.queue.state;
-            let woken = state.putters().is_woken(ticket);
-            let Ok(()) = state.putter_gave_up(ticket, woken);
+            self.leave(ticket);
         }
+    }
+
+    #[cold]
+    fn leave(&self, ticket: Ticket) {
+        let state = &self.queue.state;
+        let woken = state.putters().is_woken(ticket);
+        let Ok(()) = state.putter_gave_up(ticket, woken);
     }
 }
 
