@@ -18,6 +18,7 @@ from . import (
     queues,
     runners,
     staggered,
+    streams,
     taskgroups,
     tasks,
     threads,
@@ -126,6 +127,19 @@ _REPLACED = (
     ("runners", runners, ("Runner", "run", "_cancel_all_tasks")),
     ("staggered", staggered, ("staggered_race",)),
     ("graph", graph, graph.__all__),
+    (
+        "streams",
+        streams,
+        (
+            "StreamReader",
+            "StreamReaderProtocol",
+            "StreamWriter",
+            "open_connection",
+            "open_unix_connection",
+            "start_server",
+            "start_unix_server",
+        ),
+    ),
     ("unix_events", unix_events, ("_UnixSelectorEventLoop",)),
 )
 

@@ -6,6 +6,7 @@ closing). Here is what happens once in a connection's life, and what Python says
 
 import selectors
 import socket
+import types
 import warnings
 from asyncio import base_events, constants, futures, sslproto, trsock
 from asyncio import selector_events as _stock
@@ -167,7 +168,8 @@ def _transport_class(loop, sock):
     cls = type(sock)
     if cls is not socket.socket and not _is_plain(cls):
         return _stock._SelectorSocketTransport
-    if type(loop)._add_reader is not _rasyncio.BaseLoop._add_reader:
+    if not isinstance(type(loop)._add_reader, types.MethodDescriptorType):
+        # It is overridden in Python.
         return _stock._SelectorSocketTransport
     return _SelectorSocketTransport
 

@@ -624,6 +624,16 @@ def test_many_connections_leave_no_descriptor():
     rasyncio.run(main())
 
 
+def test_transports_are_native():
+    async def main():
+        recorder, peer = await connected(lambda *what: None)
+        assert type(recorder.transport) is rasyncio.selector_events._SelectorSocketTransport
+        recorder.transport.abort()
+        peer.close()
+
+    rasyncio.run(main())
+
+
 def test_a_socket_with_methods_of_its_own_keeps_them():
     class Counting(socket.socket):
         calls = 0

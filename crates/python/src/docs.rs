@@ -256,3 +256,39 @@ docs! {
     "_put" "($self, /, item)" "Put an item into the container. Subclasses may override it.",
     "_get" "($self, /)" "Take an item out of the container. Subclasses may override it.",
 }
+
+docs! {
+    /// Methods of a stream reader.
+    STREAM_READER:
+    "feed_data" "($self, data, /)"
+        "Add bytes, and wake who waits for them.",
+    "feed_eof" "($self, /)"
+        "The stream has ended.",
+    "at_eof" "($self, /)"
+        "Return True if the stream has ended and everything was read.",
+    "exception" "($self, /)"
+        "Return what the connection has failed with, or None.",
+    "set_exception" "($self, exc, /)"
+        "The connection has failed.",
+    "set_transport" "($self, transport, /)"
+        "Say which transport feeds the reader.",
+}
+
+docs! {
+    /// Methods of a stream writer.
+    STREAM_WRITER:
+    "write" "($self, data, /)"
+        "Send data, or queue what the socket does not take at once.",
+    "writelines" "($self, data, /)"
+        "Send several pieces of data as if they were one.",
+    "write_eof" "($self, /)"
+        "Close the writing half, after what is queued has been sent.",
+    "can_write_eof" "($self, /)"
+        "Return True if the writing half can be closed alone.",
+    "close" "($self, /)"
+        "Close the stream.",
+    "is_closing" "($self, /)"
+        "Return True if the stream is closing or closed.",
+    "get_extra_info" "($self, name, default=None)"
+        "Return what the transport knows under a name such as 'peername'.",
+}

@@ -32,6 +32,7 @@ mod returning;
 mod shield;
 mod sleep;
 mod stdlib;
+mod streams;
 mod taskgroups;
 mod tasks;
 mod threads;
@@ -87,6 +88,7 @@ unsafe fn init(module: *mut pyo3::ffi::PyObject) -> Res<()> {
         queues::init(module)?;
         threads::init(module)?;
         transports::init(module)?;
+        streams::init(module)?;
         boundary::init(module)?;
         Ok(())
     }

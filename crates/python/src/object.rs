@@ -526,6 +526,25 @@ pub(crate) fn full_type_name(obj: *mut PyObject) -> Res<String> {
     })
 }
 
+/// An `int` as a number; one that is too large becomes as large as can be. A `float` is rounded
+/// down.
+pub(crate) fn saturating_int(given: *mut PyObject) -> Res<i64> {
+    // SAFETY: alive, as everywhere in this module.
+    unsafe {
+        if ffi::PyFloat_Check(given) != 0 {
+            // Rust's conversion saturates.
+            return Ok(ffi::PyFloat_AsDouble(given).floor() as i64);
+        }
+        let mut overflow = 0;
+        match ffi::PyLong_AsLongLongAndOverflow(given, &mut overflow) {
+            _ if overflow > 0 => Ok(i64::MAX),
+            _ if overflow < 0 => Ok(i64::MIN),
+            -1 if !ffi::PyErr_Occurred().is_null() => Err(Raised::set()),
+            number => Ok(number),
+        }
+    }
+}
+
 /// `import module`
 pub(crate) fn import(module: &CStr) -> Res {
     // SAFETY: a C string.

@@ -14,7 +14,8 @@ use crate::docs;
 use crate::global::Global;
 use crate::names::names;
 use crate::object::{
-    Raised, Ref, Res, check, import, isinstance, runtime_error, set_slot, value_error,
+    Raised, Ref, Res, check, import, isinstance, runtime_error, saturating_int, set_slot,
+    value_error,
 };
 use crate::types::TypeBuilder;
 
@@ -209,25 +210,12 @@ vectorcall!(set_write_buffer_limits, |slf, LIMITS [high, low]| {
     Ok(Ref::none())
 });
 
-/// A water mark as a number; one that is too large for any buffer is as large as can be.
 unsafe fn limit(given: *mut PyObject) -> Res<Option<i64>> {
     // SAFETY: alive or NULL, says the caller.
-    unsafe {
-        if given.is_null() || ptr::eq(given, ffi::Py_None()) {
-            return Ok(None);
-        }
-        if ffi::PyFloat_Check(given) != 0 {
-            // Rust's conversion saturates.
-            return Ok(Some(ffi::PyFloat_AsDouble(given).floor() as i64));
-        }
-        let mut overflow = 0;
-        match ffi::PyLong_AsLongLongAndOverflow(given, &mut overflow) {
-            _ if overflow > 0 => Ok(Some(i64::MAX)),
-            _ if overflow < 0 => Ok(Some(i64::MIN)),
-            -1 if !ffi::PyErr_Occurred().is_null() => Err(Raised::set()),
-            number => Ok(Some(number)),
-        }
+    if given.is_null() || unsafe { ptr::eq(given, ffi::Py_None()) } {
+        return Ok(None);
     }
+    saturating_int(given).map(Some)
 }
 
 static GET_EXTRA_INFO: Signature =

@@ -1,0 +1,185 @@
+//! From the transport to the reader: what is hot of `StreamReaderProtocol`.
+//!
+//! The class is put before the standard library's in the bases of ours, so that the attributes
+//! that it has are here, where `drain` can look at them, and its methods use them unawares.
+
+use core::ffi::{c_int, c_void};
+use core::ptr;
+
+use pyo3::ffi::{self, PyObject, PyTypeObject};
+
+use crate::boundary;
+use crate::global::Global;
+use crate::names::names;
+use crate::object::{Ref, Res, check, import, set_slot};
+use crate::types::{TypeBuilder, free_instance};
+
+#[repr(C)]
+pub(super) struct ProtocolObject {
+    ob_base: PyObject,
+    /// A weak reference to the reader, or NULL: a reader that nobody has any more reads nothing.
+    reader: *mut PyObject,
+    paused: bool,
+    connection_lost: bool,
+}
+
+/// What a writer has to do before it may go on.
+pub(super) enum Flow {
+    Open,
+    Lost,
+    /// Await the protocol's own `_drain_helper`.
+    Ask,
+}
+
+struct Known {
+    class: *mut PyTypeObject,
+    /// The standard library's `_drain_helper`, which [`flow`] stands for.
+    drain_helper: Ref,
+    /// The class that was seen to have it last; kept alive.
+    seen: core::cell::Cell<*mut PyTypeObject>,
+}
+
+static KNOWN: Global<Known> = Global::new();
+
+/// What `_drain_helper` would do, if nobody has overridden it.
+#[inline]
+pub(super) unsafe fn flow(protocol: *mut PyObject) -> Res<Flow> {
+    let known = KNOWN.get();
+    // SAFETY: alive, says the caller; an instance of our class has our layout.
+    unsafe {
+        let class = ffi::Py_TYPE(protocol);
+        if class != known.seen.get() {
+            if ffi::PyType_IsSubtype(class, known.class) == 0 {
+                return Ok(Flow::Ask);
+            }
+            let helper = Ref::borrow(class.cast()).attr(names()._drain_helper)?;
+            if !helper.is(known.drain_helper.ptr()) {
+                return Ok(Flow::Ask);
+            }
+            ffi::Py_INCREF(class.cast());
+            let before = known.seen.replace(class);
+            drop(Ref::own_opt(before.cast()));
+        }
+        let this = protocol.cast::<ProtocolObject>();
+        Ok(if (*this).connection_lost {
+            Flow::Lost
+        } else if (*this).paused {
+            Flow::Ask
+        } else {
+            Flow::Open
+        })
+    }
+}
+
+unsafe extern "C" fn data_received(slf: *mut PyObject, data: *mut PyObject) -> *mut PyObject {
+    boundary::object(|| {
+        // SAFETY: the interpreter passes a live instance and a live object.
+        unsafe {
+            if let Some(reference) = Ref::borrow_opt((*slf.cast::<ProtocolObject>()).reader) {
+                let reader = reference.call0()?;
+                if !reader.is_none() {
+                    reader.call_method(names().feed_data, &[data])?;
+                }
+            }
+            Ok(Ref::none())
+        }
+    })
+}
+
+getter!(get_reader, |this: ProtocolObject| Ok(Ref::borrow_opt(
+    (*this).reader
+)
+.unwrap_or_else(Ref::none)));
+getter!(get_paused, |this: ProtocolObject| Ok(Ref::bool(
+    (*this).paused
+)));
+getter!(get_connection_lost, |this: ProtocolObject| Ok(Ref::bool(
+    (*this).connection_lost
+)));
+setter!(set_reader, |this: ProtocolObject, value| {
+    let none = value.is_null() || ptr::eq(value, ffi::Py_None());
+    let value = if none {
+        ptr::null_mut()
+    } else {
+        ffi::Py_NewRef(value)
+    };
+    set_slot(&raw mut (*this).reader, value);
+    Ok(())
+});
+setter!(set_paused, |this: ProtocolObject, value| {
+    (*this).paused = !value.is_null() && Ref::borrow(value).truth()?;
+    Ok(())
+});
+setter!(set_connection_lost, |this: ProtocolObject, value| {
+    (*this).connection_lost = !value.is_null() && Ref::borrow(value).truth()?;
+    Ok(())
+});
+
+unsafe extern "C" fn traverse(
+    slf: *mut PyObject,
+    visit: ffi::visitproc,
+    arg: *mut c_void,
+) -> c_int {
+    // SAFETY: called by the collector on a live instance.
+    unsafe {
+        visit_opt!(ffi::Py_TYPE(slf).cast(), visit, arg);
+        visit_opt!((*slf.cast::<ProtocolObject>()).reader, visit, arg);
+    }
+    0
+}
+
+unsafe extern "C" fn clear(slf: *mut PyObject) -> c_int {
+    boundary::quiet(|| {
+        // SAFETY: called by the collector on a live instance, or by dealloc.
+        unsafe {
+            set_slot(
+                &raw mut (*slf.cast::<ProtocolObject>()).reader,
+                ptr::null_mut(),
+            )
+        }
+    });
+    0
+}
+
+unsafe extern "C" fn dealloc(slf: *mut PyObject) {
+    // SAFETY: the object is dead; untracked before its fields go.
+    unsafe {
+        ffi::PyObject_GC_UnTrack(slf.cast());
+        clear(slf);
+        free_instance(slf);
+    }
+}
+
+/// Makes `StreamProtocol`; called once by the module's initialisation.
+pub(super) unsafe fn init(module: *mut PyObject) -> Res<()> {
+    let builder = TypeBuilder::new::<ProtocolObject>(c"rasyncio._rasyncio.StreamProtocol")
+        .flags(ffi::Py_TPFLAGS_HAVE_GC | ffi::Py_TPFLAGS_BASETYPE)
+        .doc(c"The native part of the protocol between a transport and a stream reader.")
+        .slot(ffi::Py_tp_new, ffi::PyType_GenericNew as *mut c_void)
+        .slot(ffi::Py_tp_dealloc, dealloc as *mut c_void)
+        .slot(ffi::Py_tp_traverse, traverse as *mut c_void)
+        .slot(ffi::Py_tp_clear, clear as *mut c_void)
+        .onearg(c"data_received", data_received)
+        .property(c"_stream_reader_wr", get_reader, Some(set_reader))
+        .property(c"_paused", get_paused, Some(set_paused))
+        .property(
+            c"_connection_lost",
+            get_connection_lost,
+            Some(set_connection_lost),
+        );
+    // SAFETY: called once, before any instance, says the caller.
+    unsafe {
+        let class = builder.build(module, ptr::null_mut())?;
+        let mixin = import(c"asyncio.streams")?.attr(Ref::str("FlowControlMixin")?.ptr())?;
+        KNOWN.set(Known {
+            class,
+            drain_helper: mixin.attr(names()._drain_helper)?,
+            seen: core::cell::Cell::new(ptr::null_mut()),
+        });
+        check(ffi::PyModule_AddObjectRef(
+            module,
+            c"StreamProtocol".as_ptr(),
+            class.cast(),
+        ))
+    }
+}
