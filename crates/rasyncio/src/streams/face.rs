@@ -349,17 +349,24 @@ where
         {
             return Poll::Ready(Err(cancelled.into()));
         }
-        match (this.step)(state) {
-            Step::Wait => {
-                if state.wait(cx.waker().clone()) {
-                    this.reader.transport.resume_reading();
-                }
-                this.suspended = true;
-                scope::suspend(cx);
-                Poll::Pending
-            }
-            step => Poll::Ready(Ok(step)),
+        let transport = &this.reader.transport;
+        let mut step = (this.step)(state);
+        if step == Step::Wait {
+            // Not to be woken by what comes of this.
+            drop(state.end_wait());
+            transport.pull();
+            step = (this.step)(state);
         }
+        if step != Step::Wait {
+            return Poll::Ready(Ok(step));
+        }
+        if state.wait(cx.waker().clone()) {
+            transport.resume_reading();
+        }
+        transport.wait_to_pull(cx.waker().clone());
+        this.suspended = true;
+        scope::suspend(cx);
+        Poll::Pending
     }
 }
 
@@ -367,6 +374,7 @@ impl<F> Drop for Steps<'_, F> {
     fn drop(&mut self) {
         if self.suspended {
             drop(self.reader.shared.reader.end_wait());
+            self.reader.transport.leave_pull();
         }
     }
 }

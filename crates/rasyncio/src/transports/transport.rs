@@ -7,6 +7,7 @@ use std::net::SocketAddr;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::{Rc, Weak};
+use std::task::Waker;
 
 use rasyncio_engine::{Direction, Job};
 
@@ -49,6 +50,8 @@ struct Inner {
     watches_writing: Cell<bool>,
     /// A job of ours that reads on is in the queue, without an event.
     reads_on: Cell<bool>,
+    /// Who wants to be woken and to read itself, rather than have it done.
+    puller: Cell<Option<Waker>>,
 }
 
 thread_local! {
@@ -77,6 +80,7 @@ impl Transport {
                 started: Cell::new(false),
                 watches_writing: Cell::new(false),
                 reads_on: Cell::new(false),
+                puller: Cell::new(None),
             }),
         };
         if let Some(server) = server {
@@ -289,12 +293,42 @@ impl Transport {
         }
     }
 
+    /// Has `waker` woken when there is something to read, which is then for the woken one to
+    /// [`pull`](Transport::pull). So a task that waits for data has it received when its turn comes,
+    /// not before, and what many tasks wait for is not all in memory at once.
+    pub(crate) fn wait_to_pull(&self, waker: Waker) {
+        drop(self.inner.puller.replace(Some(waker)));
+    }
+
+    /// Gives up waiting. What there is to read is read as for any protocol.
+    pub(crate) fn leave_pull(&self) {
+        if self.inner.puller.take().is_none() {
+            self.read_on();
+        }
+    }
+
+    /// Receives once, if there is something and the protocol is to get data. The protocol is called
+    /// before this returns.
+    pub(crate) fn pull(&self) {
+        if self.inner.started.get() && self.inner.registration.source().is_ready(Direction::Read) {
+            self.receive();
+        }
+    }
+
     fn readable(&self) {
         let inner = &self.inner;
         inner.reads_on.set(false);
         if inner.link.is_write_pipe() {
             return self.reader_gone();
         }
+        match inner.puller.take() {
+            Some(waker) => waker.wake(),
+            None => self.receive(),
+        }
+    }
+
+    fn receive(&self) {
+        let inner = &self.inner;
         if !inner.state.may_receive() {
             return;
         }
@@ -439,6 +473,7 @@ impl Inner {
     fn close(&self) {
         self.registration.forget(true);
         self.link.close();
+        drop(self.puller.take());
         let protocol = self.protocol.take();
         drop(protocol);
         let server = self.server.take();
