@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import functools
+import socket
 
 
 def workload(function):
@@ -489,3 +490,26 @@ async def stream_requests(aio, count):
     await writer.wait_closed()
     server.close()
     await aio.sleep(0.01)
+
+
+@workload
+async def socket_reads(aio, count):
+    loop = aio.get_running_loop()
+    one, other = socket.socketpair()
+    one.setblocking(False)
+    other.setblocking(False)
+    buffer = bytearray(10)
+    for number in range(count):
+        if number % 2:
+            waiting = aio.ensure_future(loop.sock_recv(one, 100))
+        else:
+            waiting = aio.ensure_future(loop.sock_recv_into(one, buffer))
+        await aio.sleep(0)
+        if number % 10 == 5:
+            waiting.cancel()
+            await aio.wait([waiting])
+        else:
+            await loop.sock_sendall(other, b"some data")
+            await waiting
+    one.close()
+    other.close()

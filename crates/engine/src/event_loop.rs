@@ -191,6 +191,12 @@ impl EventLoop {
             .forget(&self.poller, source, closing, |job| jobs.push(job));
     }
 
+    /// Calls `look` with the job that [`EventLoop::set_reader`] has set for `fd`, if there is one.
+    /// `look` must not call back into the loop.
+    pub fn with_reader<R>(&self, fd: RawFd, look: impl FnOnce(&Job) -> R) -> Option<R> {
+        self.watchers.with_reader(fd, look)
+    }
+
     /// Whether `fd` is watched for reading, and whether for writing.
     pub fn watched(&self, fd: RawFd) -> (bool, bool) {
         let interest = self.watchers.interest(fd);

@@ -121,6 +121,13 @@ impl Watchers {
             .map_or(Interest::NONE, Watch::interest)
     }
 
+    /// Calls `look` with the reader of a descriptor. It must not call back.
+    pub(crate) fn with_reader<R>(&self, fd: RawFd, look: impl FnOnce(&Job) -> R) -> Option<R> {
+        let table = self.table.borrow();
+        let watch = table.watches.get(usize::try_from(fd).ok()?)?;
+        watch.reader.as_ref().map(look)
+    }
+
     /// Sets one side of a watch and answers the job that it replaces. An error leaves
     /// everything as it was, but for the job.
     pub(crate) fn set(

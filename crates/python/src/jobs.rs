@@ -13,6 +13,7 @@ use crate::event_loop;
 use crate::futures::{self, FutureObject};
 use crate::handles;
 use crate::object::{Raised, Ref, Res};
+use crate::sockets;
 use crate::tasks;
 use crate::transports;
 
@@ -88,6 +89,16 @@ job_kind!(
     transport_writable, WRITABLE, run_writable, transports::writable
 );
 
+job_kind!(
+    /// A socket that `sock_recv` waits for is readable.
+    socket_readable, SOCKET, run_socket, sockets::readable
+);
+
+/// Whether the job was made by [`socket_readable`].
+pub(crate) fn is_socket_watch(job: &Job) -> bool {
+    core::ptr::eq(job.vtable(), &SOCKET)
+}
+
 /// Whether the job was made by [`handle`].
 pub(crate) fn is_handle(job: &Job) -> bool {
     core::ptr::eq(job.vtable(), &HANDLE)
@@ -115,6 +126,7 @@ pub(crate) unsafe fn visit(job: &Job, visit: ffi::visitproc, arg: *mut c_void) -
         &LONE_CALLBACK,
         &READABLE,
         &WRITABLE,
+        &SOCKET,
     ];
     if !ours.iter().any(|known| core::ptr::eq(*known, table)) {
         // A Rust task of the floor below: it holds no Python object that we could see.

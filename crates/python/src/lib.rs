@@ -31,6 +31,7 @@ mod recursion;
 mod returning;
 mod shield;
 mod sleep;
+mod sockets;
 mod stdlib;
 mod streams;
 mod taskgroups;
@@ -88,6 +89,7 @@ unsafe fn init(module: *mut pyo3::ffi::PyObject) -> Res<()> {
         queues::init(module)?;
         threads::init(module)?;
         transports::init(module)?;
+        sockets::init(module)?;
         streams::init(module)?;
         boundary::init(module)?;
         Ok(())

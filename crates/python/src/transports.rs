@@ -24,5 +24,8 @@ mod socket;
 mod watching;
 mod writing;
 
+pub(crate) use chunk::{View, bytes_of};
 pub(crate) use methods::init;
+pub(crate) use reading::receive;
+pub(crate) use socket::{Fd, plain_descriptor};
 pub(crate) use watching::{readable, writable};

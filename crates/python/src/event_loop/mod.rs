@@ -29,6 +29,11 @@ use crate::global::Global;
 
 static TYPE: Global<*mut PyTypeObject> = Global::new();
 
+/// `BaseLoop`
+pub(crate) fn base_class() -> *mut PyTypeObject {
+    *TYPE.get()
+}
+
 struct Known(Cell<*mut PyTypeObject>);
 
 // SAFETY: used with the GIL held only (crate invariant, see `object.rs`).

@@ -12,6 +12,7 @@ use crate::boundary;
 use crate::handles;
 use crate::jobs;
 use crate::object::{Raised, Ref, Res, repr, take_raised, value_error};
+use crate::sockets;
 
 #[derive(Clone, Copy)]
 enum Side {
@@ -90,7 +91,10 @@ unsafe fn remove(slf: *mut PyObject, side: Side, fd: *mut PyObject) -> Res {
         return Ok(Ref::bool(false));
     }
     let removed = core.remove_watcher(side, descriptor(fd)?);
-    let found = removed.is_some();
+    // What has stayed of a `sock_recv` is nobody's business.
+    let found = removed
+        .as_ref()
+        .is_some_and(|job| !sockets::is_idle_watch(job));
     forget_watcher(removed)?;
     Ok(Ref::bool(found))
 }

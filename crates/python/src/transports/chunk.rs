@@ -52,7 +52,7 @@ impl Chunk {
 }
 
 /// The content of a `bytes` object.
-pub(super) unsafe fn bytes_of<'a>(object: *mut PyObject) -> &'a [u8] {
+pub(crate) unsafe fn bytes_of<'a>(object: *mut PyObject) -> &'a [u8] {
     // SAFETY: a bytes object that lives as long as the slice is used, says the caller.
     unsafe {
         core::slice::from_raw_parts(
@@ -63,11 +63,11 @@ pub(super) unsafe fn bytes_of<'a>(object: *mut PyObject) -> &'a [u8] {
 }
 
 /// The memory of an object that has the buffer protocol, until it is dropped.
-pub(super) struct View(ffi::Py_buffer);
+pub(crate) struct View(ffi::Py_buffer);
 
 impl View {
     /// `flags` are `PyBUF_*`.
-    pub(super) unsafe fn of(object: *mut PyObject, flags: core::ffi::c_int) -> Res<View> {
+    pub(crate) unsafe fn of(object: *mut PyObject, flags: core::ffi::c_int) -> Res<View> {
         // SAFETY: all zero is an empty view; filled by the call unless it fails.
         unsafe {
             let mut view: ffi::Py_buffer = core::mem::zeroed();
@@ -79,7 +79,7 @@ impl View {
     }
 
     /// The bytes. No Python code may run while they are in use.
-    pub(super) fn bytes(&self) -> &[u8] {
+    pub(crate) fn bytes(&self) -> &[u8] {
         match self.len() {
             0 => &[],
             // SAFETY: contiguous memory of that length, held by the view.
@@ -88,12 +88,12 @@ impl View {
     }
 
     /// Where the bytes are.
-    pub(super) fn start(&self) -> *mut u8 {
+    pub(crate) fn start(&self) -> *mut u8 {
         self.0.buf.cast()
     }
 
     /// How many bytes there are.
-    pub(super) fn len(&self) -> usize {
+    pub(crate) fn len(&self) -> usize {
         self.0.len as usize
     }
 }

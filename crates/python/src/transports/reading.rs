@@ -49,7 +49,7 @@ pub(super) unsafe fn read_ready(this: *mut TransportObject) -> Res<()> {
 unsafe fn read_data(this: *mut TransportObject) -> Res<()> {
     // SAFETY: `this` is alive, says the caller; the protocol is held over the call.
     unsafe {
-        let data = match receive(descriptor(this), (*this).last_read.get()) {
+        let data = match receive(descriptor(this), (*this).last_read.get(), MAX_RECEIVE) {
             Ok((Received::Data(count), Some(data))) => {
                 (*this).last_read.set(count);
                 data
@@ -70,16 +70,17 @@ unsafe fn read_data(this: *mut TransportObject) -> Res<()> {
     }
 }
 
-/// One `recv`, and its data as a `bytes` object.
+/// One `recv` of `most` bytes at most, and its data as a `bytes` object. `most` is at most
+/// [`MAX_RECEIVE`]; `last` is what the last one brought.
 #[inline]
-unsafe fn receive(fd: Fd, last: usize) -> Res<(Received, Option<Ref>)> {
+pub(crate) unsafe fn receive(fd: Fd, last: usize, most: usize) -> Res<(Received, Option<Ref>)> {
     // SAFETY: the scratch buffer is ours until we return, and a fresh bytes object is too.
     unsafe {
         if last >= LARGE {
-            return receive_large(fd, last);
+            return receive_large(fd, (last * 2).min(most));
         }
         let start = SCRATCH.0.get().cast::<u8>();
-        let got = received(fd.receive(start, MAX_RECEIVE));
+        let got = received(fd.receive(start, most.min(MAX_RECEIVE)));
         let data = match got {
             Received::Data(count) => Some(Ref::checked(ffi::PyBytes_FromStringAndSize(
                 start.cast(),
@@ -92,10 +93,9 @@ unsafe fn receive(fd: Fd, last: usize) -> Res<(Received, Option<Ref>)> {
 }
 
 /// Without a copy. There is room for twice as much as came last, so that it can become more.
-unsafe fn receive_large(fd: Fd, last: usize) -> Res<(Received, Option<Ref>)> {
+unsafe fn receive_large(fd: Fd, room: usize) -> Res<(Received, Option<Ref>)> {
     // SAFETY: a fresh bytes object, which nobody else sees before it has its final size.
     unsafe {
-        let room = (last * 2).min(MAX_RECEIVE);
         let fresh = ffi::PyBytes_FromStringAndSize(ptr::null(), room as ffi::Py_ssize_t);
         let mut data = Ref::checked(fresh)?.into_ptr();
         let got = received(fd.receive(ffi::PyBytes_AS_STRING(data).cast_mut().cast(), room));

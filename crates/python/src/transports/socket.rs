@@ -28,7 +28,7 @@ static SOCKETS: Global<Sockets> = Global::new();
 
 /// An open socket, by number.
 #[derive(Clone, Copy)]
-pub(super) struct Fd(pub(super) c_int);
+pub(crate) struct Fd(pub(crate) c_int);
 
 /// The descriptor of the transport's socket as it is now; -1 when it is closed.
 #[inline]
@@ -52,6 +52,13 @@ pub(super) fn is_plain(sock: *mut PyObject) -> Res<bool> {
     Ok(sockets.readable && isinstance(sock, sockets.class.ptr())?)
 }
 
+/// The descriptor of a `socket.socket`, if the object can be read.
+#[inline]
+pub(crate) unsafe fn plain_descriptor(sock: *mut PyObject) -> Option<Fd> {
+    // SAFETY: a live socket, says the caller, of the layout that was verified.
+    unsafe { SOCKETS.get().readable.then(|| Fd(word_behind_head(sock))) }
+}
+
 unsafe fn word_behind_head(sock: *mut PyObject) -> c_int {
     // SAFETY: a socket object is longer than its head and a number, says the caller.
     unsafe { *sock.cast::<u8>().add(size_of::<PyObject>()).cast::<c_int>() }
@@ -64,7 +71,7 @@ fn answer(result: isize) -> io::Result<usize> {
 impl Fd {
     /// `recv(fd, start, room)`
     #[inline]
-    pub(super) unsafe fn receive(self, start: *mut u8, room: usize) -> io::Result<usize> {
+    pub(crate) unsafe fn receive(self, start: *mut u8, room: usize) -> io::Result<usize> {
         // SAFETY: `room` bytes may be written there, says the caller.
         answer(unsafe { libc::recv(self.0, start.cast(), room, 0) })
     }
