@@ -129,9 +129,11 @@ const CONDITION: usize = 0;
 const WAITER: usize = 1;
 /// The lock that is waited for: the condition may be given another one meanwhile.
 const LOCK: usize = 2;
-/// What was raised last.
+/// What ended the wait for a notification, if it was an error.
 const ERROR: usize = 3;
-const PREDICATE: usize = 4;
+/// The last cancellation while acquiring the lock again.
+const CANCELLATION: usize = 4;
+const PREDICATE: usize = 5;
 
 /// `await self.acquire()`
 #[inline]
@@ -196,14 +198,14 @@ static AEXIT_PARAMETERS: Signature =
     Signature::required("Condition.__aexit__", &["exc_type", "exc", "tb"]);
 
 vectorcall!(wait, |this, WAIT_PARAMETERS []| {
-    coroutine(&WAIT, [Some(Ref::borrow(this)), None, None, None], |slots: Slots<4>| async move {
+    coroutine(&WAIT, [Some(Ref::borrow(this)), None, None, None, None], |slots: Slots<5>| async move {
         wait_once(slots).await?;
         Ok(Ref::bool(true))
     })
 });
 
 vectorcall!(wait_for, |this, WAIT_FOR_PARAMETERS [predicate]| {
-    let held = [Some(Ref::borrow(this)), None, None, None, Some(Ref::borrow(predicate))];
+    let held = [Some(Ref::borrow(this)), None, None, None, None, Some(Ref::borrow(predicate))];
     if is_plain(this, *TYPE.get()) {
         coroutine(&WAIT_FOR, held, wait_until)
     } else {
@@ -238,7 +240,7 @@ async fn exit(slots: Slots<1>) -> Res {
     Ok(Ref::none())
 }
 
-async fn wait_until(slots: Slots<5>) -> Res {
+async fn wait_until(slots: Slots<6>) -> Res {
     // SAFETY: the slot keeps the predicate alive.
     let predicate = || unsafe { Ref::checked(ffi::PyObject_CallNoArgs(slots.get(PREDICATE))) };
     loop {
@@ -254,7 +256,7 @@ async fn wait_until(slots: Slots<5>) -> Res {
 }
 
 /// A subclass may have its own `wait()`.
-async fn wait_until_by_name(slots: Slots<5>) -> Res {
+async fn wait_until_by_name(slots: Slots<6>) -> Res {
     // SAFETY: the slots keep predicate and condition alive.
     let predicate = || unsafe { Ref::checked(ffi::PyObject_CallNoArgs(slots.get(PREDICATE))) };
     loop {
@@ -309,22 +311,24 @@ async fn acquire_again<const N: usize>(slots: Slots<N>) -> Res<()> {
         match acquire(slots).await {
             Ok(()) => break,
             Err(raised) if raised_matches(&raised, cancelled_error()) => {
-                let error = after(slots, raised);
-                slots.set(ERROR, take_raised(error));
+                let cancellation = take_raised(after(slots, raised));
+                slots.set(CANCELLATION, cancellation);
             }
             Err(raised) => return Err(after(slots, raised)),
         }
     }
-    match slots.take(ERROR) {
+    let error = slots.take(ERROR);
+    match slots.take(CANCELLATION).or(error) {
         Some(error) => Err(raise_instance(error)),
         None => Ok(()),
     }
 }
 
-/// The pending exception, with the one before it as its context.
+/// The pending exception, with what ended the wait as its context.
 #[cold]
 fn after<const N: usize>(slots: Slots<N>, raised: Raised) -> Raised {
-    match slots.take(ERROR) {
+    // SAFETY: alive through the slot, or NULL.
+    match unsafe { Ref::borrow_opt(slots.get(ERROR)) } {
         Some(before) => raised_during(raised, before),
         None => raised,
     }
