@@ -122,6 +122,11 @@ pub fn is_running() -> bool {
     LOOP.with(|state| state.is_some())
 }
 
+/// Whether a loop is running in this thread that has not been closed.
+pub(crate) fn is_open() -> bool {
+    LOOP.with(|state| state.is_some_and(|state| !state.closed.get()))
+}
+
 /// The running loop's time (asyncio's `loop.time()`), since a moment of its own choosing.
 ///
 /// # Panics

@@ -69,6 +69,7 @@ pub mod net;
 pub mod protocols;
 pub mod queues;
 pub mod runners;
+pub mod scheduler;
 pub mod scope;
 mod scoped;
 pub mod servers;

@@ -23,6 +23,7 @@
 //! awaiting one only if the other gives in.
 
 mod cell;
+mod ended;
 mod gather;
 mod join;
 mod list;
@@ -42,6 +43,7 @@ use std::marker::PhantomData;
 use std::ops::Deref;
 use std::sync::Arc;
 
+pub(crate) use ended::{Ended, came_back};
 pub use gather::{GatherResults, Gatherable, Gathered, Gathering, IntoTask, gather, gather_iter};
 pub use join::{Join, JoinMut};
 pub(crate) use list::TaskList;
@@ -56,7 +58,7 @@ use crate::scope::Requested;
 use cell::Raw;
 pub(crate) use spawn::run_main;
 use state::{AGAIN, CANCELLED, DONE, PANICKED, RUNNING};
-use waiters::Waiter;
+pub(crate) use waiters::{OnDone, Waiter};
 pub(crate) use waker::into_job;
 
 /// A task, and the right to its output (asyncio's `Task`).

@@ -25,7 +25,7 @@ use super::refs::{Last, Refs};
 use super::sent::Sent;
 use super::stage::VTable;
 use super::state::{JOINABLE, OUTPUT, SETTLED, SHARED, State};
-use super::waiters::{Waiter, Waiters};
+use super::waiters::{Key, Waiter, Waiters};
 use super::{AnyTask, Name, Task};
 use crate::events::{self, Home, LoopState};
 use crate::exceptions::TaskError;
@@ -202,7 +202,7 @@ impl Drop for AnyTask {
 
 impl<T> Task<T> {
     /// The output, if the task has ended and the output was not taken before.
-    pub(super) fn take(&self) -> Option<Result<T, TaskError>> {
+    pub(crate) fn take(&self) -> Option<Result<T, TaskError>> {
         // SAFETY: `spawn_unchecked` pairs the type of the handle with that of the future.
         unsafe { self.any.take_output() }
     }
@@ -225,9 +225,13 @@ impl AnyTask {
     }
 
     /// Adds one more who is told of the end.
-    #[allow(dead_code, reason = "the scheduler's jobs will")]
-    pub(crate) fn add_waiter(&self, waiter: Waiter) {
-        self.header().waiters.add(waiter);
+    pub(crate) fn add_waiter(&self, waiter: Waiter) -> Key {
+        self.header().waiters.add(waiter)
+    }
+
+    /// Takes back what was added.
+    pub(super) fn remove_waiter(&self, key: Key) {
+        drop(self.header().waiters.remove(key));
     }
 
     /// The output, for whoever is first to ask.

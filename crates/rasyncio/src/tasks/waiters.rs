@@ -25,7 +25,7 @@ pub(crate) trait OnDone {
 
 /// Right to take a waiter back.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Key(u32);
+pub(crate) struct Key(u32);
 
 /// Whoever has the [`Task`](super::Task): there is one.
 const OWNER: Key = Key(0);
@@ -78,7 +78,6 @@ impl Waiters {
     }
 
     /// Adds a waiter beside the owner.
-    #[allow(dead_code, reason = "the scheduler's jobs will")]
     pub(super) fn add(&self, waiter: Waiter) -> Key {
         let Some(first) = self.first.take() else {
             let key = Key(1);
