@@ -74,6 +74,7 @@ pub mod scope;
 mod scoped;
 pub mod servers;
 pub mod streams;
+pub mod subprocess;
 pub mod tasks;
 pub mod timeouts;
 pub mod transports;

@@ -178,6 +178,7 @@ where
 {
     type Output = io::Result<R>;
 
+    #[inline]
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<R>> {
         let this = self.get_mut();
         // Who woke us may have been somebody else, and the waker may be another one now.

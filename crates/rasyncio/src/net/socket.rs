@@ -68,11 +68,15 @@ pub(crate) async fn accept<T: AsFd>(
     .await
 }
 
-pub(crate) async fn read<T: AsFd>(io: &Watched<T>, buffer: &mut [u8]) -> io::Result<usize> {
+// The leaf itself rather than an `async fn` around it, for these are what a server does all day.
+
+pub(crate) fn read<'a, T: AsFd>(
+    io: &'a Watched<T>,
+    buffer: &'a mut [u8],
+) -> impl Future<Output = io::Result<usize>> + 'a {
     io.when_stream(Direction::Read, buffer.len(), |io| {
         Ok(rustix::net::recv(io, &mut *buffer, RecvFlags::empty())?.1)
     })
-    .await
 }
 
 pub(crate) async fn read_exact<T: AsFd>(io: &Watched<T>, buffer: &mut [u8]) -> io::Result<()> {
@@ -86,11 +90,13 @@ pub(crate) async fn read_exact<T: AsFd>(io: &Watched<T>, buffer: &mut [u8]) -> i
     Ok(())
 }
 
-pub(crate) async fn write<T: AsFd>(io: &Watched<T>, data: &[u8]) -> io::Result<usize> {
+pub(crate) fn write<'a, T: AsFd>(
+    io: &'a Watched<T>,
+    data: &'a [u8],
+) -> impl Future<Output = io::Result<usize>> + 'a {
     io.when_stream(Direction::Write, data.len(), |io| {
         Ok(rustix::net::send(io, data, SEND)?)
     })
-    .await
 }
 
 pub(crate) async fn write_vectored<T: AsFd>(

@@ -79,8 +79,11 @@ impl TcpStream {
     /// # Errors
     ///
     /// The system's, and a cancellation.
-    pub async fn read(&self, buffer: &mut [u8]) -> io::Result<usize> {
-        socket::read(&self.io, buffer).await
+    pub fn read<'a>(
+        &'a self,
+        buffer: &'a mut [u8],
+    ) -> impl Future<Output = io::Result<usize>> + 'a {
+        socket::read(&self.io, buffer)
     }
 
     /// Reads until the buffer is full.
@@ -108,8 +111,8 @@ impl TcpStream {
     /// # Errors
     ///
     /// The system's, and a cancellation.
-    pub async fn write(&self, data: &[u8]) -> io::Result<usize> {
-        socket::write(&self.io, data).await
+    pub fn write<'a>(&'a self, data: &'a [u8]) -> impl Future<Output = io::Result<usize>> + 'a {
+        socket::write(&self.io, data)
     }
 
     /// Writes as much as goes of several slices.
@@ -126,8 +129,8 @@ impl TcpStream {
     /// # Errors
     ///
     /// The system's, and a cancellation. Some of the data may have been written.
-    pub async fn write_all(&self, data: &[u8]) -> io::Result<()> {
-        socket::write_all(&self.io, data).await
+    pub fn write_all<'a>(&'a self, data: &'a [u8]) -> impl Future<Output = io::Result<()>> + 'a {
+        socket::write_all(&self.io, data)
     }
 
     /// Ends one direction, or both.

@@ -82,8 +82,11 @@ impl UnixStream {
     /// # Errors
     ///
     /// The system's, and a cancellation.
-    pub async fn read(&self, buffer: &mut [u8]) -> io::Result<usize> {
-        socket::read(&self.io, buffer).await
+    pub fn read<'a>(
+        &'a self,
+        buffer: &'a mut [u8],
+    ) -> impl Future<Output = io::Result<usize>> + 'a {
+        socket::read(&self.io, buffer)
     }
 
     /// Reads until the buffer is full.
@@ -100,8 +103,8 @@ impl UnixStream {
     /// # Errors
     ///
     /// The system's, and a cancellation.
-    pub async fn write(&self, data: &[u8]) -> io::Result<usize> {
-        socket::write(&self.io, data).await
+    pub fn write<'a>(&'a self, data: &'a [u8]) -> impl Future<Output = io::Result<usize>> + 'a {
+        socket::write(&self.io, data)
     }
 
     /// Writes as much as goes of several slices.
@@ -118,8 +121,8 @@ impl UnixStream {
     /// # Errors
     ///
     /// The system's, and a cancellation. Some of the data may have been written.
-    pub async fn write_all(&self, data: &[u8]) -> io::Result<()> {
-        socket::write_all(&self.io, data).await
+    pub fn write_all<'a>(&'a self, data: &'a [u8]) -> impl Future<Output = io::Result<()>> + 'a {
+        socket::write_all(&self.io, data)
     }
 
     /// Ends one direction, or both.

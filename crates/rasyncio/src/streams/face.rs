@@ -26,6 +26,8 @@ use crate::transports::stream::WriteRefused;
 pub struct StreamReader {
     shared: Rc<Shared>,
     transport: Transport,
+    /// There is no writing end, so that this closes the connection.
+    alone: bool,
 }
 
 /// The writing end of a stream (asyncio's `StreamWriter`). Dropping it closes the connection, after
@@ -69,15 +71,26 @@ impl Shared {
 
     /// The two ends, for a transport that has this as its protocol.
     pub(crate) fn ends(self: &Rc<Shared>, transport: &Transport) -> (StreamReader, StreamWriter) {
-        let reader = StreamReader {
+        let mut reader = self.reader(transport);
+        reader.alone = false;
+        (reader, self.writer(transport))
+    }
+
+    /// The only end of a pipe that is read.
+    pub(crate) fn reader(self: &Rc<Shared>, transport: &Transport) -> StreamReader {
+        StreamReader {
             shared: Rc::clone(self),
             transport: transport.clone(),
-        };
-        let writer = StreamWriter {
+            alone: true,
+        }
+    }
+
+    /// The only end of a pipe that is written to.
+    pub(crate) fn writer(self: &Rc<Shared>, transport: &Transport) -> StreamWriter {
+        StreamWriter {
             shared: Rc::clone(self),
             transport: transport.clone(),
-        };
-        (reader, writer)
+        }
     }
 
     fn failure(&self) -> Option<io::Error> {
@@ -484,6 +497,14 @@ impl StreamWriter {
     /// As [`Transport::peer_addr`].
     pub fn peer_addr(&self) -> io::Result<SocketAddr> {
         self.transport.peer_addr()
+    }
+}
+
+impl Drop for StreamReader {
+    fn drop(&mut self) {
+        if self.alone {
+            self.transport.close();
+        }
     }
 }
 

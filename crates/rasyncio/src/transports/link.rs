@@ -4,6 +4,7 @@ use std::cell::RefCell;
 use std::io::{self, ErrorKind, IoSlice};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 
+use rustix::event::{PollFd, PollFlags, Timespec};
 use rustix::net::{RecvFlags, SendAncillaryBuffer, Shutdown};
 
 use super::stream::Descriptor;
@@ -70,6 +71,17 @@ impl Slot {
 
     pub(crate) fn is_write_pipe(&self) -> bool {
         matches!(&*self.0.borrow(), Some(Link::WritePipe(_)))
+    }
+
+    /// Whether nobody is at the other end.
+    pub(crate) fn is_broken(&self) -> bool {
+        let broken = PollFlags::ERR | PollFlags::HUP;
+        self.with(|link| {
+            let mut polled = [PollFd::new(link, PollFlags::empty())];
+            rustix::event::poll(&mut polled, Some(&Timespec::default()))?;
+            Ok(polled[0].revents().intersects(broken))
+        })
+        .unwrap_or(true)
     }
 
     pub(crate) fn is_socket(&self) -> bool {

@@ -353,7 +353,8 @@ impl Transport {
                 self.call("eof_received", |protocol| {
                     keep_open = protocol.eof_received(self);
                 });
-                if inner.state.eof(keep_open) == Closing::Now {
+                // The end of a pipe is all that can come of it.
+                if inner.state.eof(keep_open && inner.link.is_socket()) == Closing::Now {
                     self.lose(None);
                 }
             }
@@ -363,6 +364,10 @@ impl Transport {
     }
 
     fn reader_gone(&self) {
+        if !self.inner.link.is_broken() {
+            // A terminal, say, on which somebody types.
+            return self.inner.registration.source().blocked(Direction::Read);
+        }
         let waits = self.inner.state.buffered() > 0;
         self.fail(waits.then(|| ErrorKind::BrokenPipe.into()));
     }

@@ -1,0 +1,379 @@
+//! Child processes (asyncio's `subprocess`).
+//!
+//! ```
+//! use std::process::Stdio;
+//! use rasyncio::subprocess::Command;
+//!
+//! rasyncio::run(async {
+//!     let mut process = Command::shell("tr a-z A-Z")
+//!         .stdin(Stdio::piped())
+//!         .stdout(Stdio::piped())
+//!         .spawn()?;
+//!     let (output, _) = process.communicate(b"hello").await?;
+//!     assert_eq!(output.unwrap(), b"HELLO");
+//!     assert_eq!(process.returncode(), Some(0));
+//!     Ok::<_, std::io::Error>(())
+//! })
+//! .unwrap();
+//! ```
+
+use std::cell::Cell;
+use std::ffi::OsStr;
+use std::fmt;
+use std::future::poll_fn;
+use std::io::{self, ErrorKind};
+use std::os::fd::OwnedFd;
+use std::os::unix::process::ExitStatusExt;
+use std::path::Path;
+use std::pin::pin;
+use std::process::{self, ExitStatus, Stdio};
+use std::rc::Rc;
+use std::task::Poll;
+
+use rasyncio_engine::Child;
+use rustix::process::{Pid, Signal, kill_process};
+
+use crate::events;
+use crate::locks::Event;
+use crate::streams::{DEFAULT_LIMIT, Shared, StreamReader, StreamWriter};
+use crate::transports::{Link, Transport};
+
+/// Runs a program (asyncio's `create_subprocess_exec`), each of its standard streams as said. For
+/// more say in it see [`Command`].
+///
+/// # Errors
+///
+/// If it cannot be started.
+pub fn create_subprocess_exec<A: AsRef<OsStr>>(
+    program: impl AsRef<OsStr>,
+    arguments: impl IntoIterator<Item = A>,
+    [stdin, stdout, stderr]: [Stdio; 3],
+) -> io::Result<Process> {
+    let command = Command::new(program).args(arguments);
+    command.stdin(stdin).stdout(stdout).stderr(stderr).spawn()
+}
+
+/// Has the shell run a line (asyncio's `create_subprocess_shell`), each of the standard streams as
+/// said.
+///
+/// # Errors
+///
+/// If the shell cannot be started.
+pub fn create_subprocess_shell(
+    line: impl AsRef<OsStr>,
+    [stdin, stdout, stderr]: [Stdio; 3],
+) -> io::Result<Process> {
+    let command = Command::shell(line);
+    command.stdin(stdin).stdout(stdout).stderr(stderr).spawn()
+}
+
+/// How to run a program. What it does not say itself, [`Command::from`] takes from the standard
+/// library's: users, groups, what is to be done before the program.
+#[derive(Debug)]
+pub struct Command {
+    inner: process::Command,
+    limit: usize,
+}
+
+impl Command {
+    /// Runs a program.
+    pub fn new(program: impl AsRef<OsStr>) -> Command {
+        process::Command::new(program).into()
+    }
+
+    /// Has the shell run a line.
+    pub fn shell(line: impl AsRef<OsStr>) -> Command {
+        Command::new("/bin/sh").arg("-c").arg(line)
+    }
+
+    /// One more argument.
+    pub fn arg(mut self, argument: impl AsRef<OsStr>) -> Command {
+        self.inner.arg(argument);
+        self
+    }
+
+    /// More arguments.
+    pub fn args<A: AsRef<OsStr>>(mut self, arguments: impl IntoIterator<Item = A>) -> Command {
+        self.inner.args(arguments);
+        self
+    }
+
+    /// Sets a variable of the environment.
+    pub fn env(mut self, name: impl AsRef<OsStr>, value: impl AsRef<OsStr>) -> Command {
+        self.inner.env(name, value);
+        self
+    }
+
+    /// The directory to run in.
+    pub fn current_dir(mut self, directory: impl AsRef<Path>) -> Command {
+        self.inner.current_dir(directory);
+        self
+    }
+
+    /// The standard input: that of this process, unless said.
+    pub fn stdin(mut self, stdin: Stdio) -> Command {
+        self.inner.stdin(stdin);
+        self
+    }
+
+    /// The standard output: that of this process, unless said.
+    pub fn stdout(mut self, stdout: Stdio) -> Command {
+        self.inner.stdout(stdout);
+        self
+    }
+
+    /// The standard error: that of this process, unless said.
+    pub fn stderr(mut self, stderr: Stdio) -> Command {
+        self.inner.stderr(stderr);
+        self
+    }
+
+    /// The limit of the stream readers (64 KiB).
+    pub fn limit(mut self, limit: usize) -> Command {
+        self.limit = limit;
+        self
+    }
+
+    /// Starts the program.
+    ///
+    /// # Errors
+    ///
+    /// If that is not possible.
+    ///
+    /// # Panics
+    ///
+    /// If no loop is running.
+    pub fn spawn(mut self) -> io::Result<Process> {
+        let mut child = self.inner.spawn()?;
+        let pid = child.id();
+        let ended = Rc::new(Ended::default());
+        // First of all, so that the process is reaped whatever fails after that.
+        let watched = Child::open(pid).and_then(|opened| {
+            let ended = Rc::clone(&ended);
+            events::with_running(|_, engine| {
+                let told = move |status| ended.tell(status);
+                engine.watch(opened, told).map(drop)
+            })
+        });
+        if let Err(error) = watched {
+            // Nobody would hear of its end, or free its number.
+            let _ = child.kill();
+            let _ = child.wait();
+            return Err(error);
+        }
+        let limit = self.limit;
+        let reader = |pipe: OwnedFd| -> io::Result<StreamReader> {
+            rustix::io::ioctl_fionbio(&pipe, true)?;
+            let shared = Shared::new(limit);
+            let transport = Transport::open(Link::ReadPipe(pipe), Rc::clone(&shared) as _, None);
+            Ok(shared.reader(&transport))
+        };
+        let writer = |pipe: OwnedFd| -> io::Result<StreamWriter> {
+            rustix::io::ioctl_fionbio(&pipe, true)?;
+            let shared = Shared::new(limit);
+            let transport = Transport::open(Link::WritePipe(pipe), Rc::clone(&shared) as _, None);
+            Ok(shared.writer(&transport))
+        };
+        Ok(Process {
+            pid,
+            stdin: child.stdin.take().map(|it| writer(it.into())).transpose()?,
+            stdout: child
+                .stdout
+                .take()
+                .map(|it| reader(it.into()))
+                .transpose()?,
+            stderr: child
+                .stderr
+                .take()
+                .map(|it| reader(it.into()))
+                .transpose()?,
+            ended,
+        })
+    }
+}
+
+impl From<process::Command> for Command {
+    fn from(inner: process::Command) -> Command {
+        Command {
+            inner,
+            limit: DEFAULT_LIMIT,
+        }
+    }
+}
+
+/// A child process (asyncio's `Process`). Dropping it closes its pipes; the process runs on, and is
+/// reaped by the loop when it ends.
+pub struct Process {
+    pid: u32,
+    /// Its standard input, if that is a pipe.
+    pub stdin: Option<StreamWriter>,
+    /// Its standard output, if that is a pipe.
+    pub stdout: Option<StreamReader>,
+    /// Its standard error, if that is a pipe.
+    pub stderr: Option<StreamReader>,
+    ended: Rc<Ended>,
+}
+
+/// How a process has ended, once it has.
+#[derive(Default)]
+struct Ended {
+    /// The error is kept as its number, for it can be asked for several times.
+    status: Cell<Option<Result<ExitStatus, i32>>>,
+    event: Event,
+}
+
+impl Ended {
+    fn tell(&self, status: io::Result<ExitStatus>) {
+        let status = status.map_err(|error| error.raw_os_error().unwrap_or(libc::ECHILD));
+        self.status.set(Some(status));
+        self.event.set();
+    }
+
+    async fn wait(&self) -> io::Result<ExitStatus> {
+        self.event.wait().await?;
+        match self.status.get() {
+            Some(status) => status.map_err(io::Error::from_raw_os_error),
+            None => Err(ErrorKind::Other.into()),
+        }
+    }
+}
+
+impl Process {
+    /// The number of the process.
+    pub fn pid(&self) -> u32 {
+        self.pid
+    }
+
+    /// What the process has ended with, as asyncio says it: its exit code, or the negative number of
+    /// the signal that has killed it. `None` while it runs.
+    pub fn returncode(&self) -> Option<i32> {
+        let status = self.ended.status.get()?.ok()?;
+        status.code().or(status.signal().map(|signal| -signal))
+    }
+
+    /// Waits until the process has ended. While it has a full pipe to write to, that may be never:
+    /// see [`Process::communicate`].
+    ///
+    /// # Errors
+    ///
+    /// If somebody else has reaped it, and a cancellation.
+    pub async fn wait(&self) -> io::Result<ExitStatus> {
+        self.ended.wait().await
+    }
+
+    /// Sends `input`, closes the standard input, reads what comes out to its end, and waits for the
+    /// process. That it does not take all of the input is no error. Answers what came from its
+    /// standard output and its standard error, if those are pipes.
+    ///
+    /// # Errors
+    ///
+    /// Those of the pipes, and a cancellation. What has come stays in the readers.
+    pub async fn communicate(
+        &mut self,
+        input: &[u8],
+    ) -> io::Result<(Option<Vec<u8>>, Option<Vec<u8>>)> {
+        let (stdin, stdout, stderr) = (self.stdin.take(), &mut self.stdout, &mut self.stderr);
+        let mut feeding = pin!(async {
+            let Some(stdin) = stdin else { return Ok(()) };
+            if stdin.write(input).is_err() {
+                return Ok(());
+            }
+            match stdin.drain().await {
+                Err(error) if is_gone(&error) => Ok(()),
+                result => result,
+            }
+        });
+        let mut output = pin!(read_all(stdout));
+        let mut errors = pin!(read_all(stderr));
+        let (mut fed, mut out, mut err) = (None, None, None);
+        poll_fn(|cx| {
+            let done = [
+                poll_once(&mut fed, || feeding.as_mut().poll(cx))?,
+                poll_once(&mut out, || output.as_mut().poll(cx))?,
+                poll_once(&mut err, || errors.as_mut().poll(cx))?,
+            ];
+            if done == [true; 3] {
+                Poll::Ready(Ok::<_, io::Error>(()))
+            } else {
+                Poll::Pending
+            }
+        })
+        .await?;
+        self.ended.wait().await?;
+        Ok((out.flatten(), err.flatten()))
+    }
+
+    /// Sends a signal.
+    ///
+    /// # Errors
+    ///
+    /// `ESRCH` if the process has ended (Python's `ProcessLookupError`), `InvalidInput` for no signal.
+    pub fn send_signal(&self, signal: i32) -> io::Result<()> {
+        let signal = Signal::from_named_raw(signal).ok_or(ErrorKind::InvalidInput)?;
+        self.signal(signal)
+    }
+
+    /// Asks the process to end (`SIGTERM`).
+    ///
+    /// # Errors
+    ///
+    /// As [`Process::send_signal`].
+    pub fn terminate(&self) -> io::Result<()> {
+        self.signal(Signal::TERM)
+    }
+
+    /// Ends the process (`SIGKILL`).
+    ///
+    /// # Errors
+    ///
+    /// As [`Process::send_signal`].
+    pub fn kill(&self) -> io::Result<()> {
+        self.signal(Signal::KILL)
+    }
+
+    fn signal(&self, signal: Signal) -> io::Result<()> {
+        let gone = || io::Error::from_raw_os_error(libc::ESRCH);
+        // Until the loop has reaped it the number is its own.
+        if self.ended.status.get().is_some() {
+            return Err(gone());
+        }
+        let pid = i32::try_from(self.pid).ok().and_then(Pid::from_raw);
+        Ok(kill_process(pid.ok_or_else(gone)?, signal)?)
+    }
+}
+
+async fn read_all(pipe: &mut Option<StreamReader>) -> io::Result<Option<Vec<u8>>> {
+    match pipe {
+        Some(pipe) => Ok(Some(pipe.read_to_end().await?)),
+        None => Ok(None),
+    }
+}
+
+fn is_gone(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        ErrorKind::BrokenPipe | ErrorKind::ConnectionReset
+    )
+}
+
+/// Polls what is not done yet. True once it is.
+fn poll_once<T>(
+    done: &mut Option<T>,
+    poll: impl FnOnce() -> Poll<io::Result<T>>,
+) -> io::Result<bool> {
+    if done.is_none()
+        && let Poll::Ready(result) = poll()
+    {
+        *done = Some(result?);
+    }
+    Ok(done.is_some())
+}
+
+impl fmt::Debug for Process {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Process")
+            .field("pid", &self.pid)
+            .field("returncode", &self.returncode())
+            .finish_non_exhaustive()
+    }
+}
