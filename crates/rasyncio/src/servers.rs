@@ -4,29 +4,29 @@
 //! [`Builder`] has the keywords.
 
 pub mod accept;
+mod builder;
 mod listener;
 
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::fmt;
-use std::fs;
 use std::io::{self, ErrorKind};
 use std::net::SocketAddr;
 use std::os::fd::OwnedFd;
-use std::os::unix::fs::{FileTypeExt, MetadataExt};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::rc::Rc;
 
-use rustix::io::Errno;
-use rustix::net::{AddressFamily, SocketType, sockopt};
+use rustix::net::sockopt;
 
 use crate::exceptions::Cancelled;
 use crate::locks::Event;
-use crate::net::{ToAddrs, socket, unix_address};
+use crate::net::ToAddrs;
 use crate::protocols::Protocol;
-use crate::streams::{self, DEFAULT_LIMIT, StreamReader, StreamWriter};
-use crate::tasks::{create_task, yield_now};
+use crate::streams::{StreamReader, StreamWriter};
+use crate::tasks::yield_now;
 use crate::transports::{Link, Transport, WeakTransport};
+pub use builder::Builder;
+use builder::SocketFile;
 use listener::Listener;
 
 /// Listens on all of the addresses, and has a protocol of its own for each connection (asyncio's
@@ -100,273 +100,6 @@ where
     Builder::new().start_unix_server(handler, path).await
 }
 
-/// How to serve: the keywords of asyncio's `create_server` and its like.
-///
-/// ```
-/// use rasyncio::servers::Builder;
-///
-/// rasyncio::run(async {
-///     let server = Builder::new()
-///         .backlog(10)
-///         .start_serving(false)
-///         .start_server(async |_reader, _writer| {}, "127.0.0.1:0")
-///         .await?;
-///     assert!(!server.is_serving());
-///     server.start_serving().await
-/// })
-/// .unwrap();
-/// ```
-#[derive(Clone, Debug)]
-pub struct Builder {
-    backlog: i32,
-    reuse_address: bool,
-    reuse_port: bool,
-    keep_alive: bool,
-    start_serving: bool,
-    cleanup_socket: bool,
-    limit: usize,
-}
-
-impl Default for Builder {
-    fn default() -> Builder {
-        Builder {
-            backlog: 100,
-            reuse_address: true,
-            reuse_port: false,
-            keep_alive: false,
-            start_serving: true,
-            cleanup_socket: true,
-            limit: DEFAULT_LIMIT,
-        }
-    }
-}
-
-impl Builder {
-    /// asyncio's defaults.
-    pub fn new() -> Builder {
-        Builder::default()
-    }
-
-    /// How many connections may wait to be accepted (100), and how many are accepted in one turn.
-    pub fn backlog(mut self, backlog: i32) -> Builder {
-        self.backlog = backlog;
-        self
-    }
-
-    /// Whether an address can be taken that a closed connection still occupies (true).
-    pub fn reuse_address(mut self, reuse: bool) -> Builder {
-        self.reuse_address = reuse;
-        self
-    }
-
-    /// Whether others may listen on the same address, if they all say so (false).
-    pub fn reuse_port(mut self, reuse: bool) -> Builder {
-        self.reuse_port = reuse;
-        self
-    }
-
-    /// Whether the system looks from time to time if a silent peer is still there (false).
-    pub fn keep_alive(mut self, keep_alive: bool) -> Builder {
-        self.keep_alive = keep_alive;
-        self
-    }
-
-    /// Whether to accept connections at once (true), or from [`Server::start_serving`] on.
-    pub fn start_serving(mut self, start: bool) -> Builder {
-        self.start_serving = start;
-        self
-    }
-
-    /// Whether the file of a Unix socket goes with the server (true).
-    pub fn cleanup_socket(mut self, cleanup: bool) -> Builder {
-        self.cleanup_socket = cleanup;
-        self
-    }
-
-    /// The limit of the stream readers (64 KiB); see [`StreamReader`].
-    pub fn limit(mut self, limit: usize) -> Builder {
-        self.limit = limit;
-        self
-    }
-
-    /// See [`create_server`].
-    ///
-    /// # Errors
-    ///
-    /// If an address cannot be had.
-    pub async fn create_server<P, F>(
-        &self,
-        factory: F,
-        addresses: impl ToAddrs,
-    ) -> io::Result<Server>
-    where
-        P: Protocol + 'static,
-        F: Fn() -> Rc<P> + 'static,
-    {
-        let sockets = self.bind(addresses.to_addrs().await?)?;
-        self.serve(sockets, true, None, factory).await
-    }
-
-    /// See [`start_server`].
-    ///
-    /// # Errors
-    ///
-    /// If an address cannot be had.
-    pub async fn start_server<H>(&self, handler: H, addresses: impl ToAddrs) -> io::Result<Server>
-    where
-        H: AsyncFn(StreamReader, StreamWriter) + 'static,
-    {
-        let sockets = self.bind(addresses.to_addrs().await?)?;
-        self.serve(sockets, true, None, self.handlers(handler))
-            .await
-    }
-
-    /// See [`create_unix_server`].
-    ///
-    /// # Errors
-    ///
-    /// If the path cannot be had.
-    pub async fn create_unix_server<P, F>(
-        &self,
-        factory: F,
-        path: impl AsRef<Path>,
-    ) -> io::Result<Server>
-    where
-        P: Protocol + 'static,
-        F: Fn() -> Rc<P> + 'static,
-    {
-        let (socket, file) = self.bind_path(path.as_ref())?;
-        self.serve(vec![socket], false, file, factory).await
-    }
-
-    /// See [`start_unix_server`].
-    ///
-    /// # Errors
-    ///
-    /// If the path cannot be had.
-    pub async fn start_unix_server<H>(
-        &self,
-        handler: H,
-        path: impl AsRef<Path>,
-    ) -> io::Result<Server>
-    where
-        H: AsyncFn(StreamReader, StreamWriter) + 'static,
-    {
-        let (socket, file) = self.bind_path(path.as_ref())?;
-        self.serve(vec![socket], false, file, self.handlers(handler))
-            .await
-    }
-
-    fn handlers<H>(&self, handler: H) -> impl Fn() -> Rc<streams::Accepted> + 'static
-    where
-        H: AsyncFn(StreamReader, StreamWriter) + 'static,
-    {
-        let handler = Rc::new(handler);
-        let limit = self.limit;
-        move || {
-            let handler = Rc::clone(&handler);
-            streams::Accepted::new(limit, move |reader, writer| {
-                drop(create_task(async move { handler(reader, writer).await }));
-            })
-        }
-    }
-
-    fn bind(&self, mut addresses: Vec<SocketAddr>) -> io::Result<Vec<OwnedFd>> {
-        let mut seen = Vec::new();
-        addresses.retain(|address| {
-            let new = !seen.contains(address);
-            seen.push(*address);
-            new
-        });
-        let mut sockets = Vec::new();
-        for address in &addresses {
-            // A family that the system does not have is passed over.
-            let Ok(socket) = socket::open(socket::family(address), SocketType::STREAM) else {
-                continue;
-            };
-            if self.reuse_address {
-                sockopt::set_socket_reuseaddr(&socket, true)?;
-            }
-            if self.reuse_port {
-                sockopt::set_socket_reuseport(&socket, true)?;
-            }
-            if self.keep_alive {
-                sockopt::set_socket_keepalive(&socket, true)?;
-            }
-            if address.is_ipv6() {
-                // The other family has a socket of its own.
-                sockopt::set_ipv6_v6only(&socket, true)?;
-            }
-            match rustix::net::bind(&socket, address) {
-                Ok(()) => sockets.push(socket),
-                Err(Errno::ADDRNOTAVAIL) => {}
-                Err(error) => {
-                    let message =
-                        format!("error while attempting to bind on address {address}: {error}");
-                    return Err(io::Error::new(error.kind(), message));
-                }
-            }
-        }
-        if sockets.is_empty() {
-            let message = format!("could not bind on any address out of {addresses:?}");
-            return Err(io::Error::new(ErrorKind::AddrNotAvailable, message));
-        }
-        Ok(sockets)
-    }
-
-    fn bind_path(&self, path: &Path) -> io::Result<(OwnedFd, Option<SocketFile>)> {
-        let address = unix_address(path)?;
-        let socket = socket::open(AddressFamily::UNIX, SocketType::STREAM)?;
-        // One that a server which has died left behind.
-        if fs::metadata(path).is_ok_and(|found| found.file_type().is_socket()) {
-            fs::remove_file(path)?;
-        }
-        rustix::net::bind(&socket, &address)?;
-        let file = if self.cleanup_socket {
-            SocketFile::of(path)
-        } else {
-            None
-        };
-        Ok((socket, file))
-    }
-
-    async fn serve<P, F>(
-        &self,
-        sockets: Vec<OwnedFd>,
-        internet: bool,
-        file: Option<SocketFile>,
-        factory: F,
-    ) -> io::Result<Server>
-    where
-        P: Protocol + 'static,
-        F: Fn() -> Rc<P> + 'static,
-    {
-        let listeners = sockets
-            .into_iter()
-            .map(|socket| Rc::new(Listener::new(socket)))
-            .collect();
-        let server = Server {
-            inner: Rc::new(Inner {
-                listeners: RefCell::new(listeners),
-                factory: Box::new(move || factory()),
-                backlog: self.backlog,
-                internet,
-                file: RefCell::new(file),
-                clients: RefCell::default(),
-                next: Cell::new(0),
-                serving: Cell::new(false),
-                closed: Cell::new(false),
-                stopped: Event::new(),
-                done: Event::new(),
-            }),
-        };
-        if self.start_serving {
-            server.start_serving().await?;
-        }
-        Ok(server)
-    }
-}
-
 /// A server (asyncio's `Server`). Clones are the same; it serves until it is closed, whether
 /// anybody has a clone or not.
 #[derive(Clone)]
@@ -392,6 +125,30 @@ struct Inner {
 }
 
 impl Server {
+    fn new(
+        listeners: Vec<Rc<Listener>>,
+        factory: Box<dyn Fn() -> Rc<dyn Protocol>>,
+        backlog: i32,
+        internet: bool,
+        file: Option<SocketFile>,
+    ) -> Server {
+        Server {
+            inner: Rc::new(Inner {
+                listeners: RefCell::new(listeners),
+                factory,
+                backlog,
+                internet,
+                file: RefCell::new(file),
+                clients: RefCell::default(),
+                next: Cell::new(0),
+                serving: Cell::new(false),
+                closed: Cell::new(false),
+                stopped: Event::new(),
+                done: Event::new(),
+            }),
+        }
+    }
+
     /// Accepts connections from now on, unless it does.
     ///
     /// # Errors
@@ -537,33 +294,6 @@ impl Drop for Attached {
         let client = self.server.clients.borrow_mut().remove(&self.id);
         drop(client);
         self.server.look_if_done();
-    }
-}
-
-/// The file of a Unix socket, removed when this is dropped if it is the same one still.
-#[derive(Debug)]
-struct SocketFile {
-    path: PathBuf,
-    inode: u64,
-}
-
-impl SocketFile {
-    fn of(path: &Path) -> Option<SocketFile> {
-        // None of an abstract name.
-        let inode = fs::metadata(path).ok()?.ino();
-        Some(SocketFile {
-            path: path.to_owned(),
-            inode,
-        })
-    }
-}
-
-impl Drop for SocketFile {
-    fn drop(&mut self) {
-        if fs::metadata(&self.path).is_ok_and(|found| found.ino() == self.inode) {
-            // There is nobody to tell.
-            let _ = fs::remove_file(&self.path);
-        }
     }
 }
 

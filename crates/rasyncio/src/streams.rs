@@ -13,14 +13,17 @@
 
 pub mod buffer;
 mod errors;
-mod face;
 pub mod reader;
 pub mod search;
+mod shared;
+mod stream_reader;
+mod stream_writer;
 
 pub use errors::{IncompleteReadError, LimitOverrunError, ReadError};
-pub(crate) use face::{Accepted, Shared};
-pub use face::{StreamReader, StreamWriter};
 pub use reader::DEFAULT_LIMIT;
+pub(crate) use shared::{Accepted, Shared};
+pub use stream_reader::StreamReader;
+pub use stream_writer::StreamWriter;
 
 pub use crate::connect::{open_connection, open_unix_connection};
 pub use crate::servers::{start_server, start_unix_server};

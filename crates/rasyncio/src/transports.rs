@@ -9,16 +9,18 @@
 //! |---|---|
 //! | [`chunks`] | bytes that wait to be written |
 //! | [`flow`] | water marks |
+//! | [`datagram`] | datagrams that wait to be sent |
 //! | [`stream`] | one connected stream: reading, writing, half close, close, abort |
 
 pub mod chunks;
 pub mod datagram;
+mod datagram_transport;
 pub mod flow;
 mod link;
 pub mod stream;
 mod transport;
 
-pub use datagram::DatagramTransport;
+pub use datagram_transport::DatagramTransport;
 pub(crate) use link::Link;
 pub use transport::Transport;
 pub(crate) use transport::WeakTransport;

@@ -1,22 +1,17 @@
-//! The Rust face: the protocol between a transport and the two ends of a stream, and those.
+//! The reading end of a stream.
 
-use std::cell::Cell;
 use std::fmt;
 use std::io::{self, ErrorKind};
-use std::net::SocketAddr;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
 
-use super::errors::{IncompleteReadError, ReadError, copy};
+use super::errors::{IncompleteReadError, ReadError};
 use super::reader::{ReaderState, Step};
-use super::search::{Search, Separators};
-use crate::locks::Event;
-use crate::protocols::Protocol;
+use super::search::{Overrun, Search, Separators};
+use super::shared::Shared;
 use crate::scope;
-use crate::tasks::yield_now;
 use crate::transports::Transport;
-use crate::transports::stream::WriteRefused;
 
 /// The reading end of a stream (asyncio's `StreamReader`).
 ///
@@ -24,145 +19,10 @@ use crate::transports::stream::WriteRefused;
 /// what is buffered before the peer is made to wait. Any reading may be cancelled or dropped:
 /// what has come stays for the next.
 pub struct StreamReader {
-    shared: Rc<Shared>,
-    transport: Transport,
+    pub(super) shared: Rc<Shared>,
+    pub(super) transport: Transport,
     /// There is no writing end, so that this closes the connection.
-    alone: bool,
-}
-
-/// The writing end of a stream (asyncio's `StreamWriter`). Dropping it closes the connection, after
-/// everything was written.
-pub struct StreamWriter {
-    shared: Rc<Shared>,
-    transport: Transport,
-}
-
-/// What the two ends share: asyncio's `StreamReaderProtocol`.
-pub(crate) struct Shared {
-    reader: ReaderState<Vec<u8>, Waker, Rc<io::Error>>,
-    /// Set while writing is not paused.
-    resumed: Event,
-    lost: Cell<bool>,
-    /// Set once the connection is gone.
-    closed: Event,
-}
-
-/// The protocol of a connection that a server has accepted: makes the ends and hands them on.
-pub(crate) struct Accepted {
-    shared: Rc<Shared>,
-    connected: Cell<Option<Box<Connected>>>,
-}
-
-type Connected = dyn FnOnce(StreamReader, StreamWriter);
-
-impl Shared {
-    pub(crate) fn new(limit: usize) -> Rc<Shared> {
-        let resumed = Event::new();
-        resumed.set();
-        let reader = ReaderState::new(limit);
-        reader.can_pause();
-        Rc::new(Shared {
-            reader,
-            resumed,
-            lost: Cell::new(false),
-            closed: Event::new(),
-        })
-    }
-
-    /// The two ends, for a transport that has this as its protocol.
-    pub(crate) fn ends(self: &Rc<Shared>, transport: &Transport) -> (StreamReader, StreamWriter) {
-        let mut reader = self.reader(transport);
-        reader.alone = false;
-        (reader, self.writer(transport))
-    }
-
-    /// The only end of a pipe that is read.
-    pub(crate) fn reader(self: &Rc<Shared>, transport: &Transport) -> StreamReader {
-        StreamReader {
-            shared: Rc::clone(self),
-            transport: transport.clone(),
-            alone: true,
-        }
-    }
-
-    /// The only end of a pipe that is written to.
-    pub(crate) fn writer(self: &Rc<Shared>, transport: &Transport) -> StreamWriter {
-        StreamWriter {
-            shared: Rc::clone(self),
-            transport: transport.clone(),
-        }
-    }
-
-    fn failure(&self) -> Option<io::Error> {
-        self.reader.with_exception(|error| error.map(|it| copy(it)))
-    }
-
-    fn check(&self) -> io::Result<()> {
-        self.failure().map_or(Ok(()), Err)
-    }
-}
-
-impl Protocol for Shared {
-    fn data_received(&self, transport: &Transport, data: &[u8]) {
-        let fed = self.reader.feed(data.to_vec());
-        if let Some(waker) = fed.wake {
-            waker.wake();
-        }
-        if fed.pause {
-            transport.pause_reading();
-        }
-    }
-
-    fn eof_received(&self, _: &Transport) -> bool {
-        if let Some(waker) = self.reader.feed_eof() {
-            waker.wake();
-        }
-        true
-    }
-
-    fn pause_writing(&self, _: &Transport) {
-        self.resumed.clear();
-    }
-
-    fn resume_writing(&self, _: &Transport) {
-        self.resumed.set();
-    }
-
-    fn connection_lost(&self, _: &Transport, error: Option<io::Error>) {
-        self.lost.set(true);
-        let waiter = match error {
-            Some(error) => self.reader.set_exception(Rc::new(error)),
-            None => self.reader.feed_eof(),
-        };
-        if let Some(waker) = waiter {
-            waker.wake();
-        }
-        self.resumed.set();
-        self.closed.set();
-    }
-}
-
-impl Accepted {
-    pub(crate) fn new(
-        limit: usize,
-        connected: impl FnOnce(StreamReader, StreamWriter) + 'static,
-    ) -> Rc<Accepted> {
-        Rc::new(Accepted {
-            shared: Shared::new(limit),
-            connected: Cell::new(Some(Box::new(connected))),
-        })
-    }
-}
-
-impl Protocol for Accepted {
-    fn connection_made(&self, transport: &Transport) {
-        if let Some(connected) = self.connected.take() {
-            let (reader, writer) = self.shared.ends(transport);
-            connected(reader, writer);
-        }
-        // From now on without this in between.
-        transport.set_protocol(Rc::clone(&self.shared) as Rc<dyn Protocol>);
-    }
+    pub(super) alone: bool,
 }
 
 impl StreamReader {
@@ -259,7 +119,7 @@ impl StreamReader {
         match self.read_message(&Separators::newline()).await {
             Err(ReadError::Incomplete(error)) => Ok(error.partial),
             Err(ReadError::LimitOverrun(error)) => {
-                self.shared.reader.skip_line(super::search::Overrun {
+                self.shared.reader.skip_line(Overrun {
                     found: error.found,
                     consumed: error.consumed,
                 });
@@ -392,114 +252,6 @@ impl<F> Drop for Steps<'_, F> {
     }
 }
 
-impl StreamWriter {
-    /// Writes without waiting; see [`Transport::write`]. [`StreamWriter::drain`] once in a while
-    /// keeps what waits small.
-    ///
-    /// # Errors
-    ///
-    /// After [`StreamWriter::write_eof`].
-    pub fn write(&self, data: &[u8]) -> Result<(), WriteRefused> {
-        self.transport.write(data)
-    }
-
-    /// Writes several pieces without waiting; see [`Transport::writelines`].
-    ///
-    /// # Errors
-    ///
-    /// After [`StreamWriter::write_eof`].
-    pub fn writelines<T>(&self, data: impl IntoIterator<Item = T>) -> Result<(), WriteRefused>
-    where
-        T: Into<Vec<u8>>,
-    {
-        self.transport.writelines(data)
-    }
-
-    /// Waits until it is sensible to write more: until what waits has sunk to the low-water
-    /// mark, if it had risen above the high one.
-    ///
-    /// # Errors
-    ///
-    /// `ConnectionReset` if the connection is lost, or what it has failed with; a cancellation.
-    pub async fn drain(&self) -> io::Result<()> {
-        self.shared.check()?;
-        if self.transport.is_closing() {
-            // So that who writes in a loop hears of the loss.
-            yield_now().await?;
-        }
-        loop {
-            if self.shared.lost.get() {
-                self.shared.check()?;
-                return Err(io::Error::new(
-                    ErrorKind::ConnectionReset,
-                    "Connection lost",
-                ));
-            }
-            if self.shared.resumed.is_set() {
-                return Ok(());
-            }
-            self.shared.resumed.wait().await?;
-        }
-    }
-
-    /// Ends the writing half; see [`Transport::write_eof`].
-    ///
-    /// # Errors
-    ///
-    /// The system's.
-    pub fn write_eof(&self) -> io::Result<()> {
-        self.transport.write_eof()
-    }
-
-    /// Whether [`StreamWriter::write_eof`] leaves the reading half open.
-    pub fn can_write_eof(&self) -> bool {
-        self.transport.can_write_eof()
-    }
-
-    /// Closes the connection, after everything was written.
-    pub fn close(&self) {
-        self.transport.close();
-    }
-
-    /// Whether the connection is closing or closed.
-    pub fn is_closing(&self) -> bool {
-        self.transport.is_closing()
-    }
-
-    /// Waits until the connection is closed.
-    ///
-    /// # Errors
-    ///
-    /// What the connection has failed with, and a cancellation.
-    pub async fn wait_closed(&self) -> io::Result<()> {
-        self.shared.closed.wait().await?;
-        self.shared.check()
-    }
-
-    /// The transport (asyncio's `transport`).
-    pub fn transport(&self) -> &Transport {
-        &self.transport
-    }
-
-    /// The address of this end.
-    ///
-    /// # Errors
-    ///
-    /// As [`Transport::local_addr`].
-    pub fn local_addr(&self) -> io::Result<SocketAddr> {
-        self.transport.local_addr()
-    }
-
-    /// The address of the other end.
-    ///
-    /// # Errors
-    ///
-    /// As [`Transport::peer_addr`].
-    pub fn peer_addr(&self) -> io::Result<SocketAddr> {
-        self.transport.peer_addr()
-    }
-}
-
 impl Drop for StreamReader {
     fn drop(&mut self) {
         if self.alone {
@@ -508,24 +260,10 @@ impl Drop for StreamReader {
     }
 }
 
-impl Drop for StreamWriter {
-    fn drop(&mut self) {
-        self.transport.close();
-    }
-}
-
 impl fmt::Debug for StreamReader {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("StreamReader")
             .field("state", &self.shared.reader)
-            .field("transport", &self.transport)
-            .finish()
-    }
-}
-
-impl fmt::Debug for StreamWriter {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("StreamWriter")
             .field("transport", &self.transport)
             .finish()
     }

@@ -1,0 +1,140 @@
+//! The writing end of a stream.
+
+use std::fmt;
+use std::io::{self, ErrorKind};
+use std::net::SocketAddr;
+use std::rc::Rc;
+
+use super::shared::Shared;
+use crate::tasks::yield_now;
+use crate::transports::Transport;
+use crate::transports::stream::WriteRefused;
+
+/// The writing end of a stream (asyncio's `StreamWriter`). Dropping it closes the connection, after
+/// everything was written.
+pub struct StreamWriter {
+    pub(super) shared: Rc<Shared>,
+    pub(super) transport: Transport,
+}
+
+impl StreamWriter {
+    /// Writes without waiting; see [`Transport::write`]. [`StreamWriter::drain`] once in a while
+    /// keeps what waits small.
+    ///
+    /// # Errors
+    ///
+    /// After [`StreamWriter::write_eof`].
+    pub fn write(&self, data: &[u8]) -> Result<(), WriteRefused> {
+        self.transport.write(data)
+    }
+
+    /// Writes several pieces without waiting; see [`Transport::writelines`].
+    ///
+    /// # Errors
+    ///
+    /// After [`StreamWriter::write_eof`].
+    pub fn writelines<T>(&self, data: impl IntoIterator<Item = T>) -> Result<(), WriteRefused>
+    where
+        T: Into<Vec<u8>>,
+    {
+        self.transport.writelines(data)
+    }
+
+    /// Waits until it is sensible to write more: until what waits has sunk to the low-water
+    /// mark, if it had risen above the high one.
+    ///
+    /// # Errors
+    ///
+    /// `ConnectionReset` if the connection is lost, or what it has failed with; a cancellation.
+    pub async fn drain(&self) -> io::Result<()> {
+        self.shared.check()?;
+        if self.transport.is_closing() {
+            // So that who writes in a loop hears of the loss.
+            yield_now().await?;
+        }
+        loop {
+            if self.shared.lost.get() {
+                self.shared.check()?;
+                return Err(io::Error::new(
+                    ErrorKind::ConnectionReset,
+                    "Connection lost",
+                ));
+            }
+            if self.shared.resumed.is_set() {
+                return Ok(());
+            }
+            self.shared.resumed.wait().await?;
+        }
+    }
+
+    /// Ends the writing half; see [`Transport::write_eof`].
+    ///
+    /// # Errors
+    ///
+    /// The system's.
+    pub fn write_eof(&self) -> io::Result<()> {
+        self.transport.write_eof()
+    }
+
+    /// Whether [`StreamWriter::write_eof`] leaves the reading half open.
+    pub fn can_write_eof(&self) -> bool {
+        self.transport.can_write_eof()
+    }
+
+    /// Closes the connection, after everything was written.
+    pub fn close(&self) {
+        self.transport.close();
+    }
+
+    /// Whether the connection is closing or closed.
+    pub fn is_closing(&self) -> bool {
+        self.transport.is_closing()
+    }
+
+    /// Waits until the connection is closed.
+    ///
+    /// # Errors
+    ///
+    /// What the connection has failed with, and a cancellation.
+    pub async fn wait_closed(&self) -> io::Result<()> {
+        self.shared.closed.wait().await?;
+        self.shared.check()
+    }
+
+    /// The transport (asyncio's `transport`).
+    pub fn transport(&self) -> &Transport {
+        &self.transport
+    }
+
+    /// The address of this end.
+    ///
+    /// # Errors
+    ///
+    /// As [`Transport::local_addr`].
+    pub fn local_addr(&self) -> io::Result<SocketAddr> {
+        self.transport.local_addr()
+    }
+
+    /// The address of the other end.
+    ///
+    /// # Errors
+    ///
+    /// As [`Transport::peer_addr`].
+    pub fn peer_addr(&self) -> io::Result<SocketAddr> {
+        self.transport.peer_addr()
+    }
+}
+
+impl Drop for StreamWriter {
+    fn drop(&mut self) {
+        self.transport.close();
+    }
+}
+
+impl fmt::Debug for StreamWriter {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("StreamWriter")
+            .field("transport", &self.transport)
+            .finish()
+    }
+}

@@ -1,0 +1,339 @@
+//! The Rust face of a datagram socket's state.
+
+use std::cell::{Cell, RefCell};
+use std::fmt;
+use std::io::{self, ErrorKind};
+use std::net::{SocketAddr, UdpSocket};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::rc::Rc;
+
+use rasyncio_engine::{Direction, Job};
+
+use super::datagram::{DatagramState, MAX_DATAGRAM};
+use super::flow::LimitsError;
+use super::stream::{Closing, Drained, Written, is_blocked};
+use crate::events::{self, ExceptionContext};
+use crate::exceptions::Panic;
+use crate::net::Registration;
+use crate::protocols::DatagramProtocol;
+
+/// How many datagrams are received at once, before others have their turn.
+const DATAGRAMS_AT_ONCE: usize = 16;
+
+/// A datagram socket with a protocol (asyncio's `DatagramTransport`). Clones are the same.
+#[derive(Clone)]
+pub struct DatagramTransport {
+    inner: Rc<Inner>,
+}
+
+struct Inner {
+    state: DatagramState<Vec<u8>, Option<SocketAddr>>,
+    // Dropped before the descriptor, for it wants that open.
+    registration: Registration,
+    socket: RefCell<Option<UdpSocket>>,
+    protocol: RefCell<Option<Rc<dyn DatagramProtocol>>>,
+    /// Where the socket is connected to.
+    peer: Option<SocketAddr>,
+    watches_writing: Cell<bool>,
+}
+
+impl DatagramTransport {
+    /// Takes a socket over, which does not block. The protocol is told in the next turn.
+    ///
+    /// # Panics
+    ///
+    /// If no loop is running.
+    pub(crate) fn open(socket: UdpSocket, protocol: Rc<dyn DatagramProtocol>) -> DatagramTransport {
+        let transport = DatagramTransport {
+            inner: Rc::new(Inner {
+                state: DatagramState::new(),
+                registration: Registration::new(socket.as_raw_fd()),
+                peer: socket.peer_addr().ok(),
+                socket: RefCell::new(Some(socket)),
+                protocol: RefCell::new(Some(protocol)),
+                watches_writing: Cell::new(false),
+            }),
+        };
+        let made = transport.clone();
+        events::call_soon(move || made.start());
+        transport
+    }
+
+    /// Sends a datagram without waiting; without an address, to where the socket is connected to.
+    /// What does not go out at once is kept, and goes out later.
+    ///
+    /// # Errors
+    ///
+    /// `InvalidInput` if the socket is connected to somewhere else. What the system says goes to
+    /// [`DatagramProtocol::error_received`].
+    pub fn sendto(&self, data: &[u8], address: Option<SocketAddr>) -> io::Result<()> {
+        let inner = &self.inner;
+        let address = match (inner.peer, address) {
+            (Some(peer), Some(address)) if peer != address => {
+                let message = format!("Invalid address: must be None or {peer}");
+                return Err(io::Error::new(ErrorKind::InvalidInput, message));
+            }
+            (Some(_), _) => None,
+            (None, address) => address,
+        };
+        if inner.state.is_lost() {
+            let _ = inner.state.write_lost();
+            return Ok(());
+        }
+        let written = inner
+            .state
+            .sendto(|| inner.send(data, address), || (data.to_vec(), address));
+        match written {
+            Written::Sent | Written::Lost { .. } => {}
+            Written::Failed(error) => {
+                self.call("error_received", |it| it.error_received(self, error))
+            }
+            Written::Queued { watch, pause } => {
+                if watch && let Err(error) = self.watch_writing() {
+                    self.fail(Some(error));
+                } else if pause {
+                    self.call("pause_writing", |it| it.pause_writing(self));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Closes the socket, after everything was sent.
+    pub fn close(&self) {
+        if self.inner.state.close() == Closing::Now {
+            self.lose(None);
+        }
+    }
+
+    /// Closes the socket now.
+    pub fn abort(&self) {
+        self.fail(None);
+    }
+
+    /// Whether the socket is closing or closed.
+    pub fn is_closing(&self) -> bool {
+        self.inner.state.is_closing()
+    }
+
+    /// How many bytes wait to be sent, with 8 for each datagram.
+    pub fn get_write_buffer_size(&self) -> usize {
+        self.inner.state.buffered()
+    }
+
+    /// Sets the water marks, as [`Transport::set_write_buffer_limits`] does.
+    ///
+    /// # Errors
+    ///
+    /// If `low` is more than `high`.
+    ///
+    /// [`Transport::set_write_buffer_limits`]: super::Transport::set_write_buffer_limits
+    pub fn set_write_buffer_limits(
+        &self,
+        high: Option<usize>,
+        low: Option<usize>,
+    ) -> Result<(), LimitsError> {
+        let number = |mark: usize| i64::try_from(mark).unwrap_or(i64::MAX);
+        if self
+            .inner
+            .state
+            .set_limits(high.map(number), low.map(number))?
+        {
+            self.call("pause_writing", |it| it.pause_writing(self));
+        }
+        Ok(())
+    }
+
+    /// The address of this end.
+    ///
+    /// # Errors
+    ///
+    /// The system's, and `NotConnected` after the close.
+    pub fn local_addr(&self) -> io::Result<SocketAddr> {
+        self.inner.with_socket(UdpSocket::local_addr)
+    }
+
+    /// Where the socket is connected to.
+    pub fn peer_addr(&self) -> Option<SocketAddr> {
+        self.inner.peer
+    }
+
+    /// Calls `f` with the descriptor, for setting options and the like.
+    ///
+    /// # Errors
+    ///
+    /// `NotConnected` after the close, and those of `f`.
+    pub fn with_fd<R>(&self, f: impl FnOnce(BorrowedFd<'_>) -> io::Result<R>) -> io::Result<R> {
+        self.inner.with_socket(|socket| f(socket.as_fd()))
+    }
+
+    fn start(&self) {
+        self.call("connection_made", |it| it.connection_made(self));
+        if self.inner.state.is_lost() {
+            return;
+        }
+        let reader = Watching(self.clone());
+        let job = Job::from_fn_mut(move || reader.run(DatagramTransport::readable));
+        if let Err(error) = self.inner.registration.watch(Direction::Read, job) {
+            self.fail(Some(error));
+        }
+    }
+
+    fn readable(&self) {
+        let inner = &self.inner;
+        let source = inner.registration.source();
+        let mut buffer = super::transport::SCRATCH.take();
+        buffer.resize(MAX_DATAGRAM, 0);
+        for _ in 0..DATAGRAMS_AT_ONCE {
+            if inner.state.is_closing() {
+                break;
+            }
+            match inner.with_socket(|socket| socket.recv_from(&mut buffer)) {
+                Ok((length, from)) => self.call("datagram_received", |it| {
+                    it.datagram_received(self, &buffer[..length], from);
+                }),
+                Err(error) if error.kind() == ErrorKind::WouldBlock => {
+                    source.blocked(Direction::Read);
+                    break;
+                }
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(error) => self.call("error_received", |it| it.error_received(self, error)),
+            }
+        }
+        super::transport::SCRATCH.set(buffer);
+        if !inner.state.is_closing()
+            && source.is_ready(Direction::Read)
+            && let Some(job) = source.watcher(Direction::Read)
+        {
+            events::with_running(|_, engine| engine.schedule(job));
+        }
+    }
+
+    fn writable(&self) {
+        let inner = &self.inner;
+        if !inner.state.wants_write() {
+            return;
+        }
+        let mut blocked = false;
+        let flushed = inner.state.flush(|data, address| {
+            inner
+                .send(data, *address)
+                .inspect_err(|error| blocked = is_blocked(error))
+        });
+        if let Err(error) = flushed {
+            self.call("error_received", |it| it.error_received(self, error));
+        }
+        if inner.state.resumes() {
+            self.call("resume_writing", |it| it.resume_writing(self));
+        }
+        match inner.state.drained() {
+            Drained::Closed => self.connection_lost(None),
+            Drained::NotYet if blocked => inner.registration.source().blocked(Direction::Write),
+            Drained::NotYet => {
+                if let Some(job) = inner.registration.source().watcher(Direction::Write) {
+                    events::with_running(|_, engine| engine.schedule(job));
+                }
+            }
+            Drained::Idle | Drained::Ended(_) => {}
+        }
+    }
+
+    fn watch_writing(&self) -> io::Result<()> {
+        self.inner.registration.source().blocked(Direction::Write);
+        if self.inner.watches_writing.replace(true) {
+            return Ok(());
+        }
+        let writer = Watching(self.clone());
+        let job = Job::from_fn_mut(move || writer.run(DatagramTransport::writable));
+        self.inner.registration.watch(Direction::Write, job)
+    }
+
+    /// Calls the protocol. A panic in it is a fatal error.
+    fn call(&self, name: &str, f: impl FnOnce(&dyn DatagramProtocol)) {
+        let Some(protocol) = self.inner.protocol.borrow().clone() else {
+            return;
+        };
+        let called = catch_unwind(AssertUnwindSafe(|| {
+            f(&*protocol);
+            drop(protocol);
+        }));
+        if let Err(payload) = called {
+            events::report(&ExceptionContext {
+                message: &format!("Fatal error: protocol.{name}() call failed."),
+                task: None,
+                panic: &Panic::new(payload),
+            });
+            let message = format!("protocol.{name}() panicked");
+            self.fail(Some(io::Error::other(message)));
+        }
+    }
+
+    fn fail(&self, error: Option<io::Error>) {
+        if self.inner.state.abort() {
+            self.lose(error);
+        }
+    }
+
+    fn lose(&self, error: Option<io::Error>) {
+        if events::is_running() {
+            let transport = self.clone();
+            events::call_soon(move || transport.connection_lost(error));
+        } else {
+            // Nobody is called outside of a loop.
+            self.inner.close();
+        }
+    }
+
+    fn connection_lost(&self, error: Option<io::Error>) {
+        self.call("connection_lost", |it| it.connection_lost(self, error));
+        self.inner.close();
+    }
+}
+
+impl Inner {
+    fn with_socket<R>(&self, f: impl FnOnce(&UdpSocket) -> io::Result<R>) -> io::Result<R> {
+        match &*self.socket.borrow() {
+            Some(socket) => f(socket),
+            None => Err(ErrorKind::NotConnected.into()),
+        }
+    }
+
+    fn send(&self, data: &[u8], address: Option<SocketAddr>) -> io::Result<usize> {
+        self.with_socket(|socket| match address {
+            Some(address) => socket.send_to(data, address),
+            None => socket.send(data),
+        })
+    }
+
+    fn close(&self) {
+        self.registration.forget(true);
+        drop(self.socket.take());
+        let protocol = self.protocol.take();
+        drop(protocol);
+    }
+}
+
+/// A transport in the hands of the loop. That lets go of it when the transport is closed, or
+/// when it ends itself; then nobody else would close the descriptor if the protocol held the
+/// transport that holds the protocol.
+struct Watching(DatagramTransport);
+
+impl Watching {
+    fn run(&self, f: impl FnOnce(&DatagramTransport)) {
+        events::quietly("Panic in a transport", || f(&self.0));
+    }
+}
+
+impl Drop for Watching {
+    fn drop(&mut self) {
+        self.0.inner.close();
+    }
+}
+
+impl fmt::Debug for DatagramTransport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let fd = self.inner.registration.source().fd();
+        write!(f, "<DatagramTransport fd={fd} {:?}>", self.inner.state)
+    }
+}
