@@ -10,6 +10,7 @@ import sys
 import types
 
 from . import (
+    _handles,
     _rasyncio,
     events,
     futures,
@@ -79,6 +80,7 @@ _REPLACED = (
         _rasyncio,
         ("Handle", "TimerHandle", "get_running_loop", "_get_running_loop", "_set_running_loop"),
     ),
+    ("events", _handles, ("_ThreadSafeHandle",)),
     (
         "futures",
         futures,

@@ -12,12 +12,12 @@ import threading
 import time
 import warnings
 import weakref
-from asyncio import timeouts
+from asyncio import events, timeouts
 from asyncio import unix_events as _stock
 from asyncio.log import logger
 from asyncio.unix_events import *  # noqa: F403
 
-from . import _rasyncio, selector_events
+from . import _handles, _rasyncio, selector_events
 from ._stock import fallback
 
 # Our loops derive from it, also when install() has put ours in its place.
@@ -170,6 +170,19 @@ class _UnixSelectorEventLoop(_State, selector_events.SocketMethods, _StockLoop):
     def _add_callback_signalsafe(self, handle):
         # Called from a reader, in the loop's own thread: there is nobody to wake.
         self._add_callback(handle)
+
+    if hasattr(events, "_ThreadSafeHandle"):  # came with a release of 3.14
+
+        def call_soon_threadsafe(self, callback, *args, context=None):
+            """Like call_soon(), from any thread."""
+            self._check_closed()
+            if self.get_debug():
+                self._check_callback(callback, "call_soon_threadsafe")
+            handle = _handles._ThreadSafeHandle(callback, args, self, context)
+            if handle._source_traceback:
+                del handle._source_traceback[-1]  # this very line
+            super().call_soon_threadsafe(handle._run)
+            return handle
 
     if sys.version_info < (3, 12):
 

@@ -365,6 +365,11 @@ pub(crate) unsafe fn init(module: *mut PyObject) -> Res<()> {
         ))?;
         check(ffi::PyModule_AddObjectRef(
             module,
+            c"_CollectedHandle".as_ptr(),
+            types.full.cast(),
+        ))?;
+        check(ffi::PyModule_AddObjectRef(
+            module,
             c"TimerHandle".as_ptr(),
             types.timer.cast(),
         ))?;
