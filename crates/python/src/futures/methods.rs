@@ -1,4 +1,4 @@
-//! `Future` as Python sees it: its class, methods and attributes.
+//! `Future` as Python sees it: its class and methods.
 
 use core::ffi::{c_int, c_void};
 use core::ptr;
@@ -7,14 +7,14 @@ use pyo3::ffi::{self, PyObject};
 
 use super::callbacks::{Callback, Callbacks, add};
 use super::object::{self, FutureObject, State};
-use super::{TYPE, future_type, iter, state};
+use super::{TYPE, attributes, finalize, iter, state};
 use crate::args::Signature;
 use crate::boundary;
 use crate::docs;
 use crate::names::names;
-use crate::object::{Raised, Ref, Res, call_method, set_slot, value_error, write_unraisable};
+use crate::object::{Raised, Ref, Res, set_slot};
 use crate::stdlib::stdlib;
-use crate::types::{TypeBuilder, free_instance};
+use crate::types::TypeBuilder;
 
 static INIT: Signature = Signature::required("Future", &[]).keywords(&["loop"]);
 
@@ -174,224 +174,12 @@ unsafe extern "C" fn remove_done_callback(
     })
 }
 
-getter!(get_state, |fut: FutureObject| Ref::str(
-    match (*fut).state {
-        State::Pending => "PENDING",
-        State::Cancelled => "CANCELLED",
-        State::Result | State::Exception => "FINISHED",
-    }
-));
-getter!(get_blocking, |fut: FutureObject| Ok(Ref::bool(
-    !(*fut).loop_.is_null() && (*fut).blocking
-)));
-getter!(get_loop_attr, |fut: FutureObject| Ok(Ref::borrow_opt(
-    (*fut).loop_
-)
-.unwrap_or_else(Ref::none)));
-getter!(get_log_traceback, |fut: FutureObject| Ok(Ref::bool(
-    (*fut).log_traceback
-)));
-getter!(get_source_traceback, |fut: FutureObject| Ok(
-    FutureObject::rare(fut, |rare| &rare.source_traceback).unwrap_or_else(Ref::none)
-));
-getter!(get_cancel_message, |fut: FutureObject| Ok(
-    FutureObject::rare(fut, |rare| &rare.cancel_message).unwrap_or_else(Ref::none)
-));
-getter!(get_result_attr, |fut: FutureObject| Ok(
-    match (*fut).state {
-        State::Result => Ref::borrow((*fut).value),
-        _ => Ref::none(),
-    }
-));
-getter!(get_exception_attr, |fut: FutureObject| Ok(
-    match (*fut).state {
-        State::Exception => Ref::borrow((*fut).value),
-        _ => Ref::none(),
-    }
-));
-getter!(get_callbacks, |fut: FutureObject| {
-    if FutureObject::is_done(fut) || (*fut).callbacks.is_empty() {
-        return Ok(Ref::none());
-    }
-    let list = Ref::list()?;
-    let pairs: Res<Vec<Ref>> = (*fut).callbacks.iter().map(object::callback_pair).collect();
-    for pair in pairs? {
-        crate::object::check(ffi::PyList_Append(list.ptr(), pair.ptr()))?;
-    }
-    Ok(list)
-});
-getter!(get_awaited_by, |fut: FutureObject| awaited_by(fut));
-
-/// `_asyncio_awaited_by`: the tasks that wait here natively, and whoever registered.
-unsafe fn awaited_by(fut: *mut FutureObject) -> Res {
-    // SAFETY: `fut` is alive, says the caller.
-    unsafe {
-        let explicit = FutureObject::rare(fut, |rare| &rare.awaited_by);
-        let source = explicit.as_ref().map_or(ptr::null_mut(), Ref::ptr);
-        let set = Ref::checked(ffi::PySet_New(source))?;
-        let waiting: Vec<Ref> = (*fut)
-            .callbacks
-            .iter()
-            .filter_map(|callback| callback.awaiting())
-            .map(|task| Ref::borrow(task))
-            .collect();
-        for task in waiting {
-            crate::object::check(ffi::PySet_Add(set.ptr(), task.ptr()))?;
-        }
-        if ffi::PySet_Size(set.ptr()) == 0 {
-            Ok(Ref::none())
-        } else {
-            Ok(set)
-        }
-    }
-}
-
-setter!(set_blocking, |this: FutureObject, value| {
-    state::ensure_alive(this)?;
-    refuse_delete(value)?;
-    (*this).blocking = Ref::borrow(value).truth()?;
-    Ok(())
-});
-
-setter!(set_log_traceback, |this: FutureObject, value| {
-    refuse_delete(value)?;
-    if Ref::borrow(value).truth()? {
-        return Err(value_error("_log_traceback can only be set to False"));
-    }
-    (*this).log_traceback = false;
-    Ok(())
-});
-
-setter!(set_cancel_message, |this: FutureObject, value| {
-    refuse_delete(value)?;
-    state::set_cancel_message(this, value);
-    Ok(())
-});
-
-pub(crate) fn refuse_delete(value: *mut PyObject) -> Res<()> {
-    if value.is_null() {
-        // SAFETY: a static exception class.
-        return Err(unsafe {
-            crate::object::raise(ffi::PyExc_AttributeError, "cannot delete attribute")
-        });
-    }
-    Ok(())
-}
-
-/// Registers an awaiter that no wake-up link shows (a gather, a task group).
-pub(crate) unsafe fn add_awaited_by(fut: *mut FutureObject, waiter: *mut PyObject) -> Res<()> {
-    // SAFETY: both alive, says the caller.
-    unsafe {
-        let set = match FutureObject::rare(fut, |rare| &rare.awaited_by) {
-            Some(set) => set,
-            None => {
-                let set = Ref::checked(ffi::PySet_New(ptr::null_mut()))?;
-                FutureObject::rare_mut(fut).awaited_by = Some(set.clone());
-                set
-            }
-        };
-        crate::object::check(ffi::PySet_Add(set.ptr(), waiter))
-    }
-}
-
-/// Undoes [`add_awaited_by`].
-pub(crate) unsafe fn discard_awaited_by(fut: *mut FutureObject, waiter: *mut PyObject) -> Res<()> {
-    // SAFETY: both alive, says the caller.
-    unsafe {
-        if let Some(set) = FutureObject::rare(fut, |rare| &rare.awaited_by) {
-            crate::object::check(ffi::PySet_Discard(set.ptr(), waiter).min(0))?;
-        }
-        Ok(())
-    }
-}
-
 unsafe extern "C" fn repr(slf: *mut PyObject) -> *mut PyObject {
     boundary::object(|| {
         // SAFETY: a live instance.
         unsafe { state::ensure_alive(slf.cast())? };
         stdlib().future_repr.call1(slf)
     })
-}
-
-/// `__del__`: an exception that nobody looked at is reported.
-pub(crate) unsafe extern "C" fn finalize(slf: *mut PyObject) {
-    boundary::quiet(|| {
-        let fut = slf.cast::<FutureObject>();
-        // SAFETY: the object is alive while it is finalised; a pending error is kept.
-        unsafe {
-            if !(*fut).log_traceback || (*fut).loop_.is_null() {
-                return;
-            }
-            (*fut).log_traceback = false;
-            let pending = crate::object::stash_error();
-            if let Err(raised) = report_unretrieved(fut) {
-                write_unraisable(raised, slf);
-            }
-            crate::object::restore_error(pending);
-        }
-    });
-}
-
-unsafe fn report_unretrieved(fut: *mut FutureObject) -> Res<()> {
-    // SAFETY: `fut` is alive, says the caller.
-    unsafe {
-        let context = Ref::dict()?;
-        let class = crate::object::type_name(fut.cast());
-        let message = Ref::str(&format!("{class} exception was never retrieved"))?;
-        let set = |key: *mut PyObject, value: *mut PyObject| {
-            crate::object::check(ffi::PyDict_SetItem(context.ptr(), key, value))
-        };
-        set(names().message, message.ptr())?;
-        set(names().exception, (*fut).value)?;
-        set(names().future, fut.cast())?;
-        if let Some(stack) = FutureObject::rare(fut, |rare| &rare.source_traceback) {
-            set(names().source_traceback, stack.ptr())?;
-        }
-        call_method(
-            (*fut).loop_,
-            names().call_exception_handler,
-            &[context.ptr()],
-        )?;
-        Ok(())
-    }
-}
-
-unsafe extern "C" fn traverse(
-    slf: *mut PyObject,
-    visit: ffi::visitproc,
-    arg: *mut c_void,
-) -> c_int {
-    // SAFETY: called by the collector on a live instance.
-    unsafe {
-        visit_opt!(ffi::Py_TYPE(slf).cast(), visit, arg);
-        object::traverse(slf.cast(), visit, arg)
-    }
-}
-
-unsafe extern "C" fn clear(slf: *mut PyObject) -> c_int {
-    // SAFETY: called by the collector on a live instance.
-    boundary::quiet(|| unsafe { object::clear(slf.cast()) });
-    0
-}
-
-unsafe extern "C" fn dealloc(slf: *mut PyObject) {
-    boundary::quiet(|| {
-        // SAFETY: the object is dead; finalisation may bring it back, then we leave it.
-        unsafe {
-            let fut = slf.cast::<FutureObject>();
-            if (*fut).log_traceback && ffi::PyObject_CallFinalizerFromDealloc(slf) < 0 {
-                return;
-            }
-            ffi::PyObject_GC_UnTrack(slf.cast());
-            object::release(fut);
-            // A finalised object carries a mark that its memory must not pass on.
-            let reusable =
-                ffi::Py_TYPE(slf) == future_type() && ffi::PyObject_GC_IsFinalized(slf) == 0;
-            if !reusable || !object::FREE.give(slf) {
-                free_instance(slf);
-            }
-        }
-    });
 }
 
 /// What `Future` and `Task` share in their class definitions is inherited; this makes
@@ -402,10 +190,10 @@ pub(crate) unsafe fn init(module: *mut PyObject) -> Res<()> {
         .doc(DOC)
         .slot(ffi::Py_tp_new, tp_new as *mut c_void)
         .slot(ffi::Py_tp_init, tp_init as *mut c_void)
-        .slot(ffi::Py_tp_dealloc, dealloc as *mut c_void)
-        .slot(ffi::Py_tp_finalize, finalize as *mut c_void)
-        .slot(ffi::Py_tp_traverse, traverse as *mut c_void)
-        .slot(ffi::Py_tp_clear, clear as *mut c_void)
+        .slot(ffi::Py_tp_dealloc, finalize::dealloc as *mut c_void)
+        .slot(ffi::Py_tp_finalize, finalize::finalize as *mut c_void)
+        .slot(ffi::Py_tp_traverse, finalize::traverse as *mut c_void)
+        .slot(ffi::Py_tp_clear, finalize::clear as *mut c_void)
         .slot(ffi::Py_tp_repr, repr as *mut c_void)
         .slot(ffi::Py_tp_iter, iter::new as *mut c_void)
         .slot(ffi::Py_am_await, iter::new as *mut c_void)
@@ -422,31 +210,9 @@ pub(crate) unsafe fn init(module: *mut PyObject) -> Res<()> {
         .fastcall(c"cancel", cancel)
         .docs(docs::FUTURE)
         .generic()
-        .get(c"__class__", super::class::get_class)
-        .get(c"_state", get_state)
-        .property(
-            c"_asyncio_future_blocking",
-            get_blocking,
-            Some(set_blocking),
-        )
-        .get(c"_asyncio_awaited_by", get_awaited_by)
-        .get(c"_loop", get_loop_attr)
-        .get(c"_callbacks", get_callbacks)
-        .get(c"_result", get_result_attr)
-        .get(c"_exception", get_exception_attr)
-        .property(
-            c"_log_traceback",
-            get_log_traceback,
-            Some(set_log_traceback),
-        )
-        .get(c"_source_traceback", get_source_traceback)
-        .property(
-            c"_cancel_message",
-            get_cancel_message,
-            Some(set_cancel_message),
-        )
         .dict_offset(object::DICT_OFFSET)
         .weaklist_offset(object::WEAKREFS_OFFSET);
+    let builder = attributes::add(builder);
     // SAFETY: called once, from the module's initialisation.
     unsafe {
         let class = builder.build(module, ptr::null_mut())?;

@@ -3,9 +3,12 @@
 //! The free functions here take *any* future: ours (by struct), or foreign ones such as
 //! `_asyncio.Future` or duck-typed classes (by attribute, as asyncio does).
 
+pub(crate) mod attributes;
+mod awaited_by;
 mod callbacks;
 mod class;
 pub(crate) mod done_callback;
+pub(crate) mod finalize;
 pub(crate) mod iter;
 pub(crate) mod methods;
 pub(crate) mod object;
@@ -278,9 +281,7 @@ pub(crate) fn set_blocking(fut: *mut PyObject, blocking: bool) -> Res<()> {
 pub(crate) fn add_awaited_by(fut: *mut PyObject, waiter: *mut PyObject) -> Res<()> {
     match as_native(fut) {
         // SAFETY: a FutureObject; both alive.
-        Some(native) if as_native(waiter).is_some() => unsafe {
-            methods::add_awaited_by(native, waiter)
-        },
+        Some(native) if as_native(waiter).is_some() => unsafe { awaited_by::add(native, waiter) },
         _ => Ok(()),
     }
 }
@@ -289,7 +290,7 @@ pub(crate) fn add_awaited_by(fut: *mut PyObject, waiter: *mut PyObject) -> Res<(
 pub(crate) fn discard_awaited_by(fut: *mut PyObject, waiter: *mut PyObject) -> Res<()> {
     match as_native(fut) {
         // SAFETY: a FutureObject; both alive.
-        Some(native) => unsafe { methods::discard_awaited_by(native, waiter) },
+        Some(native) => unsafe { awaited_by::discard(native, waiter) },
         None => Ok(()),
     }
 }

@@ -11,8 +11,9 @@ use super::{Options, TYPE, registry, step_callable};
 use crate::args::Signature;
 use crate::boundary;
 use crate::docs;
+use crate::futures::attributes::refuse_delete;
 use crate::futures::object as future_object;
-use crate::futures::{FutureObject, future_type, methods as future_methods, state};
+use crate::futures::{FutureObject, finalize, future_type, methods as future_methods, state};
 use crate::names::names;
 use crate::object::{Ref, Res, call_method, check, runtime_error, set_slot, write_unraisable};
 use crate::stdlib::stdlib;
@@ -94,7 +95,7 @@ macro_rules! flag_setter {
             _: *mut c_void,
         ) -> c_int {
             boundary::status(|| {
-                future_methods::refuse_delete(value)?;
+                refuse_delete(value)?;
                 // SAFETY: live objects.
                 unsafe { (*slf.cast::<TaskObject>()).$field = Ref::borrow(value).truth()? };
                 Ok(())
@@ -215,7 +216,7 @@ unsafe extern "C" fn repr(slf: *mut PyObject) -> *mut PyObject {
 }
 
 /// `__del__`: a pending task that goes is a bug of the program, and is reported.
-unsafe extern "C" fn finalize(slf: *mut PyObject) {
+unsafe extern "C" fn tp_finalize(slf: *mut PyObject) {
     boundary::quiet(|| {
         let task = slf.cast::<TaskObject>();
         // SAFETY: the object is alive while it is finalised; a pending error is kept.
@@ -235,7 +236,7 @@ unsafe extern "C" fn finalize(slf: *mut PyObject) {
         }
     });
     // SAFETY: as above.
-    unsafe { future_methods::finalize(slf) };
+    unsafe { finalize::finalize(slf) };
 }
 
 unsafe fn report_destroyed(task: *mut TaskObject) -> Res<()> {
@@ -300,7 +301,7 @@ pub(crate) unsafe fn init(module: *mut PyObject) -> Res<()> {
         .slot(ffi::Py_tp_new, tp_new as *mut c_void)
         .slot(ffi::Py_tp_init, tp_init as *mut c_void)
         .slot(ffi::Py_tp_dealloc, dealloc as *mut c_void)
-        .slot(ffi::Py_tp_finalize, finalize as *mut c_void)
+        .slot(ffi::Py_tp_finalize, tp_finalize as *mut c_void)
         .slot(ffi::Py_tp_traverse, object::traverse as *mut c_void)
         .slot(ffi::Py_tp_clear, clear as *mut c_void)
         .slot(ffi::Py_tp_repr, repr as *mut c_void)
