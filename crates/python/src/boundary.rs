@@ -20,7 +20,7 @@ pub(crate) fn object(body: impl FnOnce() -> Res) -> *mut PyObject {
     match catch_unwind(AssertUnwindSafe(body)) {
         Ok(result) => to_c(result),
         Err(panic) => {
-            let _raised = panicked(&*panic);
+            panicked(&*panic).leave_set();
             ptr::null_mut()
         }
     }

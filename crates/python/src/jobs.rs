@@ -52,10 +52,11 @@ macro_rules! job_kind {
 }
 
 /// What runs in a job deals with its own errors; those that arrive here (KeyboardInterrupt,
-/// SystemExit, a failing exception handler) leave `run_forever`, as in asyncio.
+/// SystemExit, a failing exception handler) leave `run_forever`, as in asyncio. The pending
+/// exception carries them.
 #[cold]
 fn stop(raised: Raised) -> Flow {
-    event_loop::leave_with(raised);
+    raised.leave_set();
     Flow::Stop
 }
 

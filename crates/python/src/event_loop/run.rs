@@ -33,12 +33,6 @@ pub(crate) fn set_running_native(loop_: *mut PyObject) {
     RUNNING.set(loop_);
 }
 
-/// An error leaves the loop through the pending exception, which stays set.
-pub(crate) fn leave_with(raised: Raised) {
-    // The token has no destructor: the indicator is what carries the error.
-    let Raised { .. } = raised;
-}
-
 /// Releases the GIL around the poll, and runs signal handlers.
 struct Attached<'a>(&'a LoopCore);
 

@@ -31,6 +31,9 @@ impl Raised {
         }
         Raised(())
     }
+
+    /// Leaves the indicator set, for whoever looks at it next.
+    pub(crate) fn leave_set(self) {}
 }
 
 /// Turns a C status (-1 with an error set) into a `Res`.
@@ -144,7 +147,7 @@ pub(crate) fn stash_error() -> Option<Ref> {
 /// Puts back what [`stash_error`] set aside.
 pub(crate) fn restore_error(stashed: Option<Ref>) {
     if let Some(exception) = stashed {
-        let _ = raise_instance(exception);
+        raise_instance(exception).leave_set();
     }
 }
 
