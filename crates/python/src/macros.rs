@@ -86,3 +86,49 @@ macro_rules! setter {
         }
     };
 }
+
+/// Defines `traverse`, `clear` and `dealloc` for a layout with weak references (`weakrefs`),
+/// whose listed fields are owned, nullable references. What else is to be done when an object
+/// is cleared comes first; methods must cope with what is left.
+macro_rules! collected {
+    ($layout:ty: $($field:ident),+) => {
+        collected!($layout: $($field),+; |_this| ());
+    };
+    ($layout:ty: $($field:ident),+; |$this:pat_param| $first:expr) => {
+        unsafe extern "C" fn traverse(
+            this: *mut pyo3::ffi::PyObject,
+            visit: pyo3::ffi::visitproc,
+            arg: *mut core::ffi::c_void,
+        ) -> core::ffi::c_int {
+            // SAFETY: the collector passes a live instance of the class.
+            unsafe {
+                visit_opt!(pyo3::ffi::Py_TYPE(this).cast(), visit, arg);
+                $(visit_opt!((*this.cast::<$layout>()).$field, visit, arg);)+
+            }
+            0
+        }
+
+        unsafe extern "C" fn clear(this: *mut pyo3::ffi::PyObject) -> core::ffi::c_int {
+            // SAFETY: a live or dying instance; each field is empty before its content goes.
+            crate::boundary::quiet(|| unsafe {
+                let this = this.cast::<$layout>();
+                let $this = this;
+                $first;
+                $(crate::object::set_slot(&raw mut (*this).$field, core::ptr::null_mut());)+
+            });
+            0
+        }
+
+        unsafe extern "C" fn dealloc(this: *mut pyo3::ffi::PyObject) {
+            // SAFETY: the last reference is gone; untracked before the fields go.
+            unsafe {
+                pyo3::ffi::PyObject_GC_UnTrack(this.cast());
+                if !(*this.cast::<$layout>()).weakrefs.is_null() {
+                    pyo3::ffi::PyObject_ClearWeakRefs(this);
+                }
+                clear(this);
+                crate::types::free_instance(this);
+            }
+        }
+    };
+}

@@ -13,9 +13,9 @@ use crate::args::Signature;
 use crate::boundary;
 use crate::coroutine::{CoroutineDef, Slots, coroutine};
 use crate::docs;
-use crate::object::{Ref, Res, set_slot, type_error};
+use crate::object::{Ref, Res, type_error};
 use crate::timeouts::exception_of;
-use crate::types::{TypeBuilder, free_instance};
+use crate::types::TypeBuilder;
 
 static AENTER: CoroutineDef = CoroutineDef::method(
     c"<rasyncio.taskgroups>",
@@ -193,50 +193,7 @@ unsafe extern "C" fn tp_init(
     boundary::status(|| unsafe { INIT.parse_tuple::<0>(args, kwargs).map(|_| ()) })
 }
 
-unsafe extern "C" fn traverse(
-    this: *mut PyObject,
-    visit: ffi::visitproc,
-    arg: *mut c_void,
-) -> c_int {
-    let group: Group = this.cast();
-    // SAFETY: the collector passes an instance of our type.
-    unsafe {
-        visit_opt!(ffi::Py_TYPE(this).cast(), visit, arg);
-        visit_opt!((*group).loop_, visit, arg);
-        visit_opt!((*group).parent_task, visit, arg);
-        visit_opt!((*group).tasks, visit, arg);
-        visit_opt!((*group).errors, visit, arg);
-        visit_opt!((*group).base_error, visit, arg);
-        visit_opt!((*group).on_completed, visit, arg);
-    }
-    0
-}
-
-unsafe extern "C" fn clear(this: *mut PyObject) -> c_int {
-    let group: Group = this.cast();
-    // SAFETY: an instance of our type; the rest of this folder copes with emptied slots.
-    unsafe {
-        set_slot(&raw mut (*group).loop_, ptr::null_mut());
-        set_slot(&raw mut (*group).parent_task, ptr::null_mut());
-        set_slot(&raw mut (*group).tasks, ptr::null_mut());
-        set_slot(&raw mut (*group).errors, ptr::null_mut());
-        set_slot(&raw mut (*group).base_error, ptr::null_mut());
-        set_slot(&raw mut (*group).on_completed, ptr::null_mut());
-    }
-    0
-}
-
-unsafe extern "C" fn dealloc(this: *mut PyObject) {
-    // SAFETY: the last reference is gone.
-    unsafe {
-        ffi::PyObject_GC_UnTrack(this.cast());
-        if !(*this.cast::<TaskGroupObject>()).weakrefs.is_null() {
-            ffi::PyObject_ClearWeakRefs(this);
-        }
-        clear(this);
-        free_instance(this);
-    }
-}
+collected!(TaskGroupObject: loop_, parent_task, tasks, errors, base_error, on_completed);
 
 pub(super) fn class() -> TypeBuilder {
     let flags = ffi::Py_TPFLAGS_HAVE_GC | ffi::Py_TPFLAGS_BASETYPE;

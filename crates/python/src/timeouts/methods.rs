@@ -2,7 +2,6 @@
 
 use core::ffi::{c_int, c_void};
 use core::mem::offset_of;
-use core::ptr;
 
 use pyo3::ffi::{self, PyMethodDef, PyObject, PyTypeObject};
 
@@ -12,7 +11,7 @@ use crate::boundary;
 use crate::coroutine::{CoroutineDef, Slots, coroutine};
 use crate::docs;
 use crate::object::{Ref, Res, check, import, runtime_error, set_slot, str_of};
-use crate::types::{TypeBuilder, fastcall_def, free_instance};
+use crate::types::{TypeBuilder, fastcall_def};
 
 static AENTER: CoroutineDef =
     CoroutineDef::method(c"<rasyncio.timeouts>", c"__aenter__", c"Timeout.__aenter__");
@@ -132,48 +131,10 @@ unsafe extern "C" fn tp_init(
     })
 }
 
-unsafe extern "C" fn traverse(
-    this: *mut PyObject,
-    visit: ffi::visitproc,
-    arg: *mut c_void,
-) -> c_int {
-    let timeout = this.cast::<TimeoutObject>();
-    // SAFETY: the collector passes an instance of our type.
-    unsafe {
-        visit_opt!(ffi::Py_TYPE(this).cast(), visit, arg);
-        visit_opt!((*timeout).when, visit, arg);
-        visit_opt!((*timeout).loop_, visit, arg);
-        visit_opt!((*timeout).task, visit, arg);
-        visit_opt!((*timeout).handle, visit, arg);
-    }
-    0
-}
-
-unsafe extern "C" fn clear(this: *mut PyObject) -> c_int {
-    let timeout = this.cast::<TimeoutObject>();
-    // SAFETY: an instance of our type; every method copes with what is left.
-    unsafe {
-        (*timeout).timer = None;
-        (*timeout).state = State::Exited;
-        set_slot(&raw mut (*timeout).when, ptr::null_mut());
-        set_slot(&raw mut (*timeout).loop_, ptr::null_mut());
-        set_slot(&raw mut (*timeout).task, ptr::null_mut());
-        set_slot(&raw mut (*timeout).handle, ptr::null_mut());
-    }
-    0
-}
-
-unsafe extern "C" fn dealloc(this: *mut PyObject) {
-    // SAFETY: the last reference is gone.
-    unsafe {
-        ffi::PyObject_GC_UnTrack(this.cast());
-        if !(*this.cast::<TimeoutObject>()).weakrefs.is_null() {
-            ffi::PyObject_ClearWeakRefs(this);
-        }
-        clear(this);
-        free_instance(this);
-    }
-}
+collected!(TimeoutObject: when, loop_, task, handle; |timeout| {
+    (*timeout).timer = None;
+    (*timeout).state = State::Exited;
+});
 
 pub(super) fn class() -> TypeBuilder {
     let flags = ffi::Py_TPFLAGS_HAVE_GC | ffi::Py_TPFLAGS_BASETYPE;
