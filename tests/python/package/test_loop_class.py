@@ -31,6 +31,11 @@ def test_methods_are_of_exactly_the_class_of_the_loop(name):
     assert vars(asyncio.EventLoop)[name].__objclass__ is asyncio.EventLoop
 
 
+@pytest.mark.parametrize("name", ["done", "result", "add_done_callback", "cancel"])
+def test_methods_of_tasks_are_of_exactly_their_class(name):
+    assert vars(asyncio.Task)[name].__objclass__ is asyncio.Task
+
+
 def test_methods_that_the_class_defines_are_left_alone():
     assert inspect.isfunction(asyncio.EventLoop.close)
     assert inspect.isfunction(asyncio.EventLoop.add_signal_handler)

@@ -182,8 +182,23 @@ unsafe extern "C" fn repr(slf: *mut PyObject) -> *mut PyObject {
     })
 }
 
-/// What `Future` and `Task` share in their class definitions is inherited; this makes
-/// `Future`.
+/// The methods that `Future` and `Task` have in common. Each class has its own, rather than
+/// that a task inherits them, since the interpreter specialises calls of native methods only
+/// on the very class that they were made for.
+pub(crate) fn common(builder: TypeBuilder) -> TypeBuilder {
+    builder
+        .noargs(c"result", result)
+        .noargs(c"exception", exception)
+        .noargs(c"done", done)
+        .noargs(c"cancelled", cancelled)
+        .noargs(c"get_loop", get_loop)
+        .noargs(c"_make_cancelled_error", make_cancelled_error)
+        .onearg(c"remove_done_callback", remove_done_callback)
+        .fastcall(c"add_done_callback", add_done_callback)
+        .docs(docs::FUTURE)
+}
+
+/// Makes `Future`; attributes and slots are inherited by `Task`.
 pub(crate) unsafe fn init(module: *mut PyObject) -> Res<()> {
     let builder = TypeBuilder::new::<FutureObject>(c"rasyncio.Future")
         .flags(ffi::Py_TPFLAGS_HAVE_GC | ffi::Py_TPFLAGS_BASETYPE)
@@ -197,22 +212,13 @@ pub(crate) unsafe fn init(module: *mut PyObject) -> Res<()> {
         .slot(ffi::Py_tp_repr, repr as *mut c_void)
         .slot(ffi::Py_tp_iter, iter::new as *mut c_void)
         .slot(ffi::Py_am_await, iter::new as *mut c_void)
-        .noargs(c"result", result)
-        .noargs(c"exception", exception)
-        .noargs(c"done", done)
-        .noargs(c"cancelled", cancelled)
-        .noargs(c"get_loop", get_loop)
-        .noargs(c"_make_cancelled_error", make_cancelled_error)
         .onearg(c"set_result", set_result)
         .onearg(c"set_exception", set_exception)
-        .onearg(c"remove_done_callback", remove_done_callback)
-        .fastcall(c"add_done_callback", add_done_callback)
         .fastcall(c"cancel", cancel)
-        .docs(docs::FUTURE)
         .generic()
         .dict_offset(object::DICT_OFFSET)
         .weaklist_offset(object::WEAKREFS_OFFSET);
-    let builder = attributes::add(builder);
+    let builder = attributes::add(common(builder).docs(docs::FUTURE));
     // SAFETY: called once, from the module's initialisation.
     unsafe {
         let class = builder.build(module, ptr::null_mut())?;

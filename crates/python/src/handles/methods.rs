@@ -311,9 +311,19 @@ pub(super) unsafe extern "C" fn dealloc_full(slf: *mut PyObject) {
     });
 }
 
+/// The methods of all three classes: each has its own, for calls to be specialised.
+fn common(builder: TypeBuilder) -> TypeBuilder {
+    builder
+        .noargs(c"cancel", cancel)
+        .noargs(c"cancelled", cancelled)
+        .noargs(c"get_context", get_context)
+        .noargs(c"_run", run_method)
+        .docs(docs::HANDLE)
+}
+
 /// The slots that make a subclass of `Handle` a collected one.
 pub(super) fn collected(builder: TypeBuilder, dealloc: ffi::destructor) -> TypeBuilder {
-    builder
+    common(builder)
         .flags(ffi::Py_TPFLAGS_HAVE_GC | ffi::Py_TPFLAGS_BASETYPE)
         .slot(ffi::Py_tp_traverse, traverse_full as *mut c_void)
         .slot(ffi::Py_tp_clear, clear_full as *mut c_void)
@@ -329,11 +339,6 @@ pub(crate) unsafe fn init(module: *mut PyObject) -> Res<()> {
         .slot(ffi::Py_tp_init, tp_init as *mut c_void)
         .slot(ffi::Py_tp_dealloc, dealloc_plain as *mut c_void)
         .slot(ffi::Py_tp_repr, repr as *mut c_void)
-        .noargs(c"cancel", cancel)
-        .noargs(c"cancelled", cancelled)
-        .noargs(c"get_context", get_context)
-        .noargs(c"_run", run_method)
-        .docs(docs::HANDLE)
         .get(c"_callback", get_callback)
         .get(c"_args", get_args)
         .property(c"_cancelled", get_cancelled, Some(set_cancelled))
@@ -347,7 +352,7 @@ pub(crate) unsafe fn init(module: *mut PyObject) -> Res<()> {
         .weaklist_offset(offset_of!(HandleObject, weakrefs));
     // SAFETY: called once, from the module's initialisation.
     unsafe {
-        let plain = plain.build(module, ptr::null_mut())?;
+        let plain = common(plain).build(module, ptr::null_mut())?;
         let full = collected(
             TypeBuilder::new::<FullHandle>(c"rasyncio.Handle"),
             dealloc_full,

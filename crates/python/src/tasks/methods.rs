@@ -295,7 +295,7 @@ const DOC: &core::ffi::CStr = c"A coroutine that the loop runs: asyncio.Task.
 
 /// Makes `Task`.
 pub(crate) unsafe fn init(module: *mut PyObject) -> Res<()> {
-    let builder = TypeBuilder::new::<TaskObject>(c"rasyncio.Task")
+    let builder = future_methods::common(TypeBuilder::new::<TaskObject>(c"rasyncio.Task"))
         .flags(ffi::Py_TPFLAGS_HAVE_GC | ffi::Py_TPFLAGS_BASETYPE)
         .doc(DOC)
         .slot(ffi::Py_tp_new, tp_new as *mut c_void)
