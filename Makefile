@@ -8,7 +8,7 @@ LIMITED := $(if $(shell command -v timeout),timeout 1200)
 
 .DEFAULT_GOAL := help
 .PHONY: help demo build test test-all test-rust test-python test-long test-asan test-loom conformance \
-        bench fmt lint types layers clean distclean python venv
+        bench bench-net bench-rust fmt lint types layers clean distclean python venv
 
 help:
 	@echo 'make demo          make .venv, build and install rasyncio into it, run the tour'
@@ -19,6 +19,8 @@ help:
 	@echo 'make test-loom     what threads share under the loom model checker'
 	@echo 'make conformance   CPython tests alone, those that are only reported included'
 	@echo 'make bench         measure beside stock asyncio, uvloop and rloop'
+	@echo 'make bench-net     measure an echo server beside theirs, and one in C'
+	@echo 'make bench-rust    measure the Rust crate beside tokio, and its servers beside one in C'
 	@echo 'make fmt lint      format; check format, clippy and layering'
 	@echo 'make build         the extension for $(PYTHON), into build/'
 	@echo 'make clean         remove what was built; distclean: downloaded Pythons and .venv too'
@@ -76,6 +78,15 @@ conformance: build
 bench: python
 	@$(PYTHON) scripts/setup.py
 	@$(PYTHON) bench/run.py --setup
+
+bench-net: python
+	@$(PYTHON) scripts/setup.py
+	@$(PYTHON) bench/net.py --setup
+
+bench-rust: python
+	@$(PYTHON) scripts/setup.py
+	cargo bench --quiet --package rasyncio --bench locks
+	cargo bench --quiet --package rasyncio --bench net
 
 fmt:
 	cargo fmt --all
