@@ -99,7 +99,8 @@ class StreamWriter(_rasyncio.StreamWriter):
         super().__init__(transport, protocol, reader, loop)
 
     __repr__ = _stock.StreamWriter.__repr__
-    __del__ = _stock.StreamWriter.__del__
+    if hasattr(_stock.StreamWriter, "__del__"):  # not in the first releases of 3.11
+        __del__ = _stock.StreamWriter.__del__
     wait_closed = _stock.StreamWriter.wait_closed
     start_tls = _stock.StreamWriter.start_tls
 
