@@ -5,6 +5,7 @@ import difflib
 import gc
 
 from . import generate, generate_sync, loops
+from .corrected import STOCK
 from .player import Player
 from .player_sync import SyncPlayer
 
@@ -40,7 +41,7 @@ def play(program, aio, loop, unit):
 
 
 def stock_log(program):
-    return play(program, asyncio, *loops.stock())
+    return play(program, STOCK, *loops.stock())
 
 
 def log_of(program, module, mixture, attempt=0):
@@ -52,7 +53,7 @@ def log_of(program, module, mixture, attempt=0):
             return play(program, asyncio, *loops.under_test(module, attempt))
         finally:
             module.uninstall()
-    aio = asyncio if mixture == "stock on the module's loop" else module
+    aio = STOCK if mixture == "stock on the module's loop" else module
     return play(program, aio, *loops.under_test(module, attempt))
 
 

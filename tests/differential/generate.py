@@ -57,6 +57,11 @@ GROUPS_AGREE = sys.version_info >= (3, 13)
 if not GROUPS_AGREE:
     WEIGHTS["group"] = WEIGHTS["uncancel"] = 0
 
+#: In the first releases of 3.11, `timeout()` never expires for a task that was cancelled before.
+TIMEOUTS_AGREE = sys.version_info >= (3, 11, 7)
+if not TIMEOUTS_AGREE:
+    WEIGHTS["timeout"] = 0
+
 #: Steps that hold other steps, and are not put deeper into each other than this.
 _NESTS = {"gather", "group", "timeout", "attempt", "spawn", "as_completed", "with"}
 _DEEPEST = 3

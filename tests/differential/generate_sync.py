@@ -11,7 +11,7 @@ callback...
 import random
 import sys
 
-from .generate import Maker
+from .generate import GROUPS_AGREE, TIMEOUTS_AGREE, Maker
 
 WORKERS = 6
 
@@ -128,8 +128,10 @@ OTHERS = {
     "raise": 1,
     "uncancel": 1,
 }
-if sys.version_info < (3, 13):
-    OTHERS["uncancel"] = 0  # see GROUPS_AGREE
+if not GROUPS_AGREE:
+    OTHERS["uncancel"] = 0
+if not TIMEOUTS_AGREE:
+    OTHERS["limited"] = OTHERS["timeout"] = 0
 
 
 def kind_of(what):

@@ -6,6 +6,8 @@ Each is a faulty subclass of a stock class; `namespace` gives a module in which 
 import asyncio
 import types
 
+from .corrected import STOCK
+
 MUTANTS = {}
 
 
@@ -19,11 +21,11 @@ def namespace(fault):
     (stock,) = fault.__bases__
     # Under the stock class's name, since that stands in reprs.
     named = type(stock.__name__, (fault,), {"__module__": stock.__module__})
-    return types.SimpleNamespace(**{**vars(asyncio), stock.__name__: named})
+    return types.SimpleNamespace(**{**vars(STOCK), stock.__name__: named})
 
 
 @mutant
-class LockThatIsTakenPastTheLine(asyncio.Lock):
+class LockThatIsTakenPastTheLine(STOCK.Lock):
     async def acquire(self):
         if not self._locked:
             self._locked = True
@@ -32,7 +34,7 @@ class LockThatIsTakenPastTheLine(asyncio.Lock):
 
 
 @mutant
-class LockWhoseCancelledWaiterWakesNobody(asyncio.Lock):
+class LockWhoseCancelledWaiterWakesNobody(STOCK.Lock):
     releasing = False
 
     def release(self):
@@ -48,14 +50,14 @@ class LockWhoseCancelledWaiterWakesNobody(asyncio.Lock):
 
 
 @mutant
-class LockThatWakesTheLast(asyncio.Lock):
+class LockThatWakesTheLast(STOCK.Lock):
     def _wake_up_first(self):
         if self._waiters and not any(waiter.done() for waiter in self._waiters):
             self._waiters[-1].set_result(True)
 
 
 @mutant
-class LockThatIsHandedOver(asyncio.Lock):
+class LockThatIsHandedOver(STOCK.Lock):
     """It stays locked between the release and the next holder's step."""
 
     def release(self):
@@ -65,7 +67,7 @@ class LockThatIsHandedOver(asyncio.Lock):
 
 
 @mutant
-class LockThatCostsATurnMore(asyncio.Lock):
+class LockThatCostsATurnMore(STOCK.Lock):
     async def acquire(self):
         waits = self._locked
         await super().acquire()
@@ -75,33 +77,33 @@ class LockThatCostsATurnMore(asyncio.Lock):
 
 
 @mutant
-class LockThatAnswersNothing(asyncio.Lock):
+class LockThatAnswersNothing(STOCK.Lock):
     async def acquire(self):
         await super().acquire()
 
 
 @mutant
-class LockThatHidesItsLine(asyncio.Lock):
+class LockThatHidesItsLine(STOCK.Lock):
     def __repr__(self):
         return super().__repr__().partition(",")[0]
 
 
 @mutant
-class EventThatWakesInReverse(asyncio.Event):
+class EventThatWakesInReverse(STOCK.Event):
     def set(self):
         self._waiters.reverse()
         super().set()
 
 
 @mutant
-class EventThatAnswersItsState(asyncio.Event):
+class EventThatAnswersItsState(STOCK.Event):
     async def wait(self):
         await super().wait()
         return self.is_set()
 
 
 @mutant
-class EventThatWaitsAgain(asyncio.Event):
+class EventThatWaitsAgain(STOCK.Event):
     async def wait(self):
         while not await super().wait() or not self.is_set():
             pass
@@ -109,7 +111,7 @@ class EventThatWaitsAgain(asyncio.Event):
 
 
 @mutant
-class ConditionThatIsCancelledWithoutItsLock(asyncio.Condition):
+class ConditionThatIsCancelledWithoutItsLock(STOCK.Condition):
     async def wait(self):
         try:
             return await super().wait()
@@ -120,13 +122,13 @@ class ConditionThatIsCancelledWithoutItsLock(asyncio.Condition):
 
 
 @mutant
-class ConditionThatNotifiesOneTooMany(asyncio.Condition):
+class ConditionThatNotifiesOneTooMany(STOCK.Condition):
     def notify(self, n=1):
         super().notify(n + 1)
 
 
 @mutant
-class ConditionThatNotifiesTheCancelled(asyncio.Condition):
+class ConditionThatNotifiesTheCancelled(STOCK.Condition):
     """A notification goes to the first in line, awake or not."""
 
     def notify(self, n=1):
@@ -135,21 +137,21 @@ class ConditionThatNotifiesTheCancelled(asyncio.Condition):
 
 
 @mutant
-class ConditionThatNeedsNoLock(asyncio.Condition):
+class ConditionThatNeedsNoLock(STOCK.Condition):
     def notify(self, n=1):
         if self.locked():
             super().notify(n)
 
 
 @mutant
-class ConditionThatAsksThePredicateAgain(asyncio.Condition):
+class ConditionThatAsksThePredicateAgain(STOCK.Condition):
     async def wait_for(self, predicate):
         result = await super().wait_for(predicate)
         return predicate() and result
 
 
 @mutant
-class SemaphoreThatIsTakenPastTheLine(asyncio.Semaphore):
+class SemaphoreThatIsTakenPastTheLine(STOCK.Semaphore):
     async def acquire(self):
         if self._value > 0:
             self._value -= 1
@@ -158,7 +160,7 @@ class SemaphoreThatIsTakenPastTheLine(asyncio.Semaphore):
 
 
 @mutant
-class SemaphoreThatLosesAPermit(asyncio.Semaphore):
+class SemaphoreThatLosesAPermit(STOCK.Semaphore):
     async def acquire(self):
         try:
             return await super().acquire()
@@ -168,32 +170,32 @@ class SemaphoreThatLosesAPermit(asyncio.Semaphore):
 
 
 @mutant
-class SemaphoreWithoutBounds(asyncio.BoundedSemaphore):
+class SemaphoreWithoutBounds(STOCK.BoundedSemaphore):
     def release(self):
         asyncio.Semaphore.release(self)
 
 
 @mutant
-class BarrierThatCountsBackwards(asyncio.Barrier):
+class BarrierThatCountsBackwards(STOCK.Barrier):
     async def wait(self):
         return self.parties - 1 - await super().wait()
 
 
 @mutant
-class BarrierThatIsAbortedAndWakesNobody(asyncio.Barrier):
+class BarrierThatIsAbortedAndWakesNobody(STOCK.Barrier):
     async def abort(self):
         self._state = type(self._state)("broken")
 
 
 @mutant
-class BarrierThatIsResetOnlyInUse(asyncio.Barrier):
+class BarrierThatIsResetOnlyInUse(STOCK.Barrier):
     async def reset(self):
         if not self.broken:
             await super().reset()
 
 
 @mutant
-class QueueThatWakesTheLast(asyncio.Queue):
+class QueueThatWakesTheLast(STOCK.Queue):
     def _wakeup_next(self, waiters):
         waiters.reverse()
         super()._wakeup_next(waiters)
@@ -201,7 +203,7 @@ class QueueThatWakesTheLast(asyncio.Queue):
 
 
 @mutant
-class QueueWhoseCancelledGetterWakesNobody(asyncio.Queue):
+class QueueWhoseCancelledGetterWakesNobody(STOCK.Queue):
     putting = False
 
     def put_nowait(self, item):
@@ -217,7 +219,7 @@ class QueueWhoseCancelledGetterWakesNobody(asyncio.Queue):
 
 
 @mutant
-class QueueWhoseCancelledPutterWakesNobody(asyncio.Queue):
+class QueueWhoseCancelledPutterWakesNobody(STOCK.Queue):
     getting = False
 
     def get_nowait(self):
@@ -233,27 +235,27 @@ class QueueWhoseCancelledPutterWakesNobody(asyncio.Queue):
 
 
 @mutant
-class QueueThatIsJoinedWhenEmpty(asyncio.Queue):
+class QueueThatIsJoinedWhenEmpty(STOCK.Queue):
     async def join(self):
         if not self.empty():
             await super().join()
 
 
 @mutant
-class QueueThatIsDoneTooOften(asyncio.Queue):
+class QueueThatIsDoneTooOften(STOCK.Queue):
     def task_done(self):
         if self._unfinished_tasks > 0:
             super().task_done()
 
 
 @mutant
-class QueueThatHoldsOneMore(asyncio.Queue):
+class QueueThatHoldsOneMore(STOCK.Queue):
     def full(self):
         return self.maxsize > 0 and self.qsize() > self.maxsize
 
 
 @mutant
-class PriorityQueueOfEqualRanks(asyncio.PriorityQueue):
+class PriorityQueueOfEqualRanks(STOCK.PriorityQueue):
     def _put(self, item):
         self._queue.append(item)
         if item[0] is not None:
@@ -263,14 +265,14 @@ class PriorityQueueOfEqualRanks(asyncio.PriorityQueue):
 if hasattr(asyncio.Queue, "shutdown"):
 
     @mutant
-    class QueueThatShutsDownWithItemsUnfinished(asyncio.Queue):
+    class QueueThatShutsDownWithItemsUnfinished(STOCK.Queue):
         def shutdown(self, immediate=False):
             unfinished = self._unfinished_tasks
             super().shutdown(immediate)
             self._unfinished_tasks = unfinished
 
     @mutant
-    class QueueThatShutsDownAndWakesNoPutter(asyncio.Queue):
+    class QueueThatShutsDownAndWakesNoPutter(STOCK.Queue):
         def shutdown(self, immediate=False):
             putters, self._putters = self._putters, type(self._putters)()
             super().shutdown(immediate)

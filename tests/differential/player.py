@@ -2,6 +2,7 @@
 
 import asyncio
 import contextvars
+import sys
 
 from .generate import GROUPS_AGREE, FUTURES
 
@@ -289,7 +290,7 @@ class Player:
     async def do_call_at(self, name, limit, delay, callback):
         when = self.loop.time() + delay * self.unit
         handle = self.loop.call_at(when, self.callback(name, *callback))
-        self.note(name, "asks for the right time:", handle.when() == when)
+        self.note(name, "asks for the right time:", round(handle.when() - when, 9))
         self.handles.append(handle)
 
     async def do_cancel_handle(self, name, limit):
@@ -343,7 +344,11 @@ def serial(name):
 def describe(error):
     if isinstance(error, BaseExceptionGroup):
         return f"group of {[describe(inner) for inner in error.exceptions]}"
-    chain = f" after {describe(error.__cause__)}" if error.__cause__ is not None else ""
+    cause = error.__cause__
+    # The first releases of 3.11 give the TimeoutError of `timeout()` no cause.
+    if sys.version_info < (3, 12) and isinstance(cause, asyncio.CancelledError):
+        cause = None
+    chain = f" after {describe(cause)}" if cause is not None else ""
     return f"{type(error).__name__}{error.args}{chain}"
 
 

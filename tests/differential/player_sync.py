@@ -329,6 +329,6 @@ class SyncPlayer(Player):
 def chain(error):
     """An error with those that it came after."""
     text = describe(error)
-    if error.__cause__ is None and error.__context__ is not None and not error.__suppress_context__:
+    if " after " not in text and error.__context__ is not None:
         text += f" during {chain(error.__context__)}"
     return text
