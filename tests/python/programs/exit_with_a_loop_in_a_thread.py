@@ -5,7 +5,8 @@ import threading
 
 
 async def main():
-    await asyncio.sleep(0.02)
+    while threading.main_thread().is_alive():
+        await asyncio.sleep(0.001)
     print("the loop ends", flush=True)
 
 
