@@ -12,6 +12,7 @@
 //! memory.rs     dead coroutines' memory, used again
 //! frame.rs      frames and traceback entries
 //! function.rs   the function that makes coroutines, and is known as such
+//! bound.rs      such a method bound to its instance, for `async with`
 //! rust.rs       `await` of a plain Rust future
 //! waker.rs      how such a future wakes the coroutine, from any thread
 //! wrapper.rs    what `coroutine.__await__()` answers
@@ -25,6 +26,7 @@
 //! than hand it on takes the exception first (`take_raised`, [`finally`]).
 
 mod awaiting;
+mod bound;
 mod frame;
 mod function;
 mod memory;
@@ -44,7 +46,7 @@ use crate::object::{Raised, Ref, Res, raise_instance, take_raised};
 
 pub(crate) use awaiting::{await_future, await_object, yield_none};
 pub(crate) use function::{FunctionDef, add_function, add_methods};
-pub(crate) use object::{Slots, coroutine, is_native};
+pub(crate) use object::{Slots, coroutine, coroutine_at_once, coroutine_without_await, is_native};
 
 /// What all coroutines of one function share: their name, and what a traceback calls their
 /// file. That is in angle brackets: there are no lines to be looked up and shown.
@@ -152,6 +154,7 @@ pub(crate) unsafe fn init(module: *mut PyObject) -> Res<()> {
         frame::init(module)?;
         wrapper::init(module)?;
         function::init(module)?;
+        bound::init(module)?;
         rust::init(module)
     }
 }

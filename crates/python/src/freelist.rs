@@ -40,9 +40,7 @@ impl<const MOST: usize> FreeList<MOST> {
                 return None;
             }
             list.len -= 1;
-            let memory = list.memory[list.len];
-            // Takes the reference to the class that `give` has dropped.
-            Some(ffi::PyObject_Init(memory, class))
+            Some(revive(list.memory[list.len], class))
         }
     }
 
@@ -61,6 +59,27 @@ impl<const MOST: usize> FreeList<MOST> {
             list.len += 1;
             ffi::Py_DECREF(class.cast());
             true
+        }
+    }
+}
+
+/// Gives the memory of a dead object its head back: the count of references, and the reference
+/// to its class that [`FreeList::give`] has dropped.
+#[inline]
+unsafe fn revive(memory: *mut PyObject, class: *mut PyTypeObject) -> *mut PyObject {
+    // SAFETY: an object of this class, says the caller.
+    unsafe {
+        // Interpreters that count all references in the process must hear of it.
+        #[cfg(py_sys_config = "Py_REF_DEBUG")]
+        return ffi::PyObject_Init(memory, class);
+        // For the others a call is saved. The count is in the first word, alone or (from 3.14)
+        // with flags that are zero for an object of a heap type.
+        #[cfg(not(py_sys_config = "Py_REF_DEBUG"))]
+        {
+            debug_assert_eq!(ffi::Py_TYPE(memory), class);
+            ffi::Py_INCREF(class.cast());
+            memory.cast::<isize>().write(1);
+            memory
         }
     }
 }

@@ -10,6 +10,7 @@ use core::ptr;
 
 use pyo3::ffi::{self, PyObject, PyTypeObject};
 
+use super::bound;
 use crate::boundary;
 use crate::global::Global;
 use crate::names::names;
@@ -162,7 +163,8 @@ unsafe fn type_label(class: *mut PyTypeObject) -> Res<String> {
     unsafe { to_string(&Ref::borrow(class.cast()).attr(names().__qualname__)?) }
 }
 
-/// In a class, the function is a method like any other.
+/// In a class, the function is a method like any other. Those of `async with` are bound often,
+/// and so at less cost.
 unsafe extern "C" fn descr_get(
     object: *mut PyObject,
     instance: *mut PyObject,
@@ -171,10 +173,21 @@ unsafe extern "C" fn descr_get(
     // SAFETY: alive; NULL or None means access through the class.
     unsafe {
         if instance.is_null() || instance == ffi::Py_None() {
-            Ref::borrow(object).into_ptr()
-        } else {
-            PyMethod_New(object, instance)
+            return Ref::borrow(object).into_ptr();
         }
+        let (def, class) = (def_of(object), (*object.cast::<FunctionObject>()).class);
+        if def.is_special() && !class.is_null() && ffi::PyObject_TypeCheck(instance, class) != 0 {
+            return boundary::object(|| bound::new(def, object, instance));
+        }
+        PyMethod_New(object, instance)
+    }
+}
+
+impl FunctionDef {
+    /// Whether it has a name such as `__aenter__`.
+    #[inline]
+    fn is_special(&self) -> bool {
+        self.name.to_bytes().starts_with(b"__")
     }
 }
 

@@ -168,6 +168,7 @@ unsafe extern "C" fn finalize(object: *mut PyObject) {
     // SAFETY: an instance of our type, revived for this call. A destructor may be called with
     // an exception pending, which is put aside.
     boundary::quiet(|| unsafe {
+        (*coroutine).finalized = true;
         let pending = stash_error();
         let done = match (*coroutine).state {
             State::Created => stdlib().warn_unawaited_coroutine.call1(object).map(drop),

@@ -1,7 +1,8 @@
 //! The coroutine object.
 //!
 //! One allocation: the fields below, then the slots, then the Rust future. A call that
-//! completes at once costs that allocation and nothing else.
+//! completes at once costs that allocation and nothing else; and where a function says how it
+//! does that ([`coroutine_at_once`]), not even a future.
 //!
 //! ```text
 //! Created ──resume──> Running ──Pending──> Suspended
@@ -10,9 +11,9 @@
 //!    └───────close───────┴──Ready─> Finished <─┘ close
 //! ```
 //!
-//! The future is alive in every state but `Finished`. `Running` keeps all others out: a
-//! resume, a close and a throw are refused, so the future is never polled or dropped while
-//! it is being polled.
+//! The future is made when it is first polled; from then on it is alive in every state but
+//! `Finished`. `Running` keeps all others out: a resume, a close and a throw are refused, so the
+//! future is never polled or dropped while it is being polled.
 
 use core::cell::Cell;
 use core::ffi::{c_int, c_void};
@@ -68,12 +69,20 @@ pub(super) struct CoroutineObject {
     pub(super) state: State,
     /// `awaiting` is the future that the bell completes.
     pub(super) waits_for_bell: bool,
+    /// The future was made.
+    started: bool,
+    /// The finalizer has run: the memory carries a mark that it must not pass on.
+    pub(super) finalized: bool,
 }
 
 const ITEM: usize = 16;
 
 /// What can be done with the future of one coroutine function.
 struct Body {
+    /// Completes without a future, if it can.
+    at_once: Option<unsafe fn(*mut CoroutineObject) -> Option<Res>>,
+    /// Makes the future in its place.
+    start: unsafe fn(*mut CoroutineObject, *mut u8),
     poll: unsafe fn(*mut u8, &mut Context<'_>) -> Poll<Res>,
     drop: unsafe fn(*mut u8),
     /// From the end of the header.
@@ -81,20 +90,56 @@ struct Body {
     slots: usize,
 }
 
-struct Layout<Fut, const N: usize>(core::marker::PhantomData<Fut>);
+struct Layout<F, Q, Fut, const N: usize>(core::marker::PhantomData<(F, Q, Fut)>);
 
-impl<Fut: Future<Output = Res> + 'static, const N: usize> Layout<Fut, N> {
+impl<F, Q, Fut, const N: usize> Layout<F, Q, Fut, N>
+where
+    F: FnOnce(Slots<N>) -> Fut + Copy + 'static,
+    Q: FnOnce(Slots<N>) -> Option<Res> + Copy + 'static,
+    Fut: Future<Output = Res> + 'static,
+{
     const OFFSET: usize = (N * size_of::<*mut PyObject>()).next_multiple_of(ITEM);
     const ITEMS: usize = (Self::OFFSET + size_of::<Fut>()).div_ceil(ITEM);
-    const BODY: Body = {
-        assert!(align_of::<Fut>() <= ITEM, "the allocator aligns no further");
-        Body {
-            poll: poll::<Fut>,
-            drop: drop_body::<Fut>,
-            offset: Self::OFFSET,
-            slots: N,
-        }
+    const BODY: Body = Body {
+        at_once: None,
+        start: start::<F, Fut, N>,
+        poll: poll::<Fut>,
+        drop: drop_body::<Fut>,
+        offset: Self::OFFSET,
+        slots: {
+            assert!(align_of::<Fut>() <= ITEM, "the allocator aligns no further");
+            N
+        },
     };
+    const BODY_AT_ONCE: Body = Body {
+        at_once: Some(at_once::<Q, N>),
+        ..Self::BODY
+    };
+}
+
+/// A function or closure that captures nothing, out of thin air.
+fn conjure<F: Copy>() -> F {
+    const {
+        assert!(size_of::<F>() == 0, "what a body needs is in its slots");
+    }
+    // SAFETY: it has no size, and a value of the type existed when the coroutine was made: this
+    // is a copy of it.
+    unsafe { core::ptr::NonNull::<F>::dangling().read() }
+}
+
+unsafe fn at_once<Q, const N: usize>(object: *mut CoroutineObject) -> Option<Res>
+where
+    Q: FnOnce(Slots<N>) -> Option<Res> + Copy,
+{
+    conjure::<Q>()(Slots(object))
+}
+
+unsafe fn start<F, Fut, const N: usize>(object: *mut CoroutineObject, future: *mut u8)
+where
+    F: FnOnce(Slots<N>) -> Fut + Copy,
+{
+    // SAFETY: room for the future, and nothing there yet, says the caller.
+    unsafe { future.cast::<Fut>().write(conjure::<F>()(Slots(object))) }
 }
 
 unsafe fn poll<Fut: Future<Output = Res>>(future: *mut u8, cx: &mut Context<'_>) -> Poll<Res> {
@@ -172,45 +217,104 @@ impl<const N: usize> Slots<N> {
     }
 }
 
-/// Makes a coroutine object. `body` receives the slots, filled with `held`, and makes the
-/// future, which starts with the first `send`.
+/// Makes a coroutine object. `body` captures nothing; it receives the slots, filled with `held`,
+/// at the first `send`, and makes the future.
+#[inline]
 pub(crate) fn coroutine<const N: usize, F, Fut>(
     def: &'static CoroutineDef,
     held: [Option<Ref>; N],
     body: F,
 ) -> Res
 where
-    F: FnOnce(Slots<N>) -> Fut,
+    F: FnOnce(Slots<N>) -> Fut + Copy + 'static,
     Fut: Future<Output = Res> + 'static,
 {
-    // SAFETY: `coroutine_type` is variable-sized with items of ITEM bytes, and ITEMS of them
-    // hold slots and future. Everything is written before the collector or anyone else sees
-    // the object; nothing between allocation and tracking can fail.
+    let _: F = body;
+    // SAFETY: the layout fits the body.
     unsafe {
-        let object = memory::alloc(Layout::<Fut, N>::ITEMS)?;
+        type Never<const N: usize> = fn(Slots<N>) -> Option<Res>;
+        let body = &Layout::<F, Never<N>, Fut, N>::BODY;
+        make(def, body, Layout::<F, Never<N>, Fut, N>::ITEMS, held)
+    }
+}
+
+/// As [`coroutine`], for what mostly need not wait: `at_once` is asked at the first `send`. What
+/// it answers is the outcome; if it answers nothing, `body` begins, and finds all as it was.
+#[inline]
+pub(crate) fn coroutine_at_once<const N: usize, Q, F, Fut>(
+    def: &'static CoroutineDef,
+    held: [Option<Ref>; N],
+    at_once: Q,
+    body: F,
+) -> Res
+where
+    Q: FnOnce(Slots<N>) -> Option<Res> + Copy + 'static,
+    F: FnOnce(Slots<N>) -> Fut + Copy + 'static,
+    Fut: Future<Output = Res> + 'static,
+{
+    let _: (Q, F) = (at_once, body);
+    // SAFETY: the layout fits the body.
+    unsafe {
+        let body = &Layout::<F, Q, Fut, N>::BODY_AT_ONCE;
+        make(def, body, Layout::<F, Q, Fut, N>::ITEMS, held)
+    }
+}
+
+/// As [`coroutine`], for a body that awaits nothing.
+#[inline]
+pub(crate) fn coroutine_without_await<const N: usize, Q>(
+    def: &'static CoroutineDef,
+    held: [Option<Ref>; N],
+    body: Q,
+) -> Res
+where
+    Q: FnOnce(Slots<N>) -> Res + Copy + 'static,
+{
+    let _: Q = body;
+    coroutine_at_once(
+        def,
+        held,
+        |slots| Some(conjure::<Q>()(slots)),
+        |_| core::future::pending(),
+    )
+}
+
+#[inline]
+unsafe fn make<const N: usize>(
+    def: &'static CoroutineDef,
+    body: &'static Body,
+    items: usize,
+    held: [Option<Ref>; N],
+) -> Res {
+    // SAFETY: `coroutine_type` is variable-sized with items of ITEM bytes, and so many of them
+    // hold slots and future, says the caller. Everything is written before the collector or
+    // anyone else sees the object; nothing between allocation and tracking can fail.
+    unsafe {
+        let object = memory::alloc(items)?;
         (&raw mut (*object).weakrefs).write(ptr::null_mut());
         (&raw mut (*object).def).write(def);
-        (&raw mut (*object).body).write(&Layout::<Fut, N>::BODY);
+        (&raw mut (*object).body).write(body);
         (&raw mut (*object).awaiting).write(ptr::null_mut());
         (&raw mut (*object).inner).write(Cell::new(None));
         (&raw mut (*object).bell).write(None);
         (&raw mut (*object).names).write(ptr::null_mut());
         (&raw mut (*object).state).write(State::Created);
         (&raw mut (*object).waits_for_bell).write(false);
+        (&raw mut (*object).started).write(false);
+        (&raw mut (*object).finalized).write(false);
         let slots = object.add(1).cast::<*mut PyObject>();
         for (i, value) in held.into_iter().enumerate() {
             slots
                 .add(i)
                 .write(value.map_or(ptr::null_mut(), Ref::into_ptr));
         }
-        future_of(object).cast::<Fut>().write(body(Slots(object)));
         ffi::PyObject_GC_Track(object.cast());
         Ok(Ref::own(object.cast()))
     }
 }
 
 unsafe fn future_of(object: *mut CoroutineObject) -> *mut u8 {
-    // SAFETY: within the allocation, see `coroutine`.
+    // SAFETY: within the allocation, see `make`.
     unsafe { object.add(1).cast::<u8>().add((*object).body.offset) }
 }
 
@@ -241,6 +345,9 @@ pub(super) unsafe fn resume(object: *mut CoroutineObject, input: Input) -> Outco
                     return Outcome::Raise(type_error(
                         "can't send non-None value to a just-started coroutine",
                     ));
+                }
+                if let Some(outcome) = begin(object) {
+                    return outcome;
                 }
             }
             (State::Created, Input::Throw(_)) => return throw_into_created(object, input),
@@ -280,6 +387,38 @@ pub(super) unsafe fn resume(object: *mut CoroutineObject, input: Input) -> Outco
             Err(panic) => {
                 ffi::PyErr_Clear();
                 raise_out(object, panicked(&*panic))
+            }
+        }
+    }
+}
+
+/// The first step: completes the coroutine without a future, or makes that.
+#[inline]
+unsafe fn begin(object: *mut CoroutineObject) -> Option<Outcome> {
+    // SAFETY: alive and just created, says the caller; the future's place is empty.
+    unsafe {
+        (*object).state = State::Running;
+        let begun = catch_unwind(AssertUnwindSafe(|| {
+            if let Some(at_once) = (*object).body.at_once
+                && let Some(outcome) = at_once(object)
+            {
+                return Some(outcome);
+            }
+            ((*object).body.start)(object, future_of(object));
+            (*object).started = true;
+            None
+        }));
+        match begun {
+            Ok(None) => None,
+            Ok(Some(Ok(value))) => {
+                (*object).state = State::Finished;
+                release(object);
+                Some(Outcome::Return(value))
+            }
+            Ok(Some(Err(raised))) => Some(raise_out(object, raised)),
+            Err(panic) => {
+                ffi::PyErr_Clear();
+                Some(raise_out(object, panicked(&*panic)))
             }
         }
     }
@@ -332,14 +471,16 @@ fn stop_iteration_is_an_error(raised: Raised) -> Raised {
 /// Drops the future and what it held. No exception may be pending: destructors run.
 #[inline]
 pub(super) unsafe fn finish(object: *mut CoroutineObject) {
-    // SAFETY: not finished yet, says the caller, so the future is alive. The state comes
-    // first: whatever a destructor does with this object finds it finished.
+    // SAFETY: not finished yet, says the caller, so the future is alive if it was made. The
+    // state comes first: whatever a destructor does with this object finds it finished.
     unsafe {
         (*object).state = State::Finished;
         if (*object).bell.is_some() || (*object).waits_for_bell {
             forget_ring(object);
         }
-        ((*object).body.drop)(future_of(object));
+        if (*object).started {
+            ((*object).body.drop)(future_of(object));
+        }
         (*object).bell = None;
         release(object);
     }
@@ -434,8 +575,7 @@ unsafe fn free(object: *mut PyObject) {
             finish(coroutine);
         }
         set_slot(&raw mut (*coroutine).names, ptr::null_mut());
-        // A finalised object carries a mark that its memory must not pass on.
-        if ffi::PyObject_GC_IsFinalized(object) != 0 || !memory::keep(coroutine) {
+        if (*coroutine).finalized || !memory::keep(coroutine) {
             free_instance(object);
         }
     }
