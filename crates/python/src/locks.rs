@@ -7,12 +7,14 @@
 //! waiter.rs     a future as one who waits
 //! bound.rs      what all classes share: the loop, `__dict__`, life as objects
 //! view.rs       `_waiters`
+//! copying.rs    `copy` and `pickle`
 //! lock.rs, event.rs, semaphore.rs, condition.rs, barrier.rs
 //! ```
 
 mod barrier;
 pub(crate) mod bound;
 mod condition;
+mod copying;
 pub(crate) mod event;
 mod lock;
 mod semaphore;
@@ -22,6 +24,17 @@ pub(crate) mod waiter;
 use pyo3::ffi::PyObject;
 
 use crate::object::{Ref, Res, type_error};
+
+/// The outcome of a coroutine whose first attempt has succeeded or failed; nothing if it has to
+/// wait.
+#[inline]
+fn first_attempt(taken: Res<bool>, value: impl FnOnce() -> Ref) -> Option<Res> {
+    match taken {
+        Ok(true) => Some(Ok(value())),
+        Ok(false) => None,
+        Err(raised) => Some(Err(raised)),
+    }
+}
 
 /// What is assigned to a flag: NULL for a deletion, which is refused.
 pub(crate) fn truth(value: *mut PyObject) -> Res<bool> {

@@ -23,7 +23,7 @@ use pyo3::ffi::{self, PyObject, PyTypeObject};
 use rasyncio::queues::state::{GetError, PutError, QueueState};
 
 use crate::global::Global;
-use crate::locks::bound::{Bound, Fields, Object, fields};
+use crate::locks::bound::{Fields, Object, fields};
 use crate::locks::waiter::PyWaiter;
 use crate::object::{Raised, Ref, Res, check, import, set_slot};
 use store::{Kind, PyStore};
@@ -37,6 +37,20 @@ pub(super) struct Line {
 }
 
 impl Fields for Line {
+    const COPIED: &'static [&'static str] = &[
+        "_maxsize",
+        "_getters",
+        "_putters",
+        "_queue",
+        "_unfinished_tasks",
+        "_is_shutdown",
+    ];
+
+    unsafe fn belong_to(&self, owner: *mut PyObject) {
+        // SAFETY: a queue, says the caller.
+        unsafe { self.state.store().belong_to(owner) };
+    }
+
     fn new() -> Line {
         Line {
             state: QueueState::new(PyStore::new()),
@@ -92,16 +106,17 @@ struct Types {
 
 static TYPES: Global<Types> = Global::new();
 
-/// Whether nothing is overridden: the class is one of ours, and no attribute of the instance
-/// hides a method.
+/// Whether nothing is overridden, see [`PyStore::is_plain`].
 #[inline]
 unsafe fn is_plain(queue: *mut PyObject) -> bool {
     // SAFETY: a queue, alive, says the caller.
-    unsafe {
-        let (types, class) = (TYPES.get(), ffi::Py_TYPE(queue));
-        (class == types.queue || class == types.lifo || class == types.priority)
-            && (*queue.cast::<Bound>()).dict.is_null()
-    }
+    unsafe { state(queue) }.store().is_plain()
+}
+
+/// Whether a class is one of ours itself, no subclass.
+fn is_ours(class: *mut PyTypeObject) -> bool {
+    let types = TYPES.get();
+    [types.queue, types.lifo, types.priority].contains(&class)
 }
 
 /// The order in which a class gives its items away.

@@ -13,7 +13,8 @@ use super::waiter::{Answer, InLine, PyWaiter};
 use crate::args::Signature;
 use crate::boundary;
 use crate::coroutine::{
-    CoroutineDef, FunctionDef, Slots, await_future, await_object, coroutine, finally,
+    CoroutineDef, FunctionDef, Slots, await_future, await_object, coroutine,
+    coroutine_without_await, finally,
 };
 use crate::global::Global;
 use crate::names::names;
@@ -30,6 +31,8 @@ struct Meeting {
 }
 
 impl Fields for Meeting {
+    const COPIED: &'static [&'static str] = &["_waiters", "_parties", "_count", "_state"];
+
     fn new() -> Meeting {
         Meeting {
             state: BarrierState::new(1),
@@ -124,24 +127,24 @@ vectorcall!(aenter, |this, AENTER_PARAMETERS []| {
 });
 
 vectorcall!(aexit, |_this, AEXIT_PARAMETERS []| {
-    coroutine(&AEXIT, [], |_: Slots<0>| async { Ok(Ref::none()) })
+    coroutine_without_await(&AEXIT, [], |_: Slots<0>| Ok(Ref::none()))
 });
 
 vectorcall!(reset, |this, RESET_PARAMETERS []| {
-    coroutine(&RESET, [Some(Ref::borrow(this))], reset_body)
+    coroutine_without_await(&RESET, [Some(Ref::borrow(this))], reset_now)
 });
 
 vectorcall!(abort, |this, ABORT_PARAMETERS []| {
-    coroutine(&ABORT, [Some(Ref::borrow(this))], abort_body)
+    coroutine_without_await(&ABORT, [Some(Ref::borrow(this))], abort_now)
 });
 
-async fn reset_body(slots: Slots<1>) -> Res {
+fn reset_now(slots: Slots<1>) -> Res {
     // SAFETY: the slot keeps the barrier alive.
     unsafe { state(slots.get(BARRIER)) }.reset()?;
     Ok(Ref::none())
 }
 
-async fn abort_body(slots: Slots<1>) -> Res {
+fn abort_now(slots: Slots<1>) -> Res {
     // SAFETY: the slot keeps the barrier alive.
     unsafe { state(slots.get(BARRIER)) }.abort()?;
     Ok(Ref::none())
@@ -315,6 +318,12 @@ getter!(waiters, |this: PyObject| view::new(
     Answer::False
 ));
 
+setter!(set_waiters, |this: PyObject, value| view::assign(
+    state(this).line(),
+    value,
+    Answer::False
+));
+
 unsafe fn assign_parties(this: *mut PyObject, parties: *mut PyObject) {
     // SAFETY: a barrier and an object, alive, say the callers.
     unsafe {
@@ -379,7 +388,7 @@ pub(super) unsafe fn init(module: *mut PyObject) -> Res<()> {
     .property(c"_parties", parties, Some(set_parties))
     .property(c"_count", count, Some(set_count))
     .property(c"_state", get_state, Some(set_state))
-    .get(c"_waiters", waiters);
+    .property(c"_waiters", waiters, Some(set_waiters));
     let methods = [
         &WAIT_METHOD,
         &RESET_METHOD,

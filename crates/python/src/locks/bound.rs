@@ -7,6 +7,7 @@ use core::ptr;
 
 use pyo3::ffi::{self, PyObject, PyTypeObject};
 
+use super::copying;
 use crate::boundary;
 use crate::coroutine::{FunctionDef, add_methods};
 use crate::event_loop;
@@ -37,7 +38,13 @@ pub(crate) struct Object<F> {
 
 /// What a primitive holds of its own.
 pub(crate) trait Fields: Sized + 'static {
+    /// The attributes that make a copy.
+    const COPIED: &'static [&'static str];
+
     fn new() -> Self;
+
+    /// Told once whose fields these are.
+    unsafe fn belong_to(&self, _owner: *mut PyObject) {}
 
     /// Shows all references to the collector. No foreign code may run in `visit`.
     fn visit(&self, visit: &mut dyn FnMut(*mut PyObject));
@@ -155,6 +162,7 @@ unsafe extern "C" fn tp_new<F: Fields>(
         let object = Ref::checked(alloc(class, 0))?;
         let fields = &raw mut (*object.ptr().cast::<Object<F>>()).fields;
         fields.write(F::new());
+        (*fields).belong_to(object.ptr());
         Ok(object)
     })
 }
@@ -238,6 +246,8 @@ pub(crate) fn class<F: Fields>(name: &'static CStr, doc: &'static CStr) -> TypeB
         .slot(ffi::Py_tp_traverse, traverse::<F> as *mut c_void)
         .slot(ffi::Py_tp_clear, clear::<F> as *mut c_void)
         .slot(ffi::Py_tp_dealloc, dealloc::<F> as *mut c_void)
+        .noargs(c"__reduce__", copying::reduce::<F>)
+        .onearg(c"__setstate__", copying::set_state)
         .noargs(c"_get_loop", py_get_loop)
         .property(c"_loop", bound_loop, Some(set_bound_loop))
         .dict_offset(offset_of!(Bound, dict))

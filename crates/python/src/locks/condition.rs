@@ -8,13 +8,15 @@ use rasyncio::locks::line::Line;
 use rasyncio::locks::states::ConditionState;
 
 use super::bound::{self, Fields, Object, describe, fields, is_plain, new_waiter, or_none};
+use super::first_attempt;
 use super::lock::{self, enter_by_name, exit_by_name, lock_type, with_waiters};
 use super::view;
 use super::waiter::{Answer, InLine, PyWaiter};
 use crate::args::Signature;
 use crate::boundary;
 use crate::coroutine::{
-    CoroutineDef, FunctionDef, Slots, await_future, await_object, coroutine, finally, raised_during,
+    CoroutineDef, FunctionDef, Slots, await_future, await_object, coroutine, coroutine_at_once,
+    coroutine_without_await, finally, raised_during,
 };
 use crate::docs;
 use crate::global::Global;
@@ -37,6 +39,8 @@ struct Waiting {
 }
 
 impl Fields for Waiting {
+    const COPIED: &'static [&'static str] = &["_waiters", "_lock"];
+
     fn new() -> Waiting {
         Waiting {
             state: ConditionState::new(),
@@ -214,27 +218,36 @@ vectorcall!(wait_for, |this, WAIT_FOR_PARAMETERS [predicate]| {
 });
 
 vectorcall!(aenter, |this, AENTER_PARAMETERS []| {
-    if is_plain(this, *TYPE.get()) {
-        let held = [Some(Ref::borrow(this)), None, None];
-        coroutine(&AENTER, held, |slots: Slots<3>| async move {
-            acquire(slots).await?;
-            Ok(Ref::none())
-        })
-    } else {
-        coroutine(&AENTER, [Some(Ref::borrow(this)), None], enter_by_name)
+    if !is_plain(this, *TYPE.get()) {
+        return coroutine(&AENTER, [Some(Ref::borrow(this)), None], enter_by_name);
     }
+    let held = [Some(Ref::borrow(this)), None, None];
+    coroutine_at_once(&AENTER, held, acquire_at_once, |slots: Slots<3>| async move {
+        acquire(slots).await?;
+        Ok(Ref::none())
+    })
 });
+
+fn acquire_at_once(slots: Slots<3>) -> Option<Res> {
+    // SAFETY: the slot keeps the condition alive, and that its lock.
+    match unsafe { own_lock(slots.get(CONDITION), |waiting| (*waiting).acquire) } {
+        // SAFETY: as above.
+        Ok(Ok(lock)) => first_attempt(unsafe { lock::try_acquire(lock) }, Ref::none),
+        Ok(Err(_method)) => None,
+        Err(raised) => Some(Err(raised)),
+    }
+}
 
 vectorcall!(aexit, |this, AEXIT_PARAMETERS [_exc_type, _exc, _tb]| {
     let held = [Some(Ref::borrow(this))];
     if is_plain(this, *TYPE.get()) {
-        coroutine(&AEXIT, held, exit)
+        coroutine_without_await(&AEXIT, held, exit)
     } else {
-        coroutine(&AEXIT, held, exit_by_name)
+        coroutine_without_await(&AEXIT, held, exit_by_name)
     }
 });
 
-async fn exit(slots: Slots<1>) -> Res {
+fn exit(slots: Slots<1>) -> Res {
     // SAFETY: the slot keeps the condition alive.
     unsafe { release(slots.get(CONDITION))? };
     Ok(Ref::none())
@@ -435,6 +448,8 @@ getter!(get_lock, |this: PyObject| Ok(or_none(
     (*waiting(this)).lock
 )));
 
+setter!(assign_lock, |this: PyObject, value| set_lock(this, value));
+
 unsafe extern "C" fn repr(this: *mut PyObject) -> *mut PyObject {
     // SAFETY: the interpreter passes a live instance.
     boundary::object(|| unsafe {
@@ -517,7 +532,7 @@ pub(super) unsafe fn init(module: *mut PyObject) -> Res<()> {
     .property(c"locked", get_locked, Some(set_locked))
     .property(c"acquire", get_acquire, Some(set_acquire))
     .property(c"release", get_release, Some(set_release))
-    .get(c"_lock", get_lock)
+    .property(c"_lock", get_lock, Some(assign_lock))
     .property(c"_waiters", waiters, Some(set_waiters));
     let methods = [
         &WAIT_METHOD,

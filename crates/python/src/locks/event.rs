@@ -13,7 +13,9 @@ use super::view;
 use super::waiter::{Answer, InLine, PyWaiter};
 use crate::args::Signature;
 use crate::boundary;
-use crate::coroutine::{CoroutineDef, FunctionDef, Slots, await_future, coroutine, finally};
+use crate::coroutine::{
+    CoroutineDef, FunctionDef, Slots, await_future, coroutine_at_once, finally,
+};
 use crate::docs;
 use crate::global::Global;
 use crate::object::{Ref, Res};
@@ -21,6 +23,8 @@ use crate::object::{Ref, Res};
 type State = EventState<PyWaiter>;
 
 impl Fields for State {
+    const COPIED: &'static [&'static str] = &["_waiters", "_value"];
+
     fn new() -> State {
         State::new(false)
     }
@@ -53,8 +57,15 @@ const WAITER: usize = 1;
 static WAIT_PARAMETERS: Signature = Signature::required("Event.wait", &[]);
 
 vectorcall!(wait, |this, WAIT_PARAMETERS []| {
-    coroutine(&WAIT, [Some(Ref::borrow(this)), None], wait_body)
+    let held = [Some(Ref::borrow(this)), None];
+    coroutine_at_once(&WAIT, held, wait_at_once, wait_body)
 });
+
+fn wait_at_once(slots: Slots<2>) -> Option<Res> {
+    // SAFETY: the slot keeps the event alive.
+    let set = unsafe { fields::<State>(slots.get(EVENT)) }.is_set();
+    set.then(|| Ok(Ref::bool(true)))
+}
 
 async fn wait_body(slots: Slots<2>) -> Res {
     let event = slots.get(EVENT);

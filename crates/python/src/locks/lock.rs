@@ -8,12 +8,14 @@ use rasyncio::locks::line::Line;
 use rasyncio::locks::states::{LockState, ReleaseError};
 
 use super::bound::{self, Fields, describe, fields, is_plain, new_waiter};
+use super::first_attempt;
 use super::view;
 use super::waiter::{Answer, InLine, PyWaiter};
 use crate::args::Signature;
 use crate::boundary;
 use crate::coroutine::{
-    CoroutineDef, FunctionDef, Slots, await_future, await_object, coroutine, finally,
+    CoroutineDef, FunctionDef, Slots, await_future, await_object, coroutine, coroutine_at_once,
+    coroutine_without_await, finally,
 };
 use crate::docs;
 use crate::global::Global;
@@ -24,6 +26,8 @@ use crate::stdlib::cancelled_error;
 type State = LockState<PyWaiter>;
 
 impl Fields for State {
+    const COPIED: &'static [&'static str] = &["_waiters", "_locked"];
+
     fn new() -> State {
         State::new()
     }
@@ -81,34 +85,56 @@ static AEXIT_PARAMETERS: Signature =
     Signature::required("Lock.__aexit__", &["exc_type", "exc", "tb"]);
 
 vectorcall!(acquire, |this, ACQUIRE_PARAMETERS []| {
-    coroutine(&ACQUIRE, [Some(Ref::borrow(this)), None], |slots: Slots<2>| async move {
-        take(slots.get(LOCK), slots, WAITER).await?;
-        Ok(Ref::bool(true))
-    })
+    let held = [Some(Ref::borrow(this)), None];
+    coroutine_at_once(
+        &ACQUIRE,
+        held,
+        |slots: Slots<2>| first_attempt(try_take(slots), || Ref::bool(true)),
+        |slots: Slots<2>| async move {
+            take(slots.get(LOCK), slots, WAITER).await?;
+            Ok(Ref::bool(true))
+        },
+    )
 });
 
 vectorcall!(aenter, |this, AENTER_PARAMETERS []| {
     let held = [Some(Ref::borrow(this)), None];
-    if is_plain(this, lock_type()) {
-        coroutine(&AENTER, held, |slots: Slots<2>| async move {
+    if !is_plain(this, lock_type()) {
+        return coroutine(&AENTER, held, enter_by_name);
+    }
+    coroutine_at_once(
+        &AENTER,
+        held,
+        |slots: Slots<2>| first_attempt(try_take(slots), Ref::none),
+        |slots: Slots<2>| async move {
             take(slots.get(LOCK), slots, WAITER).await?;
             Ok(Ref::none())
-        })
-    } else {
-        coroutine(&AENTER, held, enter_by_name)
-    }
+        },
+    )
 });
 
 vectorcall!(aexit, |this, AEXIT_PARAMETERS [_exc_type, _exc, _tb]| {
     let held = [Some(Ref::borrow(this))];
     if is_plain(this, lock_type()) {
-        coroutine(&AEXIT, held, exit)
+        coroutine_without_await(&AEXIT, held, exit)
     } else {
-        coroutine(&AEXIT, held, exit_by_name)
+        coroutine_without_await(&AEXIT, held, exit_by_name)
     }
 });
 
-async fn exit(slots: Slots<1>) -> Res {
+fn try_take(slots: Slots<2>) -> Res<bool> {
+    // SAFETY: the slot keeps the lock alive.
+    unsafe { try_acquire(slots.get(LOCK)) }
+}
+
+/// Takes the lock, if it can be had at once.
+#[inline]
+pub(super) unsafe fn try_acquire(lock: *mut PyObject) -> Res<bool> {
+    // SAFETY: a lock, alive, says the caller.
+    unsafe { fields::<State>(lock) }.try_acquire()
+}
+
+fn exit(slots: Slots<1>) -> Res {
     // SAFETY: the slot keeps the lock alive.
     unsafe { release(slots.get(LOCK))? };
     Ok(Ref::none())
@@ -122,7 +148,7 @@ pub(super) async fn enter_by_name(slots: Slots<2>) -> Res {
     Ok(Ref::none())
 }
 
-pub(super) async fn exit_by_name(slots: Slots<1>) -> Res {
+pub(super) fn exit_by_name(slots: Slots<1>) -> Res {
     // SAFETY: the slot keeps the lock alive.
     unsafe { call_method(slots.get(LOCK), names().release, &[])? };
     Ok(Ref::none())

@@ -8,12 +8,16 @@ use rasyncio::locks::line::Line;
 use rasyncio::locks::states::SemaphoreState;
 
 use super::bound::{self, Bound, Fields, describe, fields, is_plain, new_waiter, or_none};
+use super::first_attempt;
 use super::lock::{enter_by_name, exit_by_name, with_waiters};
 use super::view;
 use super::waiter::{Answer, InLine, PyWaiter};
 use crate::args::Signature;
 use crate::boundary;
-use crate::coroutine::{CoroutineDef, FunctionDef, Slots, await_future, coroutine, finally};
+use crate::coroutine::{
+    CoroutineDef, FunctionDef, Slots, await_future, coroutine, coroutine_at_once,
+    coroutine_without_await, finally,
+};
 use crate::docs;
 use crate::futures;
 use crate::global::Global;
@@ -40,6 +44,8 @@ struct Permits {
 const PLENTY: i64 = 1 << 62;
 
 impl Fields for Permits {
+    const COPIED: &'static [&'static str] = &["_waiters", "_value", "_bound_value"];
+
     fn new() -> Permits {
         Permits {
             state: SemaphoreState::new(1),
@@ -175,34 +181,44 @@ static AEXIT_PARAMETERS: Signature =
     Signature::required("Semaphore.__aexit__", &["exc_type", "exc", "tb"]);
 
 vectorcall!(acquire, |this, ACQUIRE_PARAMETERS []| {
-    coroutine(&ACQUIRE, [Some(Ref::borrow(this)), None], |slots: Slots<2>| async move {
-        take(slots).await?;
-        Ok(Ref::bool(true))
-    })
+    let held = [Some(Ref::borrow(this)), None];
+    coroutine_at_once(
+        &ACQUIRE,
+        held,
+        |slots: Slots<2>| first_attempt(try_take(slots), || Ref::bool(true)),
+        |slots: Slots<2>| async move {
+            take(slots).await?;
+            Ok(Ref::bool(true))
+        },
+    )
 });
 
 vectorcall!(aenter, |this, AENTER_PARAMETERS []| {
     let held = [Some(Ref::borrow(this)), None];
-    if is_known(this) {
-        coroutine(&AENTER, held, |slots: Slots<2>| async move {
+    if !is_known(this) {
+        return coroutine(&AENTER, held, enter_by_name);
+    }
+    coroutine_at_once(
+        &AENTER,
+        held,
+        |slots: Slots<2>| first_attempt(try_take(slots), Ref::none),
+        |slots: Slots<2>| async move {
             take(slots).await?;
             Ok(Ref::none())
-        })
-    } else {
-        coroutine(&AENTER, held, enter_by_name)
-    }
+        },
+    )
 });
 
 vectorcall!(aexit, |this, AEXIT_PARAMETERS [_exc_type, _exc, _tb]| {
     let held = [Some(Ref::borrow(this))];
     if is_known(this) {
-        coroutine(&AEXIT, held, exit)
+        coroutine_without_await(&AEXIT, held, exit)
     } else {
-        coroutine(&AEXIT, held, exit_by_name)
+        coroutine_without_await(&AEXIT, held, exit_by_name)
     }
 });
 
-async fn exit(slots: Slots<1>) -> Res {
+fn exit(slots: Slots<1>) -> Res {
     let semaphore = slots.get(SEMAPHORE_SLOT);
     // SAFETY: the slot keeps the semaphore alive.
     unsafe {
@@ -215,15 +231,12 @@ async fn exit(slots: Slots<1>) -> Res {
     Ok(Ref::none())
 }
 
+/// Waits for a permit, after the first attempt.
 #[inline]
 async fn take(slots: Slots<2>) -> Res<()> {
     let semaphore = slots.get(SEMAPHORE_SLOT);
     // SAFETY: a semaphore, alive as long as the body.
     let state = unsafe { &fields::<Permits>(semaphore).state };
-    // SAFETY: as above.
-    if unsafe { try_take(semaphore, state)? } {
-        return Ok(());
-    }
     // SAFETY: as above.
     let future = slots.set(WAITER, unsafe { new_waiter(semaphore)? });
     // SAFETY: the slot keeps the future alive.
@@ -242,10 +255,11 @@ async fn take(slots: Slots<2>) -> Res<()> {
     }
 }
 
-#[inline]
-unsafe fn try_take(semaphore: *mut PyObject, state: &SemaphoreState<PyWaiter>) -> Res<bool> {
-    // SAFETY: a semaphore, alive, says the caller.
+fn try_take(slots: Slots<2>) -> Res<bool> {
+    let semaphore = slots.get(SEMAPHORE_SLOT);
+    // SAFETY: the slot keeps the semaphore alive.
     unsafe {
+        let state = &fields::<Permits>(semaphore).state;
         if is_known(semaphore) {
             return state.try_acquire();
         }

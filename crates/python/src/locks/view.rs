@@ -10,7 +10,7 @@ use rasyncio::locks::line::Line;
 use super::waiter::{Answer, PyWaiter};
 use crate::boundary;
 use crate::global::Global;
-use crate::object::{Raised, Ref, Res, items, raise, repr, set_slot, value_error};
+use crate::object::{Raised, Ref, Res, import, items, raise, repr, set_slot, value_error};
 use crate::types::{TypeBuilder, free_instance};
 
 /// Finds the line in the primitive that it belongs to.
@@ -168,10 +168,17 @@ noargs!(empty, |view: PyObject| {
     Ok(Ref::none())
 });
 
-noargs!(copy, |view: PyObject| {
-    crate::object::import(c"collections")?
-        .attr(Ref::str("deque")?.ptr())?
-        .call1(snapshot(line(view))?.ptr())
+fn deque() -> Res {
+    import(c"collections")?.attr(Ref::str("deque")?.ptr())
+}
+
+noargs!(copy, |view: PyObject| deque()?
+    .call1(snapshot(line(view))?.ptr()));
+
+// Elsewhere it is a deque.
+noargs!(reduce, |view: PyObject| {
+    let waiters = snapshot(line(view))?;
+    Ref::tuple(&[deque()?.ptr(), Ref::tuple(&[waiters.ptr()])?.ptr()])
 });
 
 unsafe extern "C" fn traverse(
@@ -218,7 +225,8 @@ pub(super) unsafe fn init(module: *mut PyObject) -> Res<()> {
         .onearg(c"remove", remove)
         .noargs(c"popleft", popleft)
         .noargs(c"clear", empty)
-        .noargs(c"copy", copy);
+        .noargs(c"copy", copy)
+        .noargs(c"__reduce__", reduce);
     // SAFETY: the slots fit the layout; called once, before any reader.
     unsafe { TYPE.set(builder.build(module, ptr::null_mut())?) };
     Ok(())

@@ -9,7 +9,9 @@ use rasyncio::queues::state::{GetError, PutError};
 
 use super::{State, finished_loop, get_failed, is_plain, put_failed, shut_down, state};
 use crate::args::Signature;
-use crate::coroutine::{CoroutineDef, FunctionDef, Slots, await_future, coroutine, finally};
+use crate::coroutine::{
+    CoroutineDef, FunctionDef, Slots, await_future, coroutine, coroutine_at_once, finally,
+};
 use crate::futures;
 use crate::locks::bound::new_waiter;
 use crate::locks::event::wait_for_event;
@@ -57,7 +59,7 @@ const ITEM: usize = 2;
 vectorcall!(put, |this, PUT_PARAMETERS [item]| {
     let held = [Some(Ref::borrow(this)), None, Some(Ref::borrow(item))];
     if is_plain(this) {
-        coroutine(&PUT, held, put_body)
+        coroutine_at_once(&PUT, held, put_at_once, put_body)
     } else {
         coroutine(&PUT, held, put_by_name)
     }
@@ -66,27 +68,50 @@ vectorcall!(put, |this, PUT_PARAMETERS [item]| {
 vectorcall!(get, |this, GET_PARAMETERS []| {
     let held = [Some(Ref::borrow(this)), None];
     if is_plain(this) {
-        coroutine(&GET, held, get_body)
+        coroutine_at_once(&GET, held, get_at_once, get_body)
     } else {
         coroutine(&GET, held, get_by_name)
     }
 });
 
 vectorcall!(join, |this, JOIN_PARAMETERS []| {
-    coroutine(&JOIN, [Some(Ref::borrow(this)), None], join_body)
+    let held = [Some(Ref::borrow(this)), None];
+    coroutine_at_once(&JOIN, held, join_at_once, join_body)
 });
+
+#[inline]
+fn put_at_once(slots: Slots<3>) -> Option<Res> {
+    // SAFETY: the slot keeps the queue alive.
+    let state = unsafe { state(slots.get(QUEUE)) };
+    let item = slots.take(ITEM).unwrap_or_else(Ref::none);
+    match state.put(item) {
+        Ok(()) => Some(Ok(Ref::none())),
+        Err(PutError::Full(item)) => {
+            slots.set(ITEM, item);
+            None
+        }
+        Err(error) => Some(Err(put_failed(error))),
+    }
+}
 
 async fn put_body(slots: Slots<3>) -> Res {
     // SAFETY: the slot keeps the queue alive, as long as the body.
     let state = unsafe { state(slots.get(QUEUE)) };
     loop {
-        let item = slots.take(ITEM).unwrap_or_else(Ref::none);
-        match state.put(item) {
-            Ok(()) => return Ok(Ref::none()),
-            Err(PutError::Full(item)) => slots.set(ITEM, item),
-            Err(error) => return Err(put_failed(error)),
-        };
         wait(slots, state, state.putters(), State::putter_gave_up).await?;
+        if let Some(outcome) = put_at_once(slots) {
+            return outcome;
+        }
+    }
+}
+
+#[inline]
+fn get_at_once(slots: Slots<2>) -> Option<Res> {
+    // SAFETY: the slot keeps the queue alive.
+    match unsafe { state(slots.get(QUEUE)) }.get() {
+        Ok(item) => Some(Ok(item)),
+        Err(GetError::Empty) => None,
+        Err(error) => Some(Err(get_failed(error))),
     }
 }
 
@@ -94,12 +119,10 @@ async fn get_body(slots: Slots<2>) -> Res {
     // SAFETY: the slot keeps the queue alive, as long as the body.
     let state = unsafe { state(slots.get(QUEUE)) };
     loop {
-        match state.get() {
-            Ok(item) => return Ok(item),
-            Err(GetError::Empty) => {}
-            Err(error) => return Err(get_failed(error)),
-        }
         wait(slots, state, state.getters(), State::getter_gave_up).await?;
+        if let Some(outcome) = get_at_once(slots) {
+            return outcome;
+        }
     }
 }
 
@@ -161,15 +184,17 @@ async fn wait<const N: usize>(
     }
 }
 
+fn join_at_once(slots: Slots<2>) -> Option<Res> {
+    // SAFETY: the slot keeps the queue alive.
+    let unfinished = unsafe { state(slots.get(QUEUE)) }.unfinished();
+    (unfinished == 0).then(|| Ok(Ref::none()))
+}
+
 async fn join_body(slots: Slots<2>) -> Res {
     let queue = slots.get(QUEUE);
     // SAFETY: the slot keeps the queue alive, as long as the body.
-    let state = unsafe { state(queue) };
-    if state.unfinished() > 0 {
-        // SAFETY: as above.
-        let bound_to = unsafe { finished_loop(queue) };
-        wait_for_event(state.finished(), queue, bound_to, slots, WAITER).await?;
-    }
+    let (finished, bound_to) = unsafe { (state(queue).finished(), finished_loop(queue)) };
+    wait_for_event(finished, queue, bound_to, slots, WAITER).await?;
     Ok(Ref::none())
 }
 

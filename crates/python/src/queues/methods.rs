@@ -255,7 +255,6 @@ unsafe extern "C" fn tp_init(
         };
         let state = state(this);
         let store = state.store();
-        store.belongs_to(this);
         store.set_maxsize(maxsize.clone());
         view::assign(state.getters(), ptr::null_mut(), Answer::None)?;
         view::assign(state.putters(), ptr::null_mut(), Answer::None)?;

@@ -8,13 +8,14 @@ use core::cell::{Cell, RefCell};
 use core::ptr;
 use std::collections::VecDeque;
 
-use pyo3::ffi::{self, PyObject};
+use pyo3::ffi::{self, PyObject, PyTypeObject};
 use rasyncio::queues::Store;
 
-use super::is_plain;
+use super::{is_ours, kind_of};
 use crate::global::Global;
+use crate::locks::bound::Bound;
 use crate::names::names;
-use crate::object::{Raised, Ref, Res, call_method, check, import, raise, runtime_error, set_slot};
+use crate::object::{Raised, Ref, Res, call_method, check, import, raise, set_slot};
 
 /// The order in which items come out.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -34,8 +35,10 @@ enum Limit {
 }
 
 pub(super) struct PyStore {
-    /// The queue around this, which owns it. NULL before `__init__`.
+    /// The queue around this, which owns it.
     owner: Cell<*mut PyObject>,
+    /// Its class, if that was one of ours. NULL otherwise.
+    plain_class: Cell<*mut PyTypeObject>,
     kind: Cell<Kind>,
     limit: Cell<Limit>,
     maxsize: Cell<*mut PyObject>,
@@ -57,6 +60,7 @@ impl PyStore {
     pub(super) fn new() -> PyStore {
         PyStore {
             owner: Cell::new(ptr::null_mut()),
+            plain_class: Cell::new(ptr::null_mut()),
             kind: Cell::new(Kind::Fifo),
             limit: Cell::new(Limit::None),
             maxsize: Cell::new(ptr::null_mut()),
@@ -66,8 +70,25 @@ impl PyStore {
     }
 
     /// Whose items these are.
-    pub(super) fn belongs_to(&self, owner: *mut PyObject) {
+    pub(super) unsafe fn belong_to(&self, owner: *mut PyObject) {
         self.owner.set(owner);
+        // SAFETY: a queue, says the caller.
+        let class = unsafe { ffi::Py_TYPE(owner) };
+        let plain = is_ours(class);
+        self.plain_class
+            .set(if plain { class } else { ptr::null_mut() });
+        self.kind.set(kind_of(class));
+    }
+
+    /// Whether nothing is overridden: the class is one of ours, and no attribute of the instance
+    /// hides a method.
+    #[inline]
+    pub(super) fn is_plain(&self) -> bool {
+        let owner = self.owner.get();
+        // SAFETY: the owner is alive as long as its store.
+        unsafe {
+            ffi::Py_TYPE(owner) == self.plain_class.get() && (*owner.cast::<Bound>()).dict.is_null()
+        }
     }
 
     /// `maxsize`, borrowed; NULL before `__init__`.
@@ -166,12 +187,12 @@ impl PyStore {
     /// `self.qsize()`
     #[inline]
     fn size(&self) -> Res<usize> {
+        if self.is_plain() {
+            return self.len();
+        }
         let owner = self.owner.get();
         // SAFETY: the owner is alive as long as its store.
         unsafe {
-            if is_plain(owner) {
-                return self.len();
-            }
             let size = call_method(owner, names().qsize, &[])?;
             let count = ffi::PyLong_AsSsize_t(size.ptr());
             if count == -1 && !ffi::PyErr_Occurred().is_null() {
@@ -312,70 +333,54 @@ impl Store for PyStore {
 
     #[inline]
     fn is_empty(&self) -> Res<bool> {
-        let owner = self.owner()?;
-        // SAFETY: the owner is alive as long as its store.
-        unsafe {
-            if is_plain(owner) {
-                self.has_none()
-            } else {
-                call_method(owner, names().empty, &[])?.truth()
-            }
+        if self.is_plain() {
+            return self.has_none();
         }
+        // SAFETY: the owner is alive as long as its store.
+        unsafe { call_method(self.owner.get(), names().empty, &[])?.truth() }
     }
 
     #[inline]
     fn is_full(&self) -> Res<bool> {
-        let owner = self.owner()?;
-        // SAFETY: as above.
-        unsafe {
-            if is_plain(owner) {
-                self.has_all()
-            } else {
-                call_method(owner, names().full, &[])?.truth()
-            }
+        if self.is_plain() {
+            return match self.limit.get() {
+                Limit::None => Ok(false),
+                Limit::Items(most) => Ok(self.len()? >= most),
+                Limit::Object => self.compare(),
+            };
         }
+        // SAFETY: as above.
+        unsafe { call_method(self.owner.get(), names().full, &[])?.truth() }
     }
 
     #[inline]
     fn put(&self, item: Ref) -> Res<()> {
-        let owner = self.owner()?;
-        // SAFETY: as above.
-        unsafe {
-            if is_plain(owner) {
-                self.push(self.kind.get(), item)
-            } else {
-                call_method(owner, names()._put, &[item.ptr()]).map(drop)
-            }
+        if self.is_plain() {
+            return self.push(self.kind.get(), item);
         }
+        // SAFETY: as above.
+        unsafe { call_method(self.owner.get(), names()._put, &[item.ptr()]).map(drop) }
     }
 
     #[inline]
     fn get(&self) -> Res<Option<Ref>> {
-        let owner = self.owner()?;
+        if self.is_plain() {
+            if self.shown.get().is_null() && self.kind.get() == Kind::Fifo {
+                return Ok(self.items.borrow_mut().pop_front());
+            }
+            if self.has_none()? {
+                return Ok(None);
+            }
+            return self.pop(self.kind.get()).map(Some);
+        }
+        let owner = self.owner.get();
         // SAFETY: as above.
         unsafe {
-            if !is_plain(owner) {
-                if call_method(owner, names().empty, &[])?.truth()? {
-                    return Ok(None);
-                }
-                return call_method(owner, names()._get, &[]).map(Some);
+            if call_method(owner, names().empty, &[])?.truth()? {
+                return Ok(None);
             }
+            call_method(owner, names()._get, &[]).map(Some)
         }
-        if self.has_none()? {
-            return Ok(None);
-        }
-        self.pop(self.kind.get()).map(Some)
-    }
-}
-
-impl PyStore {
-    #[inline]
-    fn owner(&self) -> Res<*mut PyObject> {
-        let owner = self.owner.get();
-        if owner.is_null() {
-            return Err(runtime_error("Queue.__init__() was not called"));
-        }
-        Ok(owner)
     }
 }
 
