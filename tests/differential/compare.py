@@ -57,19 +57,26 @@ def log_of(program, module, mixture, attempt=0):
     return play(program, aio, *loops.under_test(module, attempt))
 
 
+def differences(program, module, mixtures=MIXTURES):
+    """Of each mixture whose log is not stock asyncio's: its name, and what differs as text."""
+    expected = stock_log(program)
+    for mixture in mixtures:
+        for attempt in range(ATTEMPTS):
+            try:
+                found = log_of(program, module, mixture, attempt)
+            except Exception as error:
+                found = [f"the program did not run: {error!r}"]
+            if found == expected:
+                break
+        else:
+            yield mixture, "\n".join(
+                difflib.unified_diff(expected, found, "stock asyncio", mixture, lineterm="", n=8)
+            )
+
+
 def difference(program, module, mixture):
     """What differs, as text; None when the logs are equal."""
-    expected = stock_log(program)
-    for attempt in range(ATTEMPTS):
-        try:
-            found = log_of(program, module, mixture, attempt)
-        except Exception as error:
-            found = [f"the program did not run: {error!r}"]
-        if found == expected:
-            return None
-    return "\n".join(
-        difflib.unified_diff(expected, found, "stock asyncio", mixture, lineterm="", n=8)
-    )
+    return next((text for _, text in differences(program, module, [mixture])), None)
 
 
 def collect():

@@ -2,6 +2,7 @@
 
 import collections
 import re
+import sys
 
 from .generate_sync import AT_ONCE, AWAITED, kind_of
 from .player import Boom, Player, describe
@@ -329,6 +330,11 @@ class SyncPlayer(Player):
 def chain(error):
     """An error with those that it came after."""
     text = describe(error)
-    if " after " not in text and error.__context__ is not None:
-        text += f" during {chain(error.__context__)}"
+    context = error.__context__
+    # From 3.13 on, an expired `timeout()` puts a TimeoutError between an error that leaves it and the
+    # cancellation behind that. rasyncio does on every version.
+    if sys.version_info < (3, 13) and isinstance(context, TimeoutError) and context.__context__:
+        context = context.__context__
+    if " after " not in text and context is not None:
+        text += f" during {chain(context)}"
     return text
