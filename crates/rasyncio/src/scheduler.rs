@@ -245,11 +245,13 @@ impl Scheduler {
     /// The jobs that have not ended, oldest first.
     ///
     /// ```
+    /// use std::time::Duration;
     /// use rasyncio::scheduler::{Scheduler, SpawnError};
+    /// use rasyncio::sleep;
     ///
     /// rasyncio::run(async {
     ///     let scheduler = Scheduler::new();
-    ///     let job = scheduler.spawn(std::future::pending::<()>()).await?;
+    ///     let job = scheduler.spawn(sleep(Duration::from_secs(60))).await?;
     ///     assert_eq!(scheduler.jobs(), [(*job).clone()]);
     ///     assert!(scheduler.contains(&job));
     ///     scheduler.close().await?;
