@@ -6,6 +6,7 @@ import gc
 import inspect
 import math
 import pickle
+import sys
 import weakref
 
 from _case import since
@@ -110,16 +111,22 @@ METHODS = """abort acquire clear empty full get get_nowait is_set join locked no
     put_nowait qsize release reset set task_done wait wait_for""".split()
 
 
+# Until 3.11 inspect knows only functions of the interpreter's own; asyncio knows a mark.
+is_coroutine_function = (
+    inspect.iscoroutinefunction if sys.version_info >= (3, 12) else asyncio.iscoroutinefunction
+)
+
+
 def case_signatures():
     for primitive in primitives():
         kind = type(primitive)
         print(kind.__name__, inspect.signature(kind))
         for name in METHODS:
             if method := getattr(primitive, name, None):
-                print(" ", name, inspect.signature(method), inspect.iscoroutinefunction(method))
+                print(" ", name, inspect.signature(method), is_coroutine_function(method))
         for name in ("__aenter__", "__aexit__"):
             if hasattr(primitive, name):
-                print(" ", name, inspect.iscoroutinefunction(getattr(primitive, name)))
+                print(" ", name, is_coroutine_function(getattr(primitive, name)))
 
 
 def case_wrong_calls():
