@@ -2,10 +2,8 @@
 
 import inspect
 import pydoc
-from unittest import mock
-
-import sys
 import types
+from unittest import mock
 
 import pytest
 import rasyncio as asyncio
