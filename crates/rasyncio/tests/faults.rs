@@ -209,7 +209,7 @@ impl Protocol for Circle {
 fn a_loop_that_ends_closes_what_is_open() -> Outcome {
     let _alone = alone();
     let before = descriptors();
-    run(async {
+    let clients = run(async {
         let server = create_server(Rc::<Circle>::default, "127.0.0.1:0").await?;
         let address = server.local_addrs()[0];
         let clients = (0..10).map(|_| rasyncio::create_connection(Rc::<Circle>::default, address));
@@ -226,10 +226,10 @@ fn a_loop_that_ends_closes_what_is_open() -> Outcome {
             yield_now().await?;
         }
         // Neither the server nor the connections are closed.
-        std::mem::forget(clients);
-        Ok::<_, Box<dyn std::error::Error>>(())
+        Ok::<_, Box<dyn std::error::Error>>(clients)
     })?;
     assert_eq!(descriptors(), before);
+    drop(clients);
     Ok(())
 }
 
