@@ -43,7 +43,10 @@ pub(super) unsafe fn overrides(class: *mut PyTypeObject) -> Res<bool> {
             return Ok(true);
         }
     }
-    Ok(false)
+    // By the hash up to 3.13 those find the current task who look for it: see `tasks::current`.
+    // SAFETY: two live classes.
+    let hash = |class: *mut PyTypeObject| unsafe { (*class).tp_hash.map(|hash| hash as usize) };
+    Ok(cfg!(not(Py_3_14)) && hash(*TYPE.get()) != hash(class))
 }
 
 /// What a native method was made from; NULL for anything else.

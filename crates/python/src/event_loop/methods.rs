@@ -250,6 +250,11 @@ pub(crate) unsafe fn init(module: *mut PyObject) -> Res<()> {
             get_current_handle,
             Some(set_current_handle),
         );
+    #[cfg(not(Py_3_14))]
+    let builder = builder.slot(
+        ffi::Py_tp_hash,
+        crate::tasks::current::hash_loop as *mut c_void,
+    );
     // SAFETY: called once, from the module's initialisation.
     unsafe {
         let class = builder.build(module, ptr::null_mut())?;

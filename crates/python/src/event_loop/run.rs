@@ -162,9 +162,6 @@ fn report(raised: Raised, subject: *mut PyObject) -> Res<()> {
         } else {
             crate::events::running_loop()?
         };
-        if let Some(core) = super::any_native(loop_.ptr()) {
-            core.leave_stale_task()?;
-        }
         let context = Ref::dict()?;
         let message = Ref::str(&format!("Exception in callback of {}", repr(subject)?))?;
         check(ffi::PyDict_SetItem(

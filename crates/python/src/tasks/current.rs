@@ -3,9 +3,8 @@
 //! `asyncio.current_task()` of people who imported it before us must answer rightly, so
 //! the standard library's own registry is the truth and ours is none. It differs:
 //! - up to 3.13 it is the dict `_asyncio._current_tasks`, loop to task. Overwriting an
-//!   entry costs 7 ns, setting and deleting one 24. So on our loop the entry is left stale
-//!   after a step, and removed only before something runs that is no step of ours (a
-//!   handle, or whoever looks while the loop sleeps): see [`Mirror::retire`];
+//!   entry costs 7 ns and more, setting and deleting one 24. So for our loop it is done when
+//!   somebody looks, which nobody can without hashing the loop: see `Mirror::tell`;
 //! - from 3.14 it is a field of the thread state behind `_enter_task` and `_leave_task`.
 //!   Where the field can be found (`probe`), it is stored to directly.
 
@@ -17,11 +16,12 @@ mod table;
 #[cfg(Py_3_14)]
 pub(crate) use field::{Mirror, init};
 #[cfg(not(Py_3_14))]
-pub(crate) use table::{Mirror, init};
+pub(crate) use table::{Mirror, hash_loop, init};
 
 use pyo3::ffi::PyObject;
 
-use crate::object::Res;
+use crate::event_loop;
+use crate::object::{Ref, Res};
 use crate::stdlib::stdlib;
 
 /// `_enter_task(loop, task)` of the standard library, for foreign loops.
@@ -43,8 +43,17 @@ pub(crate) fn swap_foreign(loop_: *mut PyObject, task: *mut PyObject) -> Res {
     return table::swap(loop_, task);
 }
 
+/// The current task of a loop of ours, if that is certain.
+#[inline]
+fn known(loop_: *mut PyObject) -> Option<Ref> {
+    event_loop::any_native(loop_).and_then(|core| core.mirror().known())
+}
+
 /// What `asyncio.current_task(loop)` answers. From 3.14 on that knows no tasks in pure Python.
 pub(crate) fn current_for_all(loop_: *mut PyObject) -> Res {
+    if let Some(known) = known(loop_) {
+        return Ok(known);
+    }
     #[cfg(Py_3_14)]
     return stdlib().current_task.call1(loop_);
     #[cfg(not(Py_3_14))]
@@ -53,6 +62,9 @@ pub(crate) fn current_for_all(loop_: *mut PyObject) -> Res {
 
 /// The current task of a loop, of whatever kind, or None: for task groups and timeouts.
 pub(crate) fn current(loop_: *mut PyObject) -> Res {
+    if let Some(known) = known(loop_) {
+        return Ok(known);
+    }
     #[cfg(Py_3_14)]
     return field::current(loop_);
     #[cfg(all(Py_3_12, not(Py_3_14)))]

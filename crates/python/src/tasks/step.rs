@@ -116,10 +116,10 @@ pub(crate) unsafe fn step(task: *mut TaskObject, failure: Option<Ref>) -> Res<()
         let loop_ = (*task).future.loop_;
         match event_loop::native(loop_) {
             Some(core) => {
-                core.mirror().enter(loop_, task.cast())?;
+                let former = core.mirror().enter(loop_, task.cast())?;
                 let outcome = advance(task, failure);
                 let result = settle(task, outcome);
-                after(result, || core.mirror().leave(loop_, task.cast()))
+                after(result, || core.mirror().leave(loop_, task.cast(), former))
             }
             None => {
                 current::enter_foreign(loop_, task.cast())?;

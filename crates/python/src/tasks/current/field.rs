@@ -47,6 +47,9 @@ pub(super) fn current(loop_: *mut PyObject) -> Res {
     }
 }
 
+/// What was current before a step: nothing, or `enter` refuses.
+pub(crate) type Former = ();
+
 /// The thread's current task, seen from one loop.
 ///
 /// `_enter_task` and `_leave_task` store a strong reference into a field of the thread
@@ -80,9 +83,21 @@ impl Mirror {
         self.field.set(ptr::null_mut());
     }
 
+    /// The current task, if that is certain without asking the standard library.
+    #[inline]
+    pub(crate) fn known(&self) -> Option<Ref> {
+        let field = self.field.get();
+        if field.is_null() {
+            return None;
+        }
+        // SAFETY: the field of the thread that runs the loop, which holds NULL or an owned
+        // reference.
+        unsafe { Ref::borrow_opt(*field) }
+    }
+
     /// A step of `task` begins.
     #[inline]
-    pub(crate) unsafe fn enter(&self, loop_: *mut PyObject, task: *mut PyObject) -> Res<()> {
+    pub(crate) unsafe fn enter(&self, loop_: *mut PyObject, task: *mut PyObject) -> Res<Former> {
         let field = self.field.get();
         // SAFETY: the running thread's own field, which holds NULL or an owned reference.
         unsafe {
@@ -97,7 +112,12 @@ impl Mirror {
 
     /// The step is over.
     #[inline]
-    pub(crate) unsafe fn leave(&self, loop_: *mut PyObject, task: *mut PyObject) -> Res<()> {
+    pub(crate) unsafe fn leave(
+        &self,
+        loop_: *mut PyObject,
+        task: *mut PyObject,
+        (): Former,
+    ) -> Res<()> {
         let field = self.field.get();
         // SAFETY: as for `enter`; the field is empty before its content is dropped.
         unsafe {

@@ -5,20 +5,12 @@ use core::ptr;
 
 use pyo3::ffi::{self, PyObject};
 
+use crate::boundary;
+use crate::event_loop;
 use crate::global::Global;
 use crate::object::{Ref, Res, check, import};
 
 static TABLE: Global<Ref> = Global::new();
-
-unsafe extern "C" {
-    // Exported by every version from 3.11 to 3.13, though not declared publicly.
-    fn _PyDict_SetItem_KnownHash(
-        dict: *mut PyObject,
-        key: *mut PyObject,
-        value: *mut PyObject,
-        hash: ffi::Py_hash_t,
-    ) -> core::ffi::c_int;
-}
 
 /// Finds the dict.
 pub(crate) unsafe fn init() -> Res<()> {
@@ -30,18 +22,29 @@ pub(crate) unsafe fn init() -> Res<()> {
 }
 
 /// One loop's entry in the dict.
+///
+/// Storing an entry for each step costs 15 ns, and hardly anybody looks. Whoever looks up a
+/// loop must hash it first: that is when the entry is put right ([`Mirror::tell`]). What only
+/// walks over the dict may find the entry of the task that somebody looked for last, or none.
 pub(crate) struct Mirror {
-    hash: Cell<ffi::Py_hash_t>,
-    /// What we have put into the entry, borrowed from the dict; NULL if it holds nothing of
-    /// ours. After a step it is stale: nobody should see it.
-    shown: Cell<*mut PyObject>,
+    /// The task whose step runs, borrowed; NULL for none.
+    current: Cell<*mut PyObject>,
+    /// Since a step began or ended somebody has looked: now the dict holds the truth, which
+    /// others may have changed.
+    told: Cell<bool>,
+    /// There may be an entry of ours, right or stale.
+    entry: Cell<bool>,
 }
+
+/// What was current before a step.
+pub(crate) type Former = *mut PyObject;
 
 impl Mirror {
     pub(crate) fn new() -> Mirror {
         Mirror {
-            hash: Cell::new(-1),
-            shown: Cell::new(ptr::null_mut()),
+            current: Cell::new(ptr::null_mut()),
+            told: Cell::new(false),
+            entry: Cell::new(false),
         }
     }
 
@@ -49,54 +52,87 @@ impl Mirror {
     pub(crate) fn begin(&self) {}
 
     /// The loop stops running.
-    pub(crate) fn end(&self) {}
+    pub(crate) fn end(&self) {
+        self.change(ptr::null_mut());
+    }
 
-    unsafe fn show(&self, loop_: *mut PyObject, object: *mut PyObject) -> Res<()> {
-        // SAFETY: both alive, says the caller.
-        unsafe {
-            if self.hash.get() == -1 {
-                let hash = ffi::PyObject_Hash(loop_);
-                check(if hash == -1 { -1 } else { 0 })?;
-                self.hash.set(hash);
-            }
-            let table = TABLE.get().ptr();
-            check(_PyDict_SetItem_KnownHash(
-                table,
-                loop_,
-                object,
-                self.hash.get(),
-            ))?;
-        }
-        self.shown.set(object);
-        Ok(())
+    #[inline]
+    fn change(&self, task: *mut PyObject) -> Former {
+        self.told.set(false);
+        self.current.replace(task)
     }
 
     /// A step of `task` begins.
     #[inline]
-    pub(crate) unsafe fn enter(&self, loop_: *mut PyObject, task: *mut PyObject) -> Res<()> {
-        if ptr::eq(self.shown.get(), task) {
-            return Ok(());
-        }
-        // SAFETY: both alive, says the caller.
-        unsafe { self.show(loop_, task) }
+    pub(crate) unsafe fn enter(&self, _loop: *mut PyObject, task: *mut PyObject) -> Res<Former> {
+        Ok(self.change(task))
     }
 
-    /// The step is over. Its entry stays until the next step or [`Mirror::retire`]: no Python
-    /// code runs before one of them, so nobody sees it.
+    /// The step is over.
     #[inline]
-    pub(crate) unsafe fn leave(&self, _loop: *mut PyObject, _task: *mut PyObject) -> Res<()> {
+    pub(crate) unsafe fn leave(
+        &self,
+        _loop: *mut PyObject,
+        _task: *mut PyObject,
+        former: Former,
+    ) -> Res<()> {
+        self.change(former);
         Ok(())
     }
 
-    /// Removes a stale entry: something else than a step of ours is about to run.
+    /// The current task, if that is certain without a look into the dict.
     #[inline]
-    pub(crate) unsafe fn retire(&self, loop_: *mut PyObject) -> Res<()> {
-        if self.shown.replace(ptr::null_mut()).is_null() {
+    pub(crate) fn known(&self) -> Option<Ref> {
+        if self.told.get() {
+            return None;
+        }
+        // SAFETY: a task is alive while its step runs.
+        unsafe { Ref::borrow_opt(self.current.get()) }
+    }
+
+    /// Puts the dict's entry right: somebody is about to look.
+    pub(crate) unsafe fn tell(&self, loop_: *mut PyObject) -> Res<()> {
+        // Set first, for what follows hashes the loop again.
+        if self.told.replace(true) {
             return Ok(());
         }
-        // SAFETY: `loop_` is alive, says the caller.
-        unsafe { delete(loop_) }
+        let current = self.current.get();
+        // SAFETY: all alive: a task is while its step runs, `loop_` says the caller.
+        unsafe {
+            if !current.is_null() {
+                self.entry.set(true);
+                check(ffi::PyDict_SetItem(TABLE.get().ptr(), loop_, current))
+            } else if self.entry.replace(false) {
+                delete(loop_)
+            } else {
+                Ok(())
+            }
+        }
     }
+
+    /// Removes a stale entry: a task is not to live until somebody looks.
+    #[inline]
+    pub(crate) unsafe fn retire(&self, loop_: *mut PyObject) -> Res<()> {
+        if self.entry.get() && self.current.get().is_null() {
+            // SAFETY: `loop_` is alive, says the caller.
+            return unsafe { self.tell(loop_) };
+        }
+        Ok(())
+    }
+}
+
+/// `hash(loop)`: the object's own, after the entry is right.
+pub(crate) unsafe extern "C" fn hash_loop(loop_: *mut PyObject) -> ffi::Py_hash_t {
+    let told = boundary::status(|| match event_loop::any_native(loop_) {
+        // SAFETY: the interpreter passes a live instance.
+        Some(core) => unsafe { core.mirror().tell(loop_) },
+        None => Ok(()),
+    });
+    if told < 0 {
+        return -1;
+    }
+    // SAFETY: the class of all objects hashes any of them by its address.
+    unsafe { ffi::PyBaseObject_Type.tp_hash.map_or(0, |hash| hash(loop_)) }
 }
 
 unsafe fn delete(loop_: *mut PyObject) -> Res<()> {
