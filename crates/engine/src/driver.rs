@@ -3,6 +3,8 @@
 use std::convert::Infallible;
 use std::io;
 
+use crate::job::{Flow, Job};
+
 /// The floor above, where a turn meets it: it lets go of its locks while the loop
 /// blocks, and looks at signals.
 pub trait Driver {
@@ -11,6 +13,12 @@ pub trait Driver {
 
     /// Calls `block`, which may take long. The place to release the GIL.
     fn park<R>(&mut self, block: impl FnOnce() -> R) -> R;
+
+    /// Runs a job of the turn. The place for what lies between two jobs.
+    #[inline]
+    fn run(&mut self, job: Job) -> Flow {
+        job.run()
+    }
 
     /// A signal has cut the wait short. An error leaves the turn; no event is lost.
     fn interrupted(&mut self) -> Result<(), Self::Error>;

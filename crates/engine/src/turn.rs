@@ -85,7 +85,7 @@ impl EventLoop {
         let mut flow = Flow::Continue;
         while let Some(job) = self.ready.pop_before(end) {
             jobs += 1;
-            if job.run() == Flow::Stop {
+            if driver.run(job) == Flow::Stop {
                 flow = Flow::Stop;
                 break;
             }

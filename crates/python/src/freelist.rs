@@ -44,8 +44,8 @@ impl<const MOST: usize> FreeList<MOST> {
         }
     }
 
-    /// Keeps the memory of a dead, untracked object whose fields are released. False if
-    /// there is no room: then the caller frees it.
+    /// Keeps the memory of a dead, untracked object whose fields are released, and with it
+    /// the reference to its class. False if there is no room: then the caller frees it.
     #[inline]
     pub(crate) unsafe fn give(&self, object: *mut PyObject) -> bool {
         // SAFETY: as for `take`.
@@ -54,32 +54,33 @@ impl<const MOST: usize> FreeList<MOST> {
             if list.len == MOST {
                 return false;
             }
-            let class = ffi::Py_TYPE(object);
             list.memory[list.len] = object;
             list.len += 1;
-            ffi::Py_DECREF(class.cast());
             true
         }
     }
 }
 
-/// Gives the memory of a dead object its head back: the count of references, and the reference
-/// to its class that [`FreeList::give`] has dropped.
+/// Gives the memory of a dead object its head back, which is the count of references: the
+/// class is there still.
 #[inline]
 unsafe fn revive(memory: *mut PyObject, class: *mut PyTypeObject) -> *mut PyObject {
     // SAFETY: an object of this class, says the caller.
     unsafe {
+        debug_assert_eq!(ffi::Py_TYPE(memory), class);
         // Interpreters that count all references in the process must hear of it.
         #[cfg(py_sys_config = "Py_REF_DEBUG")]
-        return ffi::PyObject_Init(memory, class);
+        _Py_NewReference(memory);
         // For the others a call is saved. The count is in the first word, alone or (from 3.14)
         // with flags that are zero for an object of a heap type.
         #[cfg(not(py_sys_config = "Py_REF_DEBUG"))]
-        {
-            debug_assert_eq!(ffi::Py_TYPE(memory), class);
-            ffi::Py_INCREF(class.cast());
-            memory.cast::<isize>().write(1);
-            memory
-        }
+        memory.cast::<isize>().write(1);
+        memory
     }
+}
+
+#[cfg(py_sys_config = "Py_REF_DEBUG")]
+unsafe extern "C" {
+    // Public, though PyO3 does not declare it.
+    fn _Py_NewReference(object: *mut PyObject);
 }

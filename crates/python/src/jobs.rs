@@ -4,12 +4,13 @@
 //! a job is a decref, cloning one an incref, and the collector can visit them all.
 
 use core::ffi::{c_int, c_void};
+use core::ptr;
 
 use pyo3::ffi::{self, PyObject};
 use rasyncio_engine::{Flow, Job, JobVTable};
 
 use crate::boundary;
-use crate::event_loop;
+use crate::event_loop::{self, LoopCore};
 use crate::futures::{self, FutureObject};
 use crate::handles;
 use crate::object::{Raised, Ref, Res};
@@ -27,6 +28,8 @@ unsafe extern "C" fn clone_data(data: *mut ()) {
     unsafe { ffi::Py_INCREF(data.cast()) };
 }
 
+/// A kind of job: its table, and the function that makes one. Its function takes a live
+/// object, and an error of it leaves the loop.
 macro_rules! job_kind {
     ($(#[$doc:meta])* $make:ident, $table:ident, $run:ident, $function:path) => {
         unsafe extern "C" fn $run(data: *mut ()) -> Flow {
@@ -34,12 +37,32 @@ macro_rules! job_kind {
             let data = unsafe { Ref::own(data.cast::<PyObject>()) };
             // SAFETY: `data` keeps the object alive, and `$make` was given what the function
             // takes.
-            match boundary::result(|| unsafe { $function(data.ptr().cast()) }) {
-                Ok(()) => Flow::Continue,
-                Err(raised) => stop(raised),
-            }
+            flow(boundary::result(|| unsafe { $function(data.ptr().cast()) }))
         }
 
+        job_table!($(#[$doc])* $make, $table, $run);
+    };
+}
+
+/// A kind of job that enters a context of its own. Its function takes the loop that runs it,
+/// and the job's reference.
+macro_rules! context_job_kind {
+    ($(#[$doc:meta])* $make:ident, $table:ident, $run:ident, $function:path) => {
+        unsafe extern "C" fn $run(data: *mut ()) -> Flow {
+            // SAFETY: the job owned one reference, which is ours now; `$make` was given what
+            // the function takes.
+            flow(boundary::result(|| unsafe {
+                let data = Ref::own(data.cast::<PyObject>());
+                $function(event_loop::running_core()?, data)
+            }))
+        }
+
+        job_table!($(#[$doc])* $make, $table, $run);
+    };
+}
+
+macro_rules! job_table {
+    ($(#[$doc:meta])* $make:ident, $table:ident, $run:ident) => {
         static $table: JobVTable = JobVTable { run: $run, drop: drop_data, clone: clone_data };
 
         $(#[$doc])*
@@ -51,6 +74,14 @@ macro_rules! job_kind {
     };
 }
 
+#[inline]
+fn flow(outcome: Res<()>) -> Flow {
+    match outcome {
+        Ok(()) => Flow::Continue,
+        Err(raised) => stop(raised),
+    }
+}
+
 /// What runs in a job deals with its own errors; those that arrive here (KeyboardInterrupt,
 /// SystemExit, a failing exception handler) leave `run_forever`, as in asyncio. The pending
 /// exception carries them.
@@ -60,15 +91,15 @@ fn stop(raised: Raised) -> Flow {
     Flow::Stop
 }
 
-job_kind!(
+context_job_kind!(
     /// A task's first step, or one after a bare yield.
     step, STEP, run_step, tasks::run_step
 );
-job_kind!(
+context_job_kind!(
     /// A task's step after the future that it awaited is done.
     wakeup, WAKEUP, run_wakeup, tasks::run_wakeup
 );
-job_kind!(
+context_job_kind!(
     /// A Handle or a TimerHandle.
     handle, HANDLE, run_handle, handles::run
 );
@@ -97,17 +128,39 @@ job_kind!(
 
 /// Whether the job was made by [`socket_readable`].
 pub(crate) fn is_socket_watch(job: &Job) -> bool {
-    core::ptr::eq(job.vtable(), &SOCKET)
+    ptr::eq(job.vtable(), &SOCKET)
 }
 
 /// Whether the job was made by [`handle`].
 pub(crate) fn is_handle(job: &Job) -> bool {
-    core::ptr::eq(job.vtable(), &HANDLE)
+    ptr::eq(job.vtable(), &HANDLE)
 }
 
 /// Whether the job is a transport's.
 pub(crate) fn is_transport(job: &Job) -> bool {
-    core::ptr::eq(job.vtable(), &READABLE) || core::ptr::eq(job.vtable(), &WRITABLE)
+    ptr::eq(job.vtable(), &READABLE) || ptr::eq(job.vtable(), &WRITABLE)
+}
+
+/// Runs a job of the loop of `core`: those with a context at once, all others (Rust tasks of
+/// the floor below among them) when no context is left entered.
+#[inline]
+pub(crate) fn run(core: &LoopCore, job: Job) -> Flow {
+    let table: *const JobVTable = job.vtable();
+    // SAFETY: the data of such a job is one owned reference to what its function takes.
+    unsafe {
+        let data = |job: Job| Ref::own(job.into_raw().0.cast());
+        if ptr::eq(table, &STEP) {
+            flow(boundary::result(|| tasks::run_step(core, data(job))))
+        } else if ptr::eq(table, &WAKEUP) {
+            flow(boundary::result(|| tasks::run_wakeup(core, data(job))))
+        } else if ptr::eq(table, &HANDLE) {
+            flow(boundary::result(|| handles::run(core, data(job))))
+        } else if let Err(raised) = core.contexts().leave() {
+            stop(raised)
+        } else {
+            job.run()
+        }
+    }
 }
 
 unsafe fn run_lone(future: *mut FutureObject) -> Res<()> {
@@ -129,7 +182,7 @@ pub(crate) unsafe fn visit(job: &Job, visit: ffi::visitproc, arg: *mut c_void) -
         &WRITABLE,
         &SOCKET,
     ];
-    if !ours.iter().any(|known| core::ptr::eq(*known, table)) {
+    if !ours.iter().any(|known| ptr::eq(*known, table)) {
         // A Rust task of the floor below: it holds no Python object that we could see.
         return 0;
     }

@@ -285,6 +285,38 @@ pub(crate) unsafe fn call_method(
     }
 }
 
+unsafe extern "C" {
+    // Public, though PyO3 does not declare it.
+    static mut PyMethod_Type: PyTypeObject;
+}
+
+/// `callable(*args)` for an array with a free slot before it, as vectorcall's offset flag
+/// promises; NULL with an error set. Python functions are called without the detour that
+/// checks what C functions answer.
+#[inline]
+pub(crate) unsafe fn vectorcall(
+    callable: *mut PyObject,
+    args: *const *mut PyObject,
+    count: usize,
+) -> *mut PyObject {
+    // SAFETY: all alive, says the caller; an instance of these classes has its function where
+    // the class says.
+    unsafe {
+        let count = count | ffi::PY_VECTORCALL_ARGUMENTS_OFFSET;
+        let class = ffi::Py_TYPE(callable);
+        if class == &raw mut ffi::PyFunction_Type || class == &raw mut PyMethod_Type {
+            let offset = (*class).tp_vectorcall_offset;
+            let function = *callable
+                .byte_offset(offset)
+                .cast::<Option<ffi::vectorcallfunc>>();
+            if let Some(function) = function {
+                return function(callable, args, count, ptr::null_mut());
+            }
+        }
+        ffi::PyObject_Vectorcall(callable, args, count, ptr::null_mut())
+    }
+}
+
 /// `isinstance(obj, class)` without raising: an error in `__instancecheck__` propagates.
 pub(crate) fn isinstance(obj: *mut PyObject, class: *mut PyObject) -> Res<bool> {
     // SAFETY: both alive.

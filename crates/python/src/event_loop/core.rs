@@ -7,6 +7,7 @@ use std::io;
 use pyo3::ffi::{self, PyObject};
 use rasyncio_engine::{Clock, EventLoop, Remote, TimerKey, VirtualClock};
 
+use crate::contexts::Entered;
 use crate::handles;
 use crate::jobs;
 use crate::names::names;
@@ -57,6 +58,7 @@ pub(crate) struct LoopCore {
     /// `_thread_id`: 0 while not running.
     thread: Cell<core::ffi::c_ulong>,
     mirror: Mirror,
+    contexts: Entered,
     /// Seconds; `loop.slow_callback_duration`, kept as the object that was assigned.
     pub(super) slow_callback_duration: Slot,
     pub(super) default_executor: Slot,
@@ -85,6 +87,7 @@ impl LoopCore {
             debug: Cell::new(false),
             thread: Cell::new(0),
             mirror: Mirror::new(),
+            contexts: Entered::new(),
             slow_callback_duration: Slot::new(),
             default_executor: Slot::new(),
             exception_handler: Slot::new(),
@@ -137,6 +140,12 @@ impl LoopCore {
 
     pub(super) fn set_thread(&self, thread: core::ffi::c_ulong) {
         self.thread.set(thread);
+    }
+
+    /// The context in which the loop is between two jobs.
+    #[inline]
+    pub(crate) fn contexts(&self) -> &Entered {
+        &self.contexts
     }
 
     /// The loop's entry in the standard library's registry of current tasks.

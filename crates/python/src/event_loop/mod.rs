@@ -23,7 +23,7 @@ pub(crate) use executor::cancel_source;
 pub(crate) use methods::init;
 pub(crate) use object::LoopObject;
 pub(crate) use readers::forget_watcher;
-pub(crate) use run::{report_callback_error, running_native, set_running_native};
+pub(crate) use run::{report_callback_error, running_core, running_native, set_running_native};
 
 use crate::global::Global;
 

@@ -5,11 +5,13 @@ use core::ptr;
 use std::io;
 
 use pyo3::ffi::{self, PyObject};
-use rasyncio_engine::{Driver, Flow};
+use rasyncio_engine::{Driver, Flow, Job};
 
 use super::LoopCore;
 use super::core::os_error;
+use crate::contexts;
 use crate::futures;
+use crate::jobs;
 use crate::names::names;
 use crate::object::{
     Raised, Ref, Res, check, import, raise_instance, raised_matches, repr, runtime_error,
@@ -28,6 +30,12 @@ pub(crate) fn running_native() -> *mut PyObject {
     RUNNING.get()
 }
 
+/// The core of the loop of ours that runs in this thread.
+pub(crate) fn running_core() -> Res<&'static LoopCore> {
+    super::any_native(running_native())
+        .ok_or_else(|| runtime_error("no event loop of ours is running"))
+}
+
 /// Tells the thread which loop runs. In a forked child none does.
 pub(crate) fn set_running_native(loop_: *mut PyObject) {
     RUNNING.set(loop_);
@@ -38,6 +46,11 @@ struct Attached<'a>(&'a LoopCore);
 
 impl Driver for Attached<'_> {
     type Error = Raised;
+
+    #[inline]
+    fn run(&mut self, job: Job) -> Flow {
+        jobs::run(self.0, job)
+    }
 
     fn park<R>(&mut self, block: impl FnOnce() -> R) -> R {
         // SAFETY: attached now; `block` touches no Python object (crate invariant).
@@ -59,8 +72,10 @@ impl Driver for Attached<'_> {
     }
 
     fn tick(&mut self) -> Res<()> {
+        self.0.contexts().leave()?;
         // Whoever looks while the loop sleeps must find no current task.
         self.0.leave_stale_task()?;
+        contexts::forget();
         self.interrupted()
     }
 }
@@ -83,6 +98,7 @@ pub(super) fn run_forever(core: &LoopCore) -> Res<()> {
     // SAFETY: no precondition.
     core.set_thread(unsafe { ffi::PyThread_get_thread_ident() });
     let outer = RUNNING.replace(owner.ptr());
+    let former = core.contexts().begin();
     core.mirror().begin();
 
     let outcome = match core.engine().run(&mut Attached(core)) {
@@ -92,6 +108,9 @@ pub(super) fn run_forever(core: &LoopCore) -> Res<()> {
     };
 
     let failure = outcome.err().map(take_raised);
+    let left = core.contexts().end(former).map_err(take_raised);
+    let failure = failure.or(left.err());
+    contexts::forget();
     RUNNING.set(outer);
     core.set_thread(0);
     core.mirror().end();

@@ -123,13 +123,13 @@ impl Callback {
     }
 
     /// The context it runs in, or None.
-    pub(crate) fn context(&self) -> Ref {
+    pub(crate) fn context(&self) -> Res {
         // SAFETY: owned by self, hence alive.
         unsafe {
             match self.kind {
-                Kind::Python => Ref::borrow(self.extra),
+                Kind::Python => Ok(Ref::borrow(self.extra)),
                 Kind::Wakeup => tasks::context_of(self.data),
-                Kind::Native | Kind::Empty => Ref::none(),
+                Kind::Native | Kind::Empty => Ok(Ref::none()),
             }
         }
     }
@@ -165,7 +165,7 @@ impl Callback {
 
     /// Schedules it on a foreign loop, through the public method.
     unsafe fn schedule_foreign(self, loop_: *mut PyObject, future: *mut PyObject) -> Res<()> {
-        let (callable, context) = (self.callable()?, self.context());
+        let (callable, context) = (self.callable()?, self.context()?);
         // SAFETY: all alive.
         unsafe { call_soon_foreign(loop_, callable.ptr(), &[future], &context) }
     }

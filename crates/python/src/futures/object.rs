@@ -195,6 +195,6 @@ pub(crate) unsafe fn release(fut: *mut FutureObject) {
 /// One callback and its context as Python sees them in `_callbacks`.
 pub(crate) fn callback_pair(callback: &Callback) -> Res {
     let callable = callback.callable()?;
-    let context = callback.context();
+    let context = callback.context()?;
     Ref::tuple(&[callable.ptr(), context.ptr()])
 }

@@ -6,12 +6,10 @@ use core::ptr;
 
 use pyo3::ffi::{self, PyObject, PyTypeObject};
 
-use super::{
-    FREE, FullHandle, HandleContext, HandleObject, Layout, Shape, TYPES, Types, native_call, run,
-    timer,
-};
+use super::{FREE, FullHandle, HandleObject, Layout, Shape, TYPES, Types, native_call, run, timer};
 use crate::args::Signature;
 use crate::boundary;
+use crate::contexts::RunContext;
 use crate::docs;
 use crate::event_loop;
 use crate::names::names;
@@ -72,13 +70,12 @@ pub(super) unsafe fn fill(
 ) -> Res<()> {
     // SAFETY: all alive, says the caller; slots of zeroed memory are NULL.
     unsafe {
-        let context = HandleContext::given(context)?;
+        let context = RunContext::given(context)?;
         let args = Ref::checked(ffi::PySequence_Tuple(args))?;
         set_slot(&raw mut (*this).callback, ffi::Py_NewRef(callback));
         set_slot(&raw mut (*this).args, args.into_ptr());
         (*this).shape = Shape::Tuple;
-        (*this).shared_context = context.shared;
-        set_slot(&raw mut (*this).context, context.context.into_ptr());
+        drop(ptr::replace(&raw mut (*this).context, context));
         set_slot(&raw mut (*this).loop_, ffi::Py_NewRef(loop_));
         if let Some(full) = HandleObject::full(this)
             && call_method(loop_, names().get_debug, &[])?.truth()?
@@ -101,27 +98,12 @@ noargs!(cancel, |this: HandleObject| {
 noargs!(cancelled, |this: HandleObject| Ok(Ref::bool(
     (*this).cancelled
 )));
-noargs!(get_context, |this: HandleObject| context_to_show(this));
-
-/// A context that leaves the handle must be its own.
-unsafe fn context_to_show(this: *mut HandleObject) -> Res {
-    // SAFETY: `this` is alive, says the caller.
-    unsafe {
-        let Some(context) = Ref::borrow_opt((*this).context) else {
-            return Ok(Ref::none());
-        };
-        if !(*this).shared_context {
-            return Ok(context);
-        }
-        let own = crate::contexts::own_copy(&context)?;
-        (*this).shared_context = false;
-        set_slot(&raw mut (*this).context, own.clone().into_ptr());
-        Ok(own)
-    }
-}
+noargs!(get_context, |this: HandleObject| RunContext::show(
+    &raw mut (*this).context
+));
 
 noargs!(run_method, |this: HandleObject| {
-    run::run_now(this)?;
+    run::run_here(this)?;
     Ok(Ref::none())
 });
 
@@ -168,7 +150,9 @@ getter!(get_loop, |this: HandleObject| Ok(Ref::borrow_opt(
     (*this).loop_
 )
 .unwrap_or_else(Ref::none)));
-getter!(get_context_attr, |this: HandleObject| context_to_show(this));
+getter!(get_context_attr, |this: HandleObject| RunContext::show(
+    &raw mut (*this).context
+));
 getter!(get_source_traceback, |this: HandleObject| Ok(
     HandleObject::full(this)
         .and_then(|full| Ref::borrow_opt((*full).source_traceback))

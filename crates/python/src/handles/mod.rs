@@ -20,10 +20,13 @@ use pyo3::ffi::{self, PyObject, PyTypeObject};
 
 pub(crate) use methods::init;
 pub(crate) use native_call::{native_call1, native_call2, run_native_call};
-pub(crate) use run::run;
+pub(crate) use run::{report, run};
 pub(crate) use timer::{TimerObject, new_timer};
 
-use crate::contexts;
+/// The context that a handle is to run in.
+pub(crate) use crate::contexts::RunContext as HandleContext;
+
+use crate::contexts::RunContext;
 use crate::event_loop::LoopCore;
 use crate::freelist::FreeList;
 use crate::global::Global;
@@ -38,13 +41,11 @@ pub(crate) struct HandleObject {
     callback: *mut PyObject,
     /// Owned: nothing, the one argument itself, or a tuple, as `shape` says.
     args: *mut PyObject,
-    context: *mut PyObject,
+    context: RunContext,
     loop_: *mut PyObject,
     shape: Shape,
     layout: Layout,
     cancelled: bool,
-    /// `context` is a snapshot that other handles have too: see `contexts`.
-    shared_context: bool,
     /// Registered for a descriptor: it runs many times and keeps its callback.
     repeats: bool,
 }
@@ -87,34 +88,29 @@ static TYPES: Global<Types> = Global::new();
 static FREE: FreeList<1024> = FreeList::new();
 
 impl HandleObject {
+    /// Sets every field.
+    #[inline]
     unsafe fn fill(
         this: *mut HandleObject,
         layout: Layout,
         core_owner: *mut PyObject,
         callback: Ref,
-        args: &[*mut PyObject],
-        context: HandleContext,
-    ) -> Res<()> {
+        args: Packed,
+        context: RunContext,
+    ) {
         // SAFETY: `this` is fresh memory of the layout's size, says the caller.
         unsafe {
-            let (shape, packed) = match args {
-                [] => (Shape::NoArgs, ptr::null_mut()),
-                [one] => (Shape::OneArg, ffi::Py_NewRef(*one)),
-                many => (Shape::Tuple, Ref::tuple(many)?.into_ptr()),
-            };
             ffi::Py_INCREF(core_owner);
             (*this).weakrefs = ptr::null_mut();
             (*this).callback = callback.into_ptr();
-            (*this).args = packed;
-            (*this).context = context.context.into_ptr();
+            (*this).args = args.args;
+            ptr::write(&raw mut (*this).context, context);
             (*this).loop_ = core_owner;
-            (*this).shape = shape;
+            (*this).shape = args.shape;
             (*this).layout = layout;
             (*this).cancelled = false;
-            (*this).shared_context = context.shared;
             (*this).repeats = false;
         }
-        Ok(())
     }
 
     /// The full part, if this layout has one.
@@ -147,34 +143,23 @@ impl HandleObject {
     }
 }
 
-/// The context that a handle is to run in.
-pub(crate) struct HandleContext {
-    context: Ref,
-    shared: bool,
+/// Arguments as a handle keeps them; owned.
+struct Packed {
+    shape: Shape,
+    args: *mut PyObject,
 }
 
-impl HandleContext {
-    /// The given context, or (for NULL and None) the current one as it is now.
-    #[inline]
-    pub(crate) unsafe fn given(context: *mut PyObject) -> Res<HandleContext> {
-        // SAFETY: `context` is alive or NULL, says the caller.
-        unsafe {
-            if context.is_null() || ptr::eq(context, ffi::Py_None()) {
-                let (context, shared) = contexts::for_callback()?;
-                Ok(HandleContext { context, shared })
-            } else {
-                Ok(HandleContext::own(Ref::borrow(context)))
-            }
+#[inline]
+unsafe fn pack(args: &[*mut PyObject]) -> Res<Packed> {
+    // SAFETY: all alive, says the caller.
+    let (shape, args) = unsafe {
+        match args {
+            [] => (Shape::NoArgs, ptr::null_mut()),
+            [one] => (Shape::OneArg, ffi::Py_NewRef(*one)),
+            many => (Shape::Tuple, Ref::tuple(many)?.into_ptr()),
         }
-    }
-
-    /// A context that is the handle's alone, or the program's business.
-    pub(crate) fn own(context: Ref) -> HandleContext {
-        HandleContext {
-            context,
-            shared: false,
-        }
-    }
+    };
+    Ok(Packed { shape, args })
 }
 
 /// A handle for `call_soon` on our loop.
@@ -183,30 +168,29 @@ pub(crate) fn new_handle(
     core: &LoopCore,
     callback: Ref,
     args: &[*mut PyObject],
-    context: HandleContext,
+    context: RunContext,
 ) -> Res {
-    // SAFETY: fresh memory from the class's allocator, filled before anybody sees it.
+    // SAFETY: fresh memory of the class, filled before anybody sees it.
     unsafe {
         if core.debug() {
             return new_full(core, callback, args, context);
         }
+        let args = pack(args)?;
         let class = TYPES.get().plain;
         let made = match FREE.take(class) {
             Some(memory) => Ref::own(memory),
-            None => Ref::checked(ffi::PyObject_New(class))?,
+            None => new_memory(class, &args)?,
         };
-        // A failing `fill` must leave something that dealloc understands.
-        ptr::write_bytes(made.ptr().cast::<u8>().add(size_of::<PyObject>()), 0, 48);
-        HandleObject::fill(
-            made.ptr().cast(),
-            Layout::Plain,
-            core.owner(),
-            callback,
-            args,
-            context,
-        )?;
+        let this = made.ptr().cast();
+        HandleObject::fill(this, Layout::Plain, core.owner(), callback, args, context);
         Ok(made)
     }
+}
+
+#[cold]
+unsafe fn new_memory(class: *mut PyTypeObject, args: &Packed) -> Res {
+    // SAFETY: the class is alive; without a handle the arguments go.
+    unsafe { Ref::checked(ffi::PyObject_New(class)).inspect_err(|_| drop(Ref::own_opt(args.args))) }
 }
 
 /// A collected handle: debug mode, and readers and writers.
@@ -214,17 +198,37 @@ pub(crate) fn new_full(
     core: &LoopCore,
     callback: Ref,
     args: &[*mut PyObject],
-    context: HandleContext,
+    context: RunContext,
 ) -> Res {
     // SAFETY: zeroed memory of the class's size.
     unsafe {
         let made = Ref::checked(ffi::PyType_GenericAlloc(TYPES.get().full, 0))?;
         let this = made.ptr().cast::<HandleObject>();
         (*this).layout = Layout::Full;
-        HandleObject::fill(this, Layout::Full, core.owner(), callback, args, context)?;
+        let args = pack(args)?;
+        HandleObject::fill(this, Layout::Full, core.owner(), callback, args, context);
         if core.debug() {
             record_source(this.cast())?;
         }
+        Ok(made)
+    }
+}
+
+/// A collected handle in the place of a plain one that only its job holds: it is about to be
+/// shown to the exception handler, which may keep it where a cycle runs through it.
+unsafe fn made_collected(this: *mut HandleObject) -> Res {
+    // SAFETY: zeroed memory of the class's size; what the plain handle owned is moved.
+    unsafe {
+        let made = Ref::checked(ffi::PyType_GenericAlloc(TYPES.get().full, 0))?;
+        let args = Packed {
+            shape: (*this).shape,
+            args: ptr::replace(&raw mut (*this).args, ptr::null_mut()),
+        };
+        let callback = Ref::own(ptr::replace(&raw mut (*this).callback, ptr::null_mut()));
+        let context = RunContext::take(&raw mut (*this).context);
+        let full = made.ptr().cast();
+        HandleObject::fill(full, Layout::Full, (*this).loop_, callback, args, context);
+        (*this).shape = Shape::NoArgs;
         Ok(made)
     }
 }
@@ -239,7 +243,7 @@ pub(crate) unsafe fn new_repeating(
 ) -> Res {
     // SAFETY: all alive or NULL, says the caller; the handle is fresh.
     unsafe {
-        let context = HandleContext::given(context)?;
+        let context = RunContext::given(context)?;
         let made = new_full(core, callback, args, context)?;
         (*made.ptr().cast::<HandleObject>()).repeats = true;
         Ok(made)
@@ -253,7 +257,7 @@ pub(crate) fn for_callback(
     future: *mut PyObject,
     context: Ref,
 ) -> Res {
-    new_handle(core, callback, &[future], HandleContext::own(context))
+    new_handle(core, callback, &[future], RunContext::own(context))
 }
 
 unsafe fn record_source(full: *mut FullHandle) -> Res<()> {
@@ -297,17 +301,34 @@ unsafe fn traverse_head(this: *mut HandleObject, visit: ffi::visitproc, arg: *mu
     unsafe {
         visit_opt!((*this).callback, visit, arg);
         visit_opt!((*this).args, visit, arg);
-        visit_opt!((*this).context, visit, arg);
+        visit_opt!((*this).context.ptr(), visit, arg);
         visit_opt!((*this).loop_, visit, arg);
     }
     0
+}
+
+/// Drops a plain handle that has given its callback away, and that nobody else has seen.
+#[inline]
+unsafe fn recycle(handle: Ref) {
+    let this = handle.ptr().cast::<HandleObject>();
+    // SAFETY: as above; its memory goes to the free list, or to the allocator.
+    unsafe {
+        debug_assert!((*this).callback.is_null() && (*this).weakrefs.is_null());
+        drop(RunContext::take(&raw mut (*this).context));
+        if ffi::Py_REFCNT(handle.ptr()) == 1 {
+            drop(take_slot(&raw mut (*this).loop_));
+            if FREE.give(handle.ptr()) {
+                core::mem::forget(handle);
+            }
+        }
+    }
 }
 
 unsafe fn clear_head(this: *mut HandleObject) {
     // SAFETY: a live or dying handle; slots are emptied before contents are dropped.
     unsafe {
         HandleObject::forget_callback(this);
-        drop(take_slot(&raw mut (*this).context));
+        drop(RunContext::take(&raw mut (*this).context));
         drop(take_slot(&raw mut (*this).loop_));
     }
 }

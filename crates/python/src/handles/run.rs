@@ -5,44 +5,119 @@ use core::ptr;
 use pyo3::ffi::{self, PyObject};
 
 use super::{HandleObject, Layout, Shape};
-use crate::contexts;
-use crate::event_loop;
+use crate::contexts::{RunContext, Stay};
+use crate::event_loop::LoopCore;
 use crate::names::names;
 use crate::object::{
-    Raised, Ref, Res, check, raised_matches, set_slot, str_of, take_raised, while_handling,
+    Ref, Res, check, raise_instance, set_slot, str_of, take_raised, vectorcall, while_handling,
 };
 use crate::stdlib::stdlib;
 
 /// The job of a handle.
+///
+/// The references that a run drops at its end may be the last. What has a finaliser then must
+/// not find the callback's context current: in asyncio they go in a later turn.
 #[inline]
-pub(crate) unsafe fn run(this: *mut HandleObject) -> Res<()> {
-    // SAFETY: the job keeps `this` alive.
+pub(crate) unsafe fn run(core: &LoopCore, handle: Ref) -> Res<()> {
+    let this = handle.ptr().cast::<HandleObject>();
+    // SAFETY: a live handle, says the caller.
     unsafe {
-        if (*this).cancelled {
-            return Ok(());
+        let is_plain = (*this).layout == Layout::Plain;
+        if is_plain && !core.debug() {
+            return run_plain(core, handle);
         }
-        let Some(core) = event_loop::any_native((*this).loop_) else {
-            return run_now(this);
-        };
-        core.leave_stale_task()?;
-        if core.debug() {
-            return run_timed(core, this);
+        if !(*this).cancelled {
+            run_kept(core, this)?;
+            if is_plain {
+                HandleObject::forget_callback(this);
+            }
         }
-        run_now(this)
+        if ffi::Py_REFCNT(handle.ptr()) == 1 {
+            core.contexts().leave()?;
+        }
     }
+    Ok(())
 }
 
-/// In debug mode: the handle is `loop._current_handle` meanwhile, and slowness is logged.
-#[cold]
-unsafe fn run_timed(core: &event_loop::LoopCore, this: *mut HandleObject) -> Res<()> {
+/// A handle that lets go of its callback. When the job alone holds it, nobody can see what
+/// becomes of it meanwhile: it gives its callback away, and its memory goes straight back.
+#[inline]
+unsafe fn run_plain(core: &LoopCore, handle: Ref) -> Res<()> {
+    let this = handle.ptr().cast::<HandleObject>();
+    // SAFETY: a live handle, says the caller; what is called is held over the call, since the
+    // callback may cancel its own handle.
+    unsafe {
+        let alone = ffi::Py_REFCNT(handle.ptr()) == 1 && (*this).weakrefs.is_null();
+        if !(*this).cancelled && !(*this).callback.is_null() {
+            let context = &raw mut (*this).context;
+            let stay = match core.contexts().enter(context) {
+                Ok(stay) => stay,
+                Err(raised) => {
+                    let exception = take_raised(raised);
+                    return report_collected(this, alone, exception);
+                }
+            };
+            let shape = (*this).shape;
+            let callback = Ref::own((*this).callback);
+            let args = Ref::own_opt((*this).args);
+            if alone {
+                (*this).callback = ptr::null_mut();
+                (*this).args = ptr::null_mut();
+            } else {
+                core::mem::forget((callback.clone(), args.clone()));
+            }
+            let result = match Ref::checked(call(&callback, shape, args.as_ref())) {
+                Ok(result) => result,
+                Err(raised) => {
+                    if alone {
+                        (*this).callback = callback.into_ptr();
+                        (*this).args = args.map_or(ptr::null_mut(), Ref::into_ptr);
+                    }
+                    let exception = take_raised(raised);
+                    leave_failed(core, this, stay)?;
+                    return report_collected(this, alone, exception);
+                }
+            };
+            core.contexts().exit(context, stay)?;
+            if !alone {
+                HandleObject::forget_callback(this);
+            }
+            if is_last(&callback) || args.as_ref().is_some_and(is_last) || is_last(&result) {
+                core.contexts().leave()?;
+            }
+        }
+        if alone && (*this).callback.is_null() {
+            if (*this).context.may_die() {
+                core.contexts().leave()?;
+            }
+            super::recycle(handle);
+        } else if ffi::Py_REFCNT(handle.ptr()) == 1 {
+            core.contexts().leave()?;
+        }
+    }
+    Ok(())
+}
+
+#[inline]
+fn is_last(object: &Ref) -> bool {
+    // SAFETY: alive.
+    unsafe { ffi::Py_REFCNT(object.ptr()) == 1 }
+}
+
+/// A handle that keeps its callback: a timer, a reader or writer, or one in debug mode. Then
+/// it is `loop._current_handle` meanwhile, and slowness is logged.
+unsafe fn run_kept(core: &LoopCore, this: *mut HandleObject) -> Res<()> {
     // SAFETY: the job keeps `this` alive.
     unsafe {
+        if !core.debug() {
+            return run_callback(core, this);
+        }
         core.set_current_handle(Some(Ref::borrow(this.cast())));
         let started = core.engine().now();
-        // Taken before the callback runs: a plain handle forgets it.
-        let outcome = run_now(this);
+        let outcome = run_callback(core, this);
         core.set_current_handle(None);
         outcome?;
+        core.contexts().leave()?;
         core.warn_if_slow(started, || {
             let callback = (*this).callback;
             if !callback.is_null()
@@ -56,34 +131,75 @@ unsafe fn run_timed(core: &event_loop::LoopCore, this: *mut HandleObject) -> Res
     }
 }
 
-/// `handle._run()`: also what foreign loops call.
-#[inline]
-pub(crate) unsafe fn run_now(this: *mut HandleObject) -> Res<()> {
-    // SAFETY: `this` is alive, says the caller; what is called is held over the call, since
-    // the callback may cancel its own handle.
+unsafe fn run_callback(core: &LoopCore, this: *mut HandleObject) -> Res<()> {
+    // SAFETY: the job keeps `this` alive; what is called is held over the call.
     unsafe {
-        let (callback, context) = ((*this).callback, (*this).context);
-        if callback.is_null() || context.is_null() {
+        let Some(callback) = Ref::borrow_opt((*this).callback) else {
             return Ok(());
-        }
-        let (callback, context) = (Ref::borrow(callback), Ref::borrow(context));
-        let args = Ref::borrow_opt((*this).args);
-        let call = || Ref::checked(call(&callback, (*this).shape, args.as_ref()));
-        let outcome = if (*this).shared_context {
-            let (outcome, its_own) = contexts::run_in_snapshot(context.ptr(), call)?;
-            if let Some(own) = its_own {
-                (*this).shared_context = false;
-                set_slot(&raw mut (*this).context, own.into_ptr());
-            }
-            outcome
-        } else {
-            check(ffi::PyContext_Enter(context.ptr()))?;
-            let outcome = call();
-            if ffi::PyContext_Exit(context.ptr()) < 0 {
-                return Err(Raised::set());
-            }
-            outcome
         };
+        let args = Ref::borrow_opt((*this).args);
+        let context = &raw mut (*this).context;
+        let stay = match core.contexts().enter(context) {
+            Ok(stay) => stay,
+            Err(raised) => return report(this, take_raised(raised)),
+        };
+        let result = match Ref::checked(call(&callback, (*this).shape, args.as_ref())) {
+            Ok(result) => result,
+            Err(raised) => {
+                let exception = take_raised(raised);
+                leave_failed(core, this, stay)?;
+                return report(this, exception);
+            }
+        };
+        core.contexts().exit(context, stay)?;
+        // The callback may have cancelled its handle.
+        if is_last(&callback) || args.as_ref().is_some_and(is_last) || is_last(&result) {
+            core.contexts().leave()?;
+        }
+    }
+    Ok(())
+}
+
+/// The exception handler is to find what the callback has set, but not its context current.
+#[cold]
+unsafe fn leave_failed(core: &LoopCore, this: *mut HandleObject, stay: Stay) -> Res<()> {
+    // SAFETY: the job keeps `this` alive.
+    unsafe {
+        let context = &raw mut (*this).context;
+        drop(RunContext::show(context)?);
+        core.contexts().exit(context, stay)?;
+        core.contexts().leave()
+    }
+}
+
+/// [`report`] for a plain handle.
+#[cold]
+unsafe fn report_collected(this: *mut HandleObject, alone: bool, exception: Ref) -> Res<()> {
+    // SAFETY: the job keeps `this` alive.
+    unsafe {
+        if !alone {
+            return report(this, exception);
+        }
+        let shown = super::made_collected(this)?;
+        report(shown.ptr().cast(), exception)
+    }
+}
+
+/// `handle._run()`: for foreign loops.
+pub(super) unsafe fn run_here(this: *mut HandleObject) -> Res<()> {
+    // SAFETY: `this` is alive, says the caller; what is called is held over the call.
+    unsafe {
+        let context = RunContext::show(&raw mut (*this).context)?;
+        let Some(callback) = Ref::borrow_opt((*this).callback) else {
+            return Ok(());
+        };
+        let args = Ref::borrow_opt((*this).args);
+        if let Err(raised) = check(ffi::PyContext_Enter(context.ptr())) {
+            return report(this, take_raised(raised));
+        }
+        let outcome = Ref::checked(call(&callback, (*this).shape, args.as_ref()));
+        let outcome = outcome.map_err(take_raised);
+        check(ffi::PyContext_Exit(context.ptr()))?;
         match outcome {
             Ok(_) => {
                 if (*this).layout == Layout::Plain && !(*this).repeats {
@@ -91,30 +207,31 @@ pub(crate) unsafe fn run_now(this: *mut HandleObject) -> Res<()> {
                 }
                 Ok(())
             }
-            Err(raised) => report(this, raised),
+            Err(exception) => report(this, exception),
         }
     }
 }
 
-#[inline]
+#[inline(always)]
 unsafe fn call(callback: &Ref, shape: Shape, args: Option<&Ref>) -> *mut PyObject {
     // SAFETY: all alive; the array has a free slot before the argument, as the offset flag
     // promises.
     unsafe {
         match (shape, args) {
-            (Shape::OneArg, Some(arg)) => {
-                let array = [ptr::null_mut(), arg.ptr()];
-                ffi::PyObject_Vectorcall(
-                    callback.ptr(),
-                    array.as_ptr().add(1),
-                    1 | ffi::PY_VECTORCALL_ARGUMENTS_OFFSET,
-                    ptr::null_mut(),
-                )
-            }
             (Shape::Tuple, Some(args)) => {
                 ffi::PyObject_Call(callback.ptr(), args.ptr(), ptr::null_mut())
             }
-            _ => ffi::PyObject_CallNoArgs(callback.ptr()),
+            (_, arg) => {
+                let mut array = [ptr::null_mut(), ptr::null_mut()];
+                let count = match arg {
+                    Some(arg) => {
+                        array[1] = arg.ptr();
+                        1
+                    }
+                    None => 0,
+                };
+                vectorcall(callback.ptr(), array.as_ptr().add(1), count)
+            }
         }
     }
 }
@@ -122,15 +239,13 @@ unsafe fn call(callback: &Ref, shape: Shape, args: Option<&Ref>) -> *mut PyObjec
 /// What a callback raises goes to the loop's exception handler; SystemExit and
 /// KeyboardInterrupt leave the loop.
 #[cold]
-unsafe fn report(this: *mut HandleObject, raised: Raised) -> Res<()> {
+pub(crate) unsafe fn report(this: *mut HandleObject, exception: Ref) -> Res<()> {
     // SAFETY: `this` is alive, says the caller.
     unsafe {
-        if raised_matches(&raised, ffi::PyExc_SystemExit)
-            || raised_matches(&raised, ffi::PyExc_KeyboardInterrupt)
-        {
-            return Err(raised);
+        let leaves = |class| ffi::PyErr_GivenExceptionMatches(exception.ptr(), class) != 0;
+        if leaves(ffi::PyExc_SystemExit) || leaves(ffi::PyExc_KeyboardInterrupt) {
+            return Err(raise_instance(exception));
         }
-        let exception = take_raised(raised);
         let context = Ref::dict()?;
         let set = |key: *mut PyObject, value: *mut PyObject| {
             check(ffi::PyDict_SetItem(context.ptr(), key, value))

@@ -5,9 +5,10 @@ use core::ffi::{c_int, c_void};
 use pyo3::ffi::{self, PyObject, PyTypeObject};
 use rasyncio_engine::TimerKey;
 
-use super::{FullHandle, HandleContext, HandleObject, Layout, TYPES, methods};
+use super::{FullHandle, HandleObject, Layout, TYPES, methods};
 use crate::args::Signature;
 use crate::boundary;
+use crate::contexts::RunContext;
 use crate::docs;
 use crate::event_loop::{self, LoopCore};
 use crate::names::names;
@@ -30,14 +31,15 @@ pub(crate) fn new_timer(
     when: Ref,
     callback: Ref,
     args: &[*mut PyObject],
-    context: HandleContext,
+    context: RunContext,
 ) -> Res {
     // SAFETY: zeroed memory of the class's size; `fill` sets the head.
     unsafe {
         let made = Ref::checked(ffi::PyType_GenericAlloc(TYPES.get().timer, 0))?;
         let head = made.ptr().cast::<HandleObject>();
         (*head).layout = Layout::Timer;
-        HandleObject::fill(head, Layout::Timer, core.owner(), callback, args, context)?;
+        let args = super::pack(args)?;
+        HandleObject::fill(head, Layout::Timer, core.owner(), callback, args, context);
         let this = made.ptr().cast::<TimerObject>();
         (*this).when = when.into_ptr();
         if core.debug() {

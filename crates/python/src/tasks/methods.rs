@@ -126,10 +126,9 @@ noargs!(get_coro, |task: TaskObject| Ok(Ref::borrow_opt(
     (*task).coro
 )
 .unwrap_or_else(Ref::none)));
-noargs!(get_context, |task: TaskObject| Ok(Ref::borrow_opt(
-    (*task).context
-)
-.unwrap_or_else(Ref::none)));
+noargs!(get_context, |task: TaskObject| super::context_of(
+    task.cast()
+));
 noargs!(get_name, |task: TaskObject| name(task));
 
 /// The name, made from the number when it is first asked for.

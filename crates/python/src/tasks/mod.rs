@@ -17,6 +17,7 @@ pub(crate) use methods::init;
 pub(crate) use object::TaskObject;
 pub(crate) use step::{run_step, run_wakeup, wakeup};
 
+use crate::contexts::RunContext;
 use crate::event_loop::LoopCore;
 use crate::futures::methods as future_methods;
 use crate::global::Global;
@@ -38,10 +39,10 @@ pub(crate) fn is_task(obj: *mut PyObject) -> bool {
     unsafe { ffi::PyType_IsSubtype(ffi::Py_TYPE(obj), task_type()) != 0 }
 }
 
-/// The context that a task runs in.
-pub(crate) unsafe fn context_of(task: *mut PyObject) -> Ref {
+/// `task.get_context()`: the context that a task runs in.
+pub(crate) unsafe fn context_of(task: *mut PyObject) -> Res {
     // SAFETY: a live task of ours, says the caller.
-    unsafe { Ref::borrow_opt((*task.cast::<TaskObject>()).context).unwrap_or_else(Ref::none) }
+    unsafe { RunContext::show(&raw mut (*task.cast::<TaskObject>()).context) }
 }
 
 /// `asyncio.iscoroutine(obj)`, the common kinds without a call.
@@ -107,11 +108,11 @@ unsafe fn prepare(task: *mut TaskObject, coro: *mut PyObject, options: Options) 
                     "context must be a contextvars.Context object or None, got {class}"
                 )));
             }
-            Ref::borrow(options.context)
+            RunContext::own(Ref::borrow(options.context))
         } else {
-            Ref::checked(ffi::PyContext_CopyCurrent())?
+            RunContext::current()?
         };
-        set_slot(&raw mut (*task).context, context.into_ptr());
+        drop(ptr::replace(&raw mut (*task).context, context));
         (*task).number = 0;
         if given(options.name) {
             set_name(task, options.name)?;

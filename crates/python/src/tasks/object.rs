@@ -6,6 +6,7 @@ use core::ptr;
 use pyo3::ffi::{self, PyObject, PyTypeObject};
 
 use super::registry;
+use crate::contexts::RunContext;
 use crate::freelist::FreeList;
 use crate::futures::object as future_object;
 use crate::futures::{FutureObject, State};
@@ -20,7 +21,7 @@ pub(crate) struct TaskObject {
     /// A `str`, or NULL while nobody has asked and the number makes the name.
     pub(crate) name: *mut PyObject,
     pub(crate) number: u64,
-    pub(crate) context: *mut PyObject,
+    pub(crate) context: RunContext,
     /// The future it is suspended on, owned.
     pub(crate) waiter: *mut PyObject,
     /// Neighbours in the list of unfinished tasks (`registry`); not owned.
@@ -47,7 +48,7 @@ pub(crate) unsafe extern "C" fn traverse(
         visit_opt!(ffi::Py_TYPE(slf).cast(), visit, arg);
         visit_opt!((*task).coro, visit, arg);
         visit_opt!((*task).name, visit, arg);
-        visit_opt!((*task).context, visit, arg);
+        visit_opt!((*task).context.ptr(), visit, arg);
         visit_opt!((*task).waiter, visit, arg);
         future_object::traverse(slf.cast(), visit, arg)
     }
@@ -60,7 +61,7 @@ pub(crate) unsafe fn clear(task: *mut TaskObject) {
         registry::remove(task);
         set_slot(&raw mut (*task).coro, ptr::null_mut());
         set_slot(&raw mut (*task).name, ptr::null_mut());
-        set_slot(&raw mut (*task).context, ptr::null_mut());
+        drop(RunContext::take(&raw mut (*task).context));
         set_slot(&raw mut (*task).waiter, ptr::null_mut());
         future_object::clear(task.cast());
     }

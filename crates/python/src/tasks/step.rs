@@ -7,11 +7,13 @@ use pyo3::ffi::{self, PyObject};
 use super::current;
 use super::object::TaskObject;
 use super::registry;
-use crate::event_loop;
+use crate::contexts::RunContext;
+use crate::event_loop::{self, LoopCore};
 use crate::futures::state::{
     invalid_state, make_cancelled_error, mark_cancelled, stored_exception,
 };
 use crate::futures::{self, Callback, FutureObject, State, add_callback, as_exact};
+use crate::handles;
 use crate::jobs;
 use crate::names::names;
 use crate::object::{
@@ -22,23 +24,23 @@ use crate::stdlib::cancelled_error;
 
 /// The job of a first step, or of one after a bare yield.
 #[inline]
-pub(crate) unsafe fn run_step(task: *mut TaskObject) -> Res<()> {
-    // SAFETY: the job keeps `task` alive.
-    unsafe { step_on_loop(task, None) }
+pub(crate) unsafe fn run_step(core: &LoopCore, task: Ref) -> Res<()> {
+    // SAFETY: a task, says the caller.
+    unsafe { step_on_loop(core, task, None) }
 }
 
 /// The job of a task whose awaited future is done.
 #[inline]
-pub(crate) unsafe fn run_wakeup(task: *mut TaskObject) -> Res<()> {
-    // SAFETY: the job keeps `task` alive; the waiter is held by the task.
+pub(crate) unsafe fn run_wakeup(core: &LoopCore, task: Ref) -> Res<()> {
+    // SAFETY: a task, says the caller; the waiter is held by the task.
     unsafe {
-        let waiter = (*task).waiter;
+        let waiter = (*task.ptr().cast::<TaskObject>()).waiter;
         let failure = if waiter.is_null() {
             None
         } else {
             failure_of(waiter)
         };
-        step_on_loop(task, failure)
+        step_on_loop(core, task, failure)
     }
 }
 
@@ -68,25 +70,67 @@ pub(crate) unsafe fn wakeup(future: *mut PyObject, task: *mut PyObject) -> Res<(
     }
 }
 
-/// A step as a job of our loop: enters the task's context, and in debug mode looks at the
-/// clock.
+/// A step as a job of the loop that runs, in the task's context.
 #[inline]
-unsafe fn step_on_loop(task: *mut TaskObject, failure: Option<Ref>) -> Res<()> {
-    // SAFETY: the job keeps `task` alive; its context lives as long as it does.
+unsafe fn step_on_loop(core: &LoopCore, task: Ref, failure: Option<Ref>) -> Res<()> {
+    let this = task.ptr().cast::<TaskObject>();
+    // SAFETY: a live task, says the caller.
     unsafe {
-        let debug_core = event_loop::any_native((*task).future.loop_).filter(|core| core.debug());
-        let started = debug_core.map(|core| core.engine().now());
-        let context = (*task).context;
-        check(ffi::PyContext_Enter(context))?;
+        if core.debug() {
+            step_timed(core, this, failure)?;
+        } else {
+            step_in_context(core, this, failure)?;
+        }
+        if ffi::Py_REFCNT(task.ptr()) == 1 {
+            // What goes with the task is not to find its context current.
+            core.contexts().leave()?;
+        }
+    }
+    Ok(())
+}
+
+#[inline]
+unsafe fn step_in_context(core: &LoopCore, task: *mut TaskObject, failure: Option<Ref>) -> Res<()> {
+    // SAFETY: a live task, says the caller, and its context is a part of it.
+    unsafe {
+        let context = &raw mut (*task).context;
+        let stay = match core.contexts().enter(context) {
+            Ok(stay) => stay,
+            Err(raised) => return cannot_enter(core, task, failure, raised),
+        };
         let outcome = step(task, failure);
-        if ffi::PyContext_Exit(context) < 0 {
-            return Err(Raised::set());
-        }
-        if let (Some(core), Some(started)) = (debug_core, started) {
-            outcome?;
-            return core.warn_if_slow(started, || repr(task.cast()));
-        }
-        outcome
+        after(outcome, || core.contexts().exit(context, stay))
+    }
+}
+
+/// Somebody else is in the task's context. As in asyncio, its handle reports that, and the
+/// task is not stepped again.
+#[cold]
+unsafe fn cannot_enter(
+    core: &LoopCore,
+    task: *mut TaskObject,
+    failure: Option<Ref>,
+    raised: Raised,
+) -> Res<()> {
+    let exception = take_raised(raised);
+    // SAFETY: a live task, says the caller.
+    unsafe {
+        let callable = super::step_callable::new(task.cast(), failure)?;
+        let context = RunContext::own(super::context_of(task.cast())?);
+        let handle = handles::new_full(core, callable, &[], context)?;
+        handles::report(handle.ptr().cast(), exception)
+    }
+}
+
+/// Debug mode looks at the clock.
+#[cold]
+unsafe fn step_timed(core: &LoopCore, task: *mut TaskObject, failure: Option<Ref>) -> Res<()> {
+    // SAFETY: a live task, says the caller.
+    unsafe {
+        let started = core.engine().now();
+        step_in_context(core, task, failure)?;
+        core.contexts().leave()?;
+        core.warn_if_slow(started, || repr(task.cast()))
     }
 }
 
@@ -300,7 +344,7 @@ unsafe fn suspend(task: *mut TaskObject, object: Ref) -> Res<()> {
             Some(_) => Callback::wakeup(Ref::borrow(task.cast())),
             None => Callback::python(
                 futures::done_callback::new(wakeup, task.cast())?,
-                Ref::borrow((*task).context),
+                super::context_of(task.cast())?,
             ),
         };
         add_callback(fut, link)?;
@@ -371,7 +415,8 @@ unsafe fn wait_for_foreign(task: *mut TaskObject, object: &Ref, blocking: &Ref) 
         let callback = futures::done_callback::new(wakeup, task.cast())?;
         let add = object.attr(names().add_done_callback)?;
         let kwnames = Ref::tuple(&[names().context])?;
-        add.call_kw(&[callback.ptr(), (*task).context], kwnames.ptr())?;
+        let context = super::context_of(task.cast())?;
+        add.call_kw(&[callback.ptr(), context.ptr()], kwnames.ptr())?;
         set_slot(&raw mut (*task).waiter, object.clone().into_ptr());
         deliver_cancellation(task)
     }
@@ -397,7 +442,7 @@ unsafe fn schedule_foreign(task: *mut TaskObject, failure: Option<Ref>) -> Res<(
     // SAFETY: `task` is alive, says the caller.
     unsafe {
         let callable = super::step_callable::new(task.cast(), failure)?;
-        let context = Ref::borrow((*task).context);
+        let context = super::context_of(task.cast())?;
         let loop_ = Ref::borrow((*task).future.loop_);
         futures::call_soon_foreign(loop_.ptr(), callable.ptr(), &[], &context)
     }
@@ -414,7 +459,7 @@ unsafe fn step_with_error(task: *mut TaskObject, error: Res<()>) -> Res<()> {
         match event_loop::native((*task).future.loop_) {
             Some(core) => {
                 let task = Ref::borrow(task.cast());
-                let call = crate::handles::native_call2(throw_later, task, failure)?;
+                let call = handles::native_call2(throw_later, task, failure)?;
                 core.engine().schedule(jobs::native_call(call));
                 Ok(())
             }
@@ -425,7 +470,13 @@ unsafe fn step_with_error(task: *mut TaskObject, error: Res<()>) -> Res<()> {
 
 unsafe fn throw_later(task: *mut PyObject, failure: *mut PyObject) -> Res<()> {
     // SAFETY: the native call keeps both alive.
-    unsafe { step_on_loop(task.cast(), Some(Ref::borrow(failure))) }
+    unsafe {
+        let task = Ref::borrow(task);
+        let core = event_loop::running_core()?;
+        step_on_loop(core, task, Some(Ref::borrow(failure)))?;
+        // The job of a native call holds the task still.
+        core.contexts().leave()
+    }
 }
 
 fn refuse(text: impl FnOnce() -> Res<String>) -> Res<()> {
@@ -488,11 +539,11 @@ pub(crate) unsafe fn eager_start(task: *mut TaskObject) -> Res<()> {
 unsafe fn run_eagerly(task: *mut TaskObject) -> Res<()> {
     // SAFETY: as above.
     unsafe {
-        let context = (*task).context;
-        check(ffi::PyContext_Enter(context))?;
+        let context = super::context_of(task.cast())?;
+        check(ffi::PyContext_Enter(context.ptr()))?;
         let outcome = advance(task, None);
         let result = settle(task, outcome);
-        if ffi::PyContext_Exit(context) < 0 {
+        if ffi::PyContext_Exit(context.ptr()) < 0 {
             return Err(Raised::set());
         }
         if !TaskObject::is_pending(task) {
