@@ -181,6 +181,23 @@ pub(crate) unsafe fn reset(fut: *mut FutureObject) {
     }
 }
 
+/// Drops the fields of a dead future that nobody sees any more: they keep what they had.
+#[inline]
+pub(crate) unsafe fn release_fields(fut: *mut FutureObject) {
+    // SAFETY: the object is dead and untracked; each field is dropped once.
+    unsafe {
+        ffi::Py_XDECREF((*fut).dict);
+        ffi::Py_XDECREF((*fut).loop_);
+        ffi::Py_XDECREF((*fut).value);
+        if !(*fut).callbacks.is_empty() {
+            ptr::drop_in_place(&raw mut (*fut).callbacks);
+        }
+        if (*fut).rare.is_some() {
+            ptr::drop_in_place(&raw mut (*fut).rare);
+        }
+    }
+}
+
 /// Frees a dead future's fields (after finalisation and untracking).
 pub(crate) unsafe fn release(fut: *mut FutureObject) {
     // SAFETY: the object is dead; fields that need dropping are taken out by `clear`.

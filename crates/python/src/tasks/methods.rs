@@ -220,6 +220,7 @@ unsafe extern "C" fn tp_finalize(slf: *mut PyObject) {
         let task = slf.cast::<TaskObject>();
         // SAFETY: the object is alive while it is finalised; a pending error is kept.
         unsafe {
+            (*task).finalized = true;
             // Even if the handler keeps it: nobody finds it through `all_tasks` any more.
             registry::remove(task);
             if (*task).future.loop_.is_null() {
@@ -276,10 +277,8 @@ unsafe extern "C" fn dealloc(slf: *mut PyObject) {
             if !(*task).future.weakrefs.is_null() {
                 ffi::PyObject_ClearWeakRefs(slf);
             }
-            object::clear(task);
-            // A finalised object carries a mark that its memory must not pass on.
-            let reusable =
-                ffi::Py_TYPE(slf) == super::task_type() && ffi::PyObject_GC_IsFinalized(slf) == 0;
+            object::release(task);
+            let reusable = ffi::Py_TYPE(slf) == super::task_type() && !(*task).finalized;
             if !reusable || !object::FREE.give(slf) {
                 free_instance(slf);
             }

@@ -2,11 +2,13 @@
 
 mod cancelling;
 pub(crate) mod current;
+mod eager;
 mod methods;
 mod object;
 pub(crate) mod registry;
 mod step;
 mod step_callable;
+mod suspend;
 
 use core::ptr;
 
@@ -21,6 +23,7 @@ use crate::contexts::RunContext;
 use crate::event_loop::LoopCore;
 use crate::futures::methods as future_methods;
 use crate::global::Global;
+use crate::jobs;
 use crate::names::names;
 use crate::object::{Ref, Res, set_slot, type_error};
 use crate::stdlib::stdlib;
@@ -83,7 +86,12 @@ pub(crate) fn create(core: &LoopCore, coro: *mut PyObject, options: Options) -> 
         if core.debug() {
             future_methods::record_source(task.cast())?;
         }
-        start(task, options.eager_start)?;
+        if options.eager_start || !core.is_native() {
+            start(task, options.eager_start)?;
+        } else {
+            registry::add(task);
+            core.engine().schedule(jobs::step(made.clone()));
+        }
         Ok(made)
     }
 }
@@ -96,6 +104,7 @@ fn not_a_coroutine(obj: *mut PyObject) -> crate::object::Raised {
 }
 
 /// Everything of a task but its loop.
+#[inline(always)]
 unsafe fn prepare(task: *mut TaskObject, coro: *mut PyObject, options: Options) -> Res<()> {
     // SAFETY: `task` and the options are alive, says the caller.
     unsafe {
@@ -143,9 +152,9 @@ unsafe fn start(task: *mut TaskObject, eagerly: bool) -> Res<()> {
     unsafe {
         registry::add(task);
         if eagerly && is_running_here((*task).future.loop_)? {
-            return step::eager_start(task);
+            return eager::start(task);
         }
-        step::schedule_step(task)
+        suspend::schedule_step(task)
     }
 }
 

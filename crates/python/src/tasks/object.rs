@@ -34,6 +34,8 @@ pub(crate) struct TaskObject {
     /// Report the destruction of a pending task.
     pub(crate) log_destroy_pending: bool,
     pub(crate) listed: bool,
+    /// The finaliser has run: its mark on the memory must not be passed on.
+    pub(crate) finalized: bool,
 }
 
 /// Visits what a task holds.
@@ -64,6 +66,20 @@ pub(crate) unsafe fn clear(task: *mut TaskObject) {
         drop(RunContext::take(&raw mut (*task).context));
         set_slot(&raw mut (*task).waiter, ptr::null_mut());
         future_object::clear(task.cast());
+    }
+}
+
+/// Drops what a dead task held. Nobody sees the slots any more: they keep what they had.
+#[inline]
+pub(super) unsafe fn release(task: *mut TaskObject) {
+    // SAFETY: the object is dead and untracked; each field is dropped once.
+    unsafe {
+        registry::remove(task);
+        ffi::Py_XDECREF((*task).coro);
+        ffi::Py_XDECREF((*task).name);
+        drop(RunContext::take(&raw mut (*task).context));
+        ffi::Py_XDECREF((*task).waiter);
+        future_object::release_fields(task.cast());
     }
 }
 
