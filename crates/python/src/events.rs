@@ -11,7 +11,7 @@ use crate::event_loop;
 use crate::futures;
 use crate::names::names;
 use crate::object::{
-    Ref, Res, call_method, check, import, raised_matches, type_error, value_error,
+    Raised, Ref, Res, call_method, check, import, raised_matches, type_error, value_error,
 };
 use crate::stdlib::stdlib;
 use crate::tasks::{current, is_coroutine, registry};
@@ -148,17 +148,20 @@ pub(crate) fn ensure_future(obj: *mut PyObject, loop_: *mut PyObject) -> Res {
         } else {
             wrap_awaitable(obj)?
         };
-        let created = spawn(coro.ptr(), loop_);
-        match created {
-            Err(raised) if raised_matches(&raised, ffi::PyExc_RuntimeError) => {
-                let exception = crate::object::take_raised(raised);
-                // Nobody is going to await it: no complaint about that on top.
-                coro.call_method(names().close, &[])?;
-                Err(crate::object::raise_instance(exception))
-            }
-            created => created,
-        }
+        spawn(coro.ptr(), loop_).or_else(|raised| refused(&coro, raised))
     }
+}
+
+#[cold]
+fn refused(coro: &Ref, raised: Raised) -> Res {
+    // SAFETY: a static class.
+    if !raised_matches(&raised, unsafe { ffi::PyExc_RuntimeError }) {
+        return Err(raised);
+    }
+    let exception = crate::object::take_raised(raised);
+    // Nobody is going to await it: no complaint about that on top.
+    coro.call_method(names().close, &[])?;
+    Err(crate::object::raise_instance(exception))
 }
 
 fn spawn(coro: *mut PyObject, loop_: *mut PyObject) -> Res {

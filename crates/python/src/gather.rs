@@ -3,27 +3,26 @@
 //! Each child has the outer future as the data of a native done callback, so collecting
 //! the results allocates nothing but the list that holds them.
 
-use core::ffi::{c_int, c_void};
+mod class;
+mod seen;
+
 use core::ptr;
-use std::collections::HashMap;
-use std::collections::hash_map::Entry;
-use std::hash::{BuildHasherDefault, Hasher};
 
 use pyo3::ffi::{self, Py_ssize_t, PyObject, PyTypeObject};
 
+pub(crate) use class::init;
+
 use crate::args::Signature;
-use crate::boundary;
-use crate::docs;
 use crate::event_loop;
 use crate::events;
 use crate::futures::object as future_object;
-use crate::futures::{self, FutureObject, as_native, future_type, state};
+use crate::futures::{self, DoneFn, FutureObject, State, as_exact, as_native, state};
 use crate::global::Global;
 use crate::names::names;
-use crate::object::{Ref, Res, call_method, check, set_slot};
+use crate::object::{Ref, Res, call_method};
 use crate::stdlib::cancelled_error;
 use crate::tasks::{self, TaskObject};
-use crate::types::{TypeBuilder, add_functions, fastcall_def, free_instance};
+use seen::Seen;
 
 /// `_GatheringFuture`: the future that `gather` answers.
 #[repr(C)]
@@ -81,13 +80,13 @@ fn empty() -> Res {
 unsafe fn gather_all(awaitables: &[*mut PyObject], return_exceptions: bool) -> Res {
     // SAFETY: the arguments are alive, says the caller; lists are filled in place.
     unsafe {
-        let mut seen = Seen::new(awaitables.len());
+        let mut seen = Seen::new(awaitables);
         let children = Ref::checked(ffi::PyList_New(awaitables.len() as Py_ssize_t))?;
         // The distinct children; the list keeps them alive.
         let mut distinct = Vec::with_capacity(awaitables.len());
         let mut loop_: Option<Ref> = None;
         for (i, &awaitable) in awaitables.iter().enumerate() {
-            let child = match seen.first(awaitable, i) {
+            let child = match seen.first(i) {
                 Some(first) => {
                     Ref::borrow(ffi::PyList_GET_ITEM(children.ptr(), first as Py_ssize_t))
                 }
@@ -132,76 +131,10 @@ unsafe fn subscribe(children: &[*mut PyObject], outer: &Ref) -> Res<()> {
     Ok(())
 }
 
-/// Which arguments were there before: the position of the first of each. Few are compared,
-/// many are hashed by their address.
-enum Seen {
-    Few(Vec<(*mut PyObject, usize)>),
-    Many(HashMap<*mut PyObject, usize, BuildHasherDefault<AddressHasher>>),
-}
-
-const COMPARED: usize = 8;
-
-impl Seen {
-    fn new(arguments: usize) -> Seen {
-        if arguments <= COMPARED {
-            Seen::Few(Vec::with_capacity(arguments))
-        } else {
-            Seen::Many(HashMap::with_capacity_and_hasher(
-                arguments,
-                Default::default(),
-            ))
-        }
-    }
-
-    /// The position of an equal argument before `at`; otherwise notes this one.
-    fn first(&mut self, argument: *mut PyObject, at: usize) -> Option<usize> {
-        match self {
-            Seen::Few(seen) => {
-                let found = seen.iter().find(|(known, _)| ptr::eq(*known, argument));
-                let found = found.map(|&(_, first)| first);
-                if found.is_none() {
-                    seen.push((argument, at));
-                }
-                found
-            }
-            Seen::Many(seen) => match seen.entry(argument) {
-                Entry::Occupied(entry) => Some(*entry.get()),
-                Entry::Vacant(entry) => {
-                    entry.insert(at);
-                    None
-                }
-            },
-        }
-    }
-}
-
-/// Spreads addresses over the table: the low bits are alignment, and no attacker chooses
-/// where objects lie.
-#[derive(Default)]
-struct AddressHasher(u64);
-
-impl Hasher for AddressHasher {
-    fn write(&mut self, bytes: &[u8]) {
-        for &byte in bytes {
-            self.write_usize(usize::from(byte));
-        }
-    }
-
-    fn write_usize(&mut self, address: usize) {
-        self.0 = (self.0 ^ address as u64)
-            .wrapping_mul(0x9e37_79b9_7f4a_7c15)
-            .rotate_left(26);
-    }
-
-    fn finish(&self) -> u64 {
-        self.0
-    }
-}
-
 /// A task made for a coroutine is out of the caller's reach: no complaint if it is
 /// destroyed while it is pending.
 fn keep_quiet(child: &Ref) -> Res<()> {
-    if tasks::is_task(child.ptr()) {
+    if child.type_ptr() == tasks::task_type() || tasks::is_task(child.ptr()) {
         // SAFETY: a task of ours.
         unsafe { (*child.ptr().cast::<TaskObject>()).log_destroy_pending = false };
         return Ok(());
@@ -227,6 +160,30 @@ fn new_outer(loop_: &Ref, children: &Ref, unfinished: usize, return_exceptions: 
             (*this).awaiting = task.into_ptr();
         }
         Ok(outer)
+    }
+}
+
+/// Counts a child that has just got a result, instead of scheduling [`child_done`]. That is
+/// due for the last one only: nobody can see when the others are counted.
+#[inline]
+pub(crate) unsafe fn count_at_once(
+    child: *mut FutureObject,
+    run: DoneFn,
+    data: *mut PyObject,
+) -> bool {
+    // SAFETY: both alive, says the caller; the data of `child_done` is an outer future.
+    unsafe {
+        if run as usize != child_done as DoneFn as usize || (*child).state != State::Result {
+            return false;
+        }
+        let outer = data.cast::<GatheringObject>();
+        let is_due = (*outer).unfinished <= 1
+            || FutureObject::is_done(outer.cast())
+            || ffi::Py_REFCNT(data) == 1;
+        if !is_due {
+            (*outer).unfinished -= 1;
+        }
+        !is_due
     }
 }
 
@@ -295,6 +252,14 @@ unsafe fn complete(this: *mut GatheringObject) -> Res<()> {
 
 /// A child's result, or its exception as a result.
 fn outcome(child: &Ref) -> Res {
+    if let Some(native) = as_exact(child.ptr()) {
+        // SAFETY: alive, and exact: the value is what its state says.
+        unsafe {
+            if (*native).state == State::Result {
+                return Ok(Ref::borrow((*native).value));
+            }
+        }
+    }
     if futures::is_cancelled(child.ptr())? {
         // SAFETY: a class.
         let class = unsafe { Ref::borrow(cancelled_error()) };
@@ -313,13 +278,6 @@ fn outcome(child: &Ref) -> Res {
         Ok(exception)
     }
 }
-
-static CANCEL: Signature = Signature::required("cancel", &[]).optional(&["msg"]);
-
-// Cancels the children; the outer future follows when they are done.
-vectorcall!(cancel, |slf, CANCEL [message]| {
-    Ok(Ref::bool(cancel_children(slf, message)?))
-});
 
 /// `_GatheringFuture.cancel(msg)`
 pub(crate) unsafe fn cancel_children(slf: *mut PyObject, message: *mut PyObject) -> Res<bool> {
@@ -341,110 +299,5 @@ pub(crate) unsafe fn cancel_children(slf: *mut PyObject, message: *mut PyObject)
             (*this).cancel_requested = true;
         }
         Ok(any)
-    }
-}
-
-static INIT: Signature = Signature::required("_GatheringFuture", &["children"]).keywords(&["loop"]);
-
-unsafe extern "C" fn tp_init(
-    slf: *mut PyObject,
-    args: *mut PyObject,
-    kwargs: *mut PyObject,
-) -> c_int {
-    boundary::status(|| {
-        // SAFETY: an instance, a tuple, and a dict or NULL, by the slot's contract.
-        unsafe {
-            let [children, loop_] = INIT.parse_tuple::<2>(args, kwargs)?;
-            futures::methods::init_fields(slf.cast(), loop_)?;
-            let children = Ref::checked(ffi::PySequence_List(children))?;
-            let this = slf.cast::<GatheringObject>();
-            (*this).cancel_requested = false;
-            set_slot(&raw mut (*this).children, children.into_ptr());
-        }
-        Ok(())
-    })
-}
-
-unsafe extern "C" fn get_children(slf: *mut PyObject, _: *mut c_void) -> *mut PyObject {
-    // SAFETY: a live instance.
-    unsafe { Ref::borrow_opt((*slf.cast::<GatheringObject>()).children) }
-        .unwrap_or_else(Ref::none)
-        .into_ptr()
-}
-
-unsafe extern "C" fn get_cancel_requested(slf: *mut PyObject, _: *mut c_void) -> *mut PyObject {
-    // SAFETY: a live instance.
-    Ref::bool(unsafe { (*slf.cast::<GatheringObject>()).cancel_requested }).into_ptr()
-}
-
-unsafe extern "C" fn traverse(
-    slf: *mut PyObject,
-    visit: ffi::visitproc,
-    arg: *mut c_void,
-) -> c_int {
-    let this = slf.cast::<GatheringObject>();
-    // SAFETY: called by the collector on a live instance.
-    unsafe {
-        visit_opt!(ffi::Py_TYPE(slf).cast(), visit, arg);
-        visit_opt!((*this).children, visit, arg);
-        visit_opt!((*this).awaiting, visit, arg);
-        future_object::traverse(slf.cast(), visit, arg)
-    }
-}
-
-unsafe extern "C" fn clear(slf: *mut PyObject) -> c_int {
-    boundary::quiet(|| {
-        let this = slf.cast::<GatheringObject>();
-        // SAFETY: called on a live or dying instance.
-        unsafe {
-            set_slot(&raw mut (*this).children, ptr::null_mut());
-            set_slot(&raw mut (*this).awaiting, ptr::null_mut());
-            future_object::clear(this.cast());
-        }
-    });
-    0
-}
-
-unsafe extern "C" fn dealloc(slf: *mut PyObject) {
-    boundary::quiet(|| {
-        let this = slf.cast::<GatheringObject>();
-        // SAFETY: the object is dead; finalisation may bring it back, then we leave it.
-        unsafe {
-            if (*this).future.log_traceback && ffi::PyObject_CallFinalizerFromDealloc(slf) < 0 {
-                return;
-            }
-            ffi::PyObject_GC_UnTrack(slf.cast());
-            set_slot(&raw mut (*this).children, ptr::null_mut());
-            set_slot(&raw mut (*this).awaiting, ptr::null_mut());
-            future_object::release(this.cast());
-            free_instance(slf);
-        }
-    });
-}
-
-/// Makes the class and adds the function.
-pub(crate) unsafe fn init(module: *mut PyObject) -> Res<()> {
-    let builder = TypeBuilder::new::<GatheringObject>(c"rasyncio.tasks._GatheringFuture")
-        .flags(ffi::Py_TPFLAGS_HAVE_GC | ffi::Py_TPFLAGS_BASETYPE)
-        .slot(ffi::Py_tp_init, tp_init as *mut c_void)
-        .slot(ffi::Py_tp_dealloc, dealloc as *mut c_void)
-        .slot(ffi::Py_tp_traverse, traverse as *mut c_void)
-        .slot(ffi::Py_tp_clear, clear as *mut c_void)
-        .fastcall(c"cancel", cancel)
-        .docs(docs::FUTURE)
-        .get(c"_children", get_children)
-        .get(c"_cancel_requested", get_cancel_requested)
-        .dict_offset(future_object::DICT_OFFSET)
-        .weaklist_offset(future_object::WEAKREFS_OFFSET);
-    // SAFETY: called once, from the module's initialisation, after `Future` was made.
-    unsafe {
-        let class = builder.build(module, future_type())?;
-        TYPE.set(class);
-        check(ffi::PyModule_AddObjectRef(
-            module,
-            c"_GatheringFuture".as_ptr(),
-            class.cast(),
-        ))?;
-        add_functions(module, vec![fastcall_def(c"gather", gather)])
     }
 }

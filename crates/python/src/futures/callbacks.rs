@@ -225,14 +225,14 @@ impl Callbacks {
     }
 
     pub(crate) fn is_empty(&self) -> bool {
-        self.first.kind == Kind::Empty
+        self.first.kind == Kind::Empty && self.rest.is_none()
     }
 
     #[inline]
     pub(crate) fn push(&mut self, callback: Callback) {
         if self.first.kind == Kind::Empty {
-            // The old value is empty: overwriting drops nothing that matters.
-            self.first = callback;
+            // SAFETY: an empty one has nothing to drop.
+            unsafe { ptr::write(&raw mut self.first, callback) };
         } else {
             self.rest.get_or_insert_with(Box::default).push(callback);
         }
@@ -303,7 +303,8 @@ impl Callbacks {
     }
 }
 
-/// Schedules all callbacks of a future that has just become done.
+/// Schedules all callbacks of a future that has just become done. Most have none, or one task
+/// that waits.
 #[inline]
 pub(crate) unsafe fn schedule_all(fut: *mut FutureObject) -> Res<()> {
     // SAFETY: `fut` is alive, says the caller.
@@ -311,27 +312,46 @@ pub(crate) unsafe fn schedule_all(fut: *mut FutureObject) -> Res<()> {
         if (*fut).callbacks.is_empty() {
             return Ok(());
         }
+        if (*fut).callbacks.first.kind == Kind::Wakeup
+            && (*fut).callbacks.rest.is_none()
+            && let Some(core) = native((*fut).loop_)
+            && !core.debug()
+        {
+            let task = Ref::own((*fut).callbacks.first.data);
+            ptr::write(&raw mut (*fut).callbacks.first, Callback::EMPTY);
+            core.engine().schedule(jobs::wakeup(task));
+            return Ok(());
+        }
+        schedule_any(fut)
+    }
+}
+
+#[inline(never)]
+unsafe fn schedule_any(fut: *mut FutureObject) -> Res<()> {
+    // SAFETY: `fut` is alive, says the caller.
+    unsafe {
         let future = fut.cast::<PyObject>();
-        if let Some(core) = native((*fut).loop_) {
-            core.check_thread_in_debug()?;
-            if (*fut).callbacks.rest.is_none() {
-                if (*fut).callbacks.first.kind == Kind::Native {
-                    // It stays in its slot until the job takes it out: no allocation.
-                    core.engine()
-                        .schedule(jobs::lone_callback(Ref::borrow(future)));
-                    return Ok(());
-                }
-                let only = core::mem::replace(&mut (*fut).callbacks.first, Callback::EMPTY);
-                return only.schedule_native(core, future);
-            }
-            for callback in (*fut).callbacks.take().into_iter() {
-                callback.schedule_native(core, future)?;
-            }
-        } else {
+        let Some(core) = native((*fut).loop_) else {
             let loop_ = Ref::borrow((*fut).loop_);
             for callback in (*fut).callbacks.take().into_iter() {
                 callback.schedule_foreign(loop_.ptr(), future)?;
             }
+            return Ok(());
+        };
+        core.check_thread_in_debug()?;
+        let first = &(*fut).callbacks.first;
+        if first.kind == Kind::Native && (*fut).callbacks.rest.is_none() {
+            if gather::count_at_once(fut, first.function(), first.data) {
+                drop((*fut).callbacks.take());
+            } else {
+                // It stays in its slot until the job takes it out: no allocation.
+                core.engine()
+                    .schedule(jobs::lone_callback(Ref::borrow(future)));
+            }
+            return Ok(());
+        }
+        for callback in (*fut).callbacks.take().into_iter() {
+            callback.schedule_native(core, future)?;
         }
         Ok(())
     }
@@ -359,6 +379,14 @@ pub(crate) unsafe fn add(fut: *mut FutureObject, callback: Callback) -> Res<()> 
             (*fut).callbacks.push(callback);
             return Ok(());
         }
+        add_to_done(fut, callback)
+    }
+}
+
+#[cold]
+unsafe fn add_to_done(fut: *mut FutureObject, callback: Callback) -> Res<()> {
+    // SAFETY: as above.
+    unsafe {
         match native((*fut).loop_) {
             Some(core) => {
                 core.check_thread_in_debug()?;
