@@ -32,7 +32,12 @@ struct GatheringObject {
     children: *mut PyObject,
     /// The task that called `gather`, for the call graph; owned, NULL for none.
     awaiting: *mut PyObject,
+    /// Children that were not counted yet.
     unfinished: usize,
+    /// Those of them that are done, and whose callback is scheduled.
+    scheduled: usize,
+    /// Of no child's end we learn only by its callback.
+    is_told: bool,
     return_exceptions: bool,
     cancel_requested: bool,
 }
@@ -107,6 +112,9 @@ unsafe fn gather_all(awaitables: &[*mut PyObject], return_exceptions: bool) -> R
         }
         let loop_ = loop_.unwrap_or_else(Ref::none);
         let outer = new_outer(&loop_, &children, distinct.len(), return_exceptions)?;
+        (*outer.ptr().cast::<GatheringObject>()).is_told = distinct
+            .iter()
+            .all(|&child| futures::is_on_native_loop(child));
         subscribe(&distinct, &outer)?;
         Ok(outer)
     }
@@ -164,7 +172,7 @@ fn new_outer(loop_: &Ref, children: &Ref, unfinished: usize, return_exceptions: 
 }
 
 /// Counts a child that has just got a result, instead of scheduling [`child_done`]. That is
-/// due for the last one only: nobody can see when the others are counted.
+/// due for the last to end only: nobody can see when the others are counted.
 #[inline]
 pub(crate) unsafe fn count_at_once(
     child: *mut FutureObject,
@@ -173,18 +181,36 @@ pub(crate) unsafe fn count_at_once(
 ) -> bool {
     // SAFETY: both alive, says the caller; the data of `child_done` is an outer future.
     unsafe {
-        if run as usize != child_done as DoneFn as usize || (*child).state != State::Result {
+        if !is_child_done(run) {
             return false;
         }
         let outer = data.cast::<GatheringObject>();
-        let is_due = (*outer).unfinished <= 1
+        let is_due = (*child).state != State::Result
+            || !(*outer).is_told
+            || (*outer).unfinished <= (*outer).scheduled + 1
             || FutureObject::is_done(outer.cast())
             || ffi::Py_REFCNT(data) == 1;
-        if !is_due {
+        if is_due {
+            (*outer).scheduled += 1;
+        } else {
             (*outer).unfinished -= 1;
         }
         !is_due
     }
+}
+
+/// To be told when a callback is scheduled of which [`count_at_once`] is not asked.
+#[inline]
+pub(crate) unsafe fn will_run(run: DoneFn, data: *mut PyObject) {
+    if is_child_done(run) {
+        // SAFETY: alive, says the caller; the data of `child_done` is an outer future.
+        unsafe { (*data.cast::<GatheringObject>()).scheduled += 1 };
+    }
+}
+
+#[inline]
+fn is_child_done(run: DoneFn) -> bool {
+    run as usize == child_done as DoneFn as usize
 }
 
 /// A child's done callback.
@@ -193,6 +219,8 @@ pub(crate) unsafe fn child_done(child: *mut PyObject, outer: *mut PyObject) -> R
     // SAFETY: both alive; the outer future is ours.
     unsafe {
         (*this).unfinished = (*this).unfinished.saturating_sub(1);
+        // Those that were done from the beginning were not scheduled.
+        (*this).scheduled = (*this).scheduled.saturating_sub(1);
         if FutureObject::is_done(this.cast()) {
             if !futures::is_cancelled(child)? {
                 // Looked at: not "never retrieved".

@@ -364,3 +364,26 @@ async def case_eager_task_and_context():
     task = asyncio.create_task(work())
     loop.set_task_factory(None)
     print(variable.get(), asyncio.current_task() is not task, await task)
+
+
+async def case_gather_ends_with_the_last_child_to_end():
+    """The one that fails is done, but not counted, when the other gets its result."""
+
+    async def fails():
+        raise ValueError("oops")
+
+    async def turns_once():
+        await asyncio.sleep(0)
+
+    def watched(coroutine):
+        task = asyncio.ensure_future(coroutine)
+        task.add_done_callback(lambda _: print("seen"))
+        return task
+
+    for make in (lambda coroutine: coroutine, watched, type("Own", (asyncio.Task,), {})):
+        outer = asyncio.gather(turns_once(), make(fails()), return_exceptions=True)
+        turns = 0
+        while not outer.done():
+            turns += 1
+            await asyncio.sleep(0)
+        print(turns, outer.result())

@@ -155,6 +155,7 @@ impl Callback {
                 }
                 Kind::Native => {
                     let data = Ref::own(this.data);
+                    gather::will_run(this.function(), data.ptr());
                     let call = handles::native_call2(this.function(), Ref::borrow(future), data)?;
                     core.engine().schedule(jobs::native_call(call));
                 }
@@ -165,6 +166,10 @@ impl Callback {
 
     /// Schedules it on a foreign loop, through the public method.
     unsafe fn schedule_foreign(self, loop_: *mut PyObject, future: *mut PyObject) -> Res<()> {
+        if self.kind == Kind::Native {
+            // SAFETY: alive through self.
+            unsafe { gather::will_run(self.function(), self.data) };
+        }
         let (callable, context) = (self.callable()?, self.context()?);
         // SAFETY: all alive.
         unsafe { call_soon_foreign(loop_, callable.ptr(), &[future], &context) }

@@ -219,15 +219,21 @@ pub(crate) fn get_loop(fut: *mut PyObject) -> Res {
     }
 }
 
+/// Whether it is a future of exactly our classes, on a loop of ours.
+#[inline]
+pub(crate) fn is_on_native_loop(fut: *mut PyObject) -> bool {
+    // SAFETY: a future is alive as long as the reference, and its loop through it.
+    as_exact(fut).is_some_and(|native| unsafe {
+        !(*native).loop_.is_null() && event_loop::native((*native).loop_).is_some()
+    })
+}
+
 /// `future.add_done_callback(...)` with a native function. `data` is kept alive.
 pub(crate) fn on_done(fut: *mut PyObject, run: DoneFn, data: *mut PyObject) -> Res<()> {
     // SAFETY: all alive.
     unsafe {
-        if let Some(native) = as_exact(fut)
-            && !(*native).loop_.is_null()
-            && event_loop::native((*native).loop_).is_some()
-        {
-            return add_callback(native, Callback::native(run, Ref::borrow(data)));
+        if is_on_native_loop(fut) {
+            return add_callback(fut.cast(), Callback::native(run, Ref::borrow(data)));
         }
         let callable = done_callback::new(run, data)?;
         method(fut, names().add_done_callback, &[callable.ptr()]).map(drop)
@@ -238,14 +244,11 @@ pub(crate) fn on_done(fut: *mut PyObject, run: DoneFn, data: *mut PyObject) -> R
 pub(crate) fn off_done(fut: *mut PyObject, run: DoneFn, data: *mut PyObject) -> Res<usize> {
     // SAFETY: all alive.
     unsafe {
-        if let Some(native) = as_exact(fut)
-            && !(*native).loop_.is_null()
-            && event_loop::native((*native).loop_).is_some()
-        {
-            if FutureObject::is_done(native) {
+        if is_on_native_loop(fut) {
+            if FutureObject::is_done(fut.cast()) {
                 return Ok(0);
             }
-            return Callbacks::remove_native(native, run, data);
+            return Callbacks::remove_native(fut.cast(), run, data);
         }
         let callable = done_callback::new(run, data)?;
         let removed = method(fut, names().remove_done_callback, &[callable.ptr()])?;
