@@ -181,6 +181,16 @@ pub(crate) fn callback_job(callback: impl FnOnce() + 'static) -> Job {
     Job::from_fn(move || quietly("Panic in a callback", callback))
 }
 
+/// Calls `note` in the next turn, as asyncio calls what waits for a future's end. Where the loop
+/// is going that is at once: nobody will run, but whoever polls should see it.
+pub(crate) fn note_next_turn(note: impl FnOnce() + 'static) {
+    if is_running() {
+        call_soon(note);
+    } else {
+        note();
+    }
+}
+
 /// What an exception handler is told.
 #[non_exhaustive]
 pub struct ExceptionContext<'a> {

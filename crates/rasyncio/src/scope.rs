@@ -46,6 +46,8 @@
 //! assert_eq!(scope.enter(|| leaf.as_mut().poll(cx)), Poll::Ready(Err(Cancelled::new())));
 //! ```
 
+mod nested;
+
 use std::cell::Cell;
 use std::fmt;
 use std::ptr;
@@ -55,6 +57,7 @@ use std::task::Context;
 use crate::exceptions::Cancelled;
 use crate::scoped::{Scoped, Slot};
 use crate::tasks::AnyTask;
+pub(crate) use nested::{Inner, Nested, Visit};
 
 thread_local! {
     static SLOT: Slot<Scope> = const { Cell::new(ptr::null()) };

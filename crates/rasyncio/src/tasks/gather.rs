@@ -420,14 +420,7 @@ impl OnDone for State {
         if was_decided || !self.is_decided() {
             return;
         }
-        let state = self.clone();
-        let scheduled = events::try_with_running(|_, engine| {
-            engine.schedule(events::callback_job(move || state.end()));
-        });
-        if scheduled.is_none() {
-            // The loop is going. Nobody will run, but whoever polls should see it.
-            self.end();
-        }
+        events::note_next_turn(move || self.end());
     }
 }
 

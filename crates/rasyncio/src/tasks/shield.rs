@@ -137,14 +137,7 @@ impl State {
 
 impl OnDone for State {
     fn on_done(self: Rc<Self>, _which: u32, _failed: bool) {
-        let state = self.clone();
-        let scheduled = events::try_with_running(|_, engine| {
-            engine.schedule(events::callback_job(move || state.end()));
-        });
-        if scheduled.is_none() {
-            // The loop is going. Nobody will run, but whoever polls should see it.
-            self.end();
-        }
+        events::note_next_turn(move || self.end());
     }
 }
 

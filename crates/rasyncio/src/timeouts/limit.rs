@@ -1,13 +1,11 @@
 //! What a time limit does to the future that it limits.
 //!
-//! The future is polled in a [`Scope`] of its own, where the deadline makes its request. Around
-//! it is the scope of whoever polls, mostly a task's: requests made there go on to the inner one,
-//! in the same instant ([`Cancel`]), and what becomes of them is told to the outer one.
+//! The future is polled in a scope of its own ([`Nested`]), where the deadline makes its request.
 
 use std::cell::Cell;
 use std::fmt;
 use std::rc::Rc;
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use rasyncio_engine::TimerKey;
@@ -15,7 +13,7 @@ use rasyncio_engine::TimerKey;
 use super::RescheduleError;
 use crate::events;
 use crate::exceptions::Cancelled;
-use crate::scope::{self, Cancel, Requested, Scope};
+use crate::scope::{self, Inner, Nested};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum State {
@@ -34,9 +32,7 @@ pub(super) struct Limit {
     /// In place of `when`, until somebody enters.
     delay: Cell<Option<Duration>>,
     timer: Cell<Option<Timer>>,
-    scope: Scope,
-    /// Whoever polls the future, while it is suspended.
-    waker: Cell<Option<Waker>>,
+    nested: Nested,
 }
 
 struct Timer {
@@ -52,8 +48,7 @@ impl Limit {
             when: Cell::new(when),
             delay: Cell::new(None),
             timer: Cell::new(None),
-            scope: Scope::new(),
-            waker: Cell::new(None),
+            nested: Nested::default(),
         }
     }
 
@@ -104,12 +99,7 @@ impl Limit {
             }
             None => self.set_timer(),
         }
-        Visit {
-            requests_before: scope::cancelling(),
-            suspended: false,
-            told: false,
-            limit: self,
-        }
+        Visit(scope::Visit::enter(self))
     }
 
     /// Sets the timer for `when`, in place of the one that there is. A moment that has passed
@@ -148,23 +138,14 @@ impl Limit {
     fn expire(&self) {
         if self.state.get() == State::Active {
             self.state.set(State::Expiring);
-            self.request(Cancelled::new());
-        }
-    }
-
-    fn request(&self, cancelled: Cancelled) {
-        if let Requested::Waiting = self.scope.request(cancelled)
-            && let Some(waker) = self.waker.take()
-        {
-            waker.wake();
+            self.nested.request(Cancelled::new());
         }
     }
 }
 
-impl Cancel for Limit {
-    fn cancel(&self, cancelled: &Cancelled) -> bool {
-        self.request(cancelled.clone());
-        true
+impl Inner for Limit {
+    fn nested(&self) -> &Nested {
+        &self.nested
     }
 }
 
@@ -178,84 +159,32 @@ impl fmt::Debug for Limit {
 }
 
 /// The time that a future spends under a limit.
-pub(super) struct Visit {
-    limit: Rc<Limit>,
-    /// How many requests the outer scope had on entry.
-    requests_before: u32,
-    suspended: bool,
-    /// The outer scope knows that a request of its own was delivered.
-    told: bool,
-}
+pub(super) struct Visit(scope::Visit<Limit>);
 
 impl Visit {
-    /// Polls the future in its own scope, and tells the outer one what it needs to know.
+    /// Polls the future.
     pub(super) fn poll<T>(
         &mut self,
         cx: &mut Context<'_>,
         poll: impl FnOnce(&mut Context<'_>) -> Poll<T>,
     ) -> Poll<T> {
-        if self.suspended
-            && let Some(cancelled) = scope::take_cancellation()
-        {
-            // It could not be forwarded, because somebody beside us suspended later.
-            let _ = self.limit.scope.request(cancelled);
-        }
-        let polled = self.limit.scope.enter(|| poll(cx));
-        self.tell();
-        if polled.is_pending() {
-            self.suspended = true;
-            drop(self.limit.waker.replace(Some(cx.waker().clone())));
-            scope::suspend_on(self.limit.clone());
-        }
-        polled
-    }
-
-    /// Somebody else wants the task to end.
-    fn others(&self) -> bool {
-        scope::cancelling() > self.requests_before
-    }
-
-    fn tell(&mut self) {
-        let others = self.others();
-        if self.told && !others {
-            self.limit.scope.forgive();
-            self.told = false;
-        } else if others
-            && !self.told
-            && let Some(cancelled) = self.limit.scope.delivered()
-        {
-            scope::delivered(&cancelled);
-            self.told = true;
-        }
+        self.0.poll(cx, poll)
     }
 
     /// The future has ended. Whether it has done so in time, or for other reasons.
     pub(super) fn end(self) -> bool {
-        let timed_out =
-            self.limit.has_expired() && self.limit.scope.delivered().is_some() && !self.others();
+        let timed_out = self.0.inner().has_expired() && self.0.was_ended_from_inside();
         !timed_out
     }
 }
 
 impl Drop for Visit {
     fn drop(&mut self) {
-        self.limit.cancel_timer();
-        let state = match self.limit.state.get() {
+        let limit = self.0.inner();
+        limit.cancel_timer();
+        limit.state.set(match limit.state.get() {
             State::Expiring => State::Expired,
             _ => State::Finished,
-        };
-        self.limit.state.set(state);
-        drop(self.limit.waker.take());
-        if self.suspended {
-            let target: Rc<dyn Cancel> = self.limit.clone();
-            scope::leave(&target);
-        }
-        let untaken = self.limit.scope.take_untaken();
-        if let Some(cancelled) = untaken
-            && self.others()
-        {
-            scope::give_back(cancelled);
-        }
-        self.limit.scope.clear();
+        });
     }
 }
