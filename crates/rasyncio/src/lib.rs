@@ -77,6 +77,7 @@ pub mod streams;
 pub mod subprocess;
 pub mod tasks;
 pub mod timeouts;
+mod timer;
 pub mod transports;
 
 pub use connect::{create_connection, create_datagram_endpoint, create_unix_connection};

@@ -5,12 +5,11 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use rasyncio_engine::TimerKey;
-
 use super::waker;
 use crate::events;
 use crate::exceptions::Cancelled;
 use crate::scope;
+use crate::timer::{Timer, nanoseconds};
 
 /// Suspends the task for `duration` (asyncio's `sleep`), counted from the first poll. A
 /// duration of zero is [`yield_now`].
@@ -71,10 +70,8 @@ enum Stage {
     Yield,
     Yielded,
     Waiting {
-        timer: TimerKey,
+        timer: Timer,
         when: u64,
-        /// The loop that has the timer.
-        owner: u64,
     },
     Over,
 }
@@ -89,27 +86,19 @@ impl Sleep {
 
     fn set_timer(&mut self, when: u64, cx: &mut Context<'_>) -> Poll<Result<(), Cancelled>> {
         let job = waker::into_job(cx.waker().clone());
-        self.stage = events::with_running(|owner, engine| Stage::Waiting {
-            timer: engine.set_timer(when, job),
-            when,
-            owner: owner.id,
-        });
+        let timer = Timer::set(when, job);
+        self.stage = Stage::Waiting { timer, when };
         scope::suspend(cx);
         Poll::Pending
     }
 
     /// Takes the timer back. False if it has fired, or is out of reach.
     fn cancel_timer(&mut self) -> bool {
-        let Stage::Waiting { timer, owner, .. } = self.stage else {
+        let Stage::Waiting { timer, .. } = self.stage else {
             return false;
         };
         self.stage = Stage::Over;
-        let job = events::try_with_running(|state, engine| {
-            (state.id == owner)
-                .then(|| engine.cancel_timer(timer))
-                .flatten()
-        });
-        job.flatten().is_some()
+        timer.cancel()
     }
 }
 
@@ -185,8 +174,4 @@ impl Future for YieldNow {
         cx.waker().wake_by_ref();
         Poll::Pending
     }
-}
-
-fn nanoseconds(duration: Duration) -> u64 {
-    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
 }

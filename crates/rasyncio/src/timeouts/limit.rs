@@ -8,12 +8,11 @@ use std::rc::Rc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use rasyncio_engine::TimerKey;
-
 use super::RescheduleError;
 use crate::events;
 use crate::exceptions::Cancelled;
 use crate::scope::{self, Inner, Nested};
+use crate::timer::{Timer, nanoseconds};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum State {
@@ -33,12 +32,6 @@ pub(super) struct Limit {
     delay: Cell<Option<Duration>>,
     timer: Cell<Option<Timer>>,
     nested: Nested,
-}
-
-struct Timer {
-    key: TimerKey,
-    /// The loop that has it.
-    owner: u64,
 }
 
 impl Limit {
@@ -114,25 +107,13 @@ impl Limit {
             limit.timer.set(None);
             limit.expire();
         });
-        let nanoseconds = u64::try_from(when.as_nanos()).unwrap_or(u64::MAX);
-        events::with_running(|owner, engine| {
-            self.timer.set(Some(Timer {
-                key: engine.set_timer(nanoseconds, job),
-                owner: owner.id,
-            }));
-        });
+        self.timer.set(Some(Timer::set(nanoseconds(when), job)));
     }
 
     fn cancel_timer(&self) {
-        let Some(timer) = self.timer.take() else {
-            return;
-        };
-        let job = events::try_with_running(|owner, engine| {
-            (owner.id == timer.owner)
-                .then(|| engine.cancel_timer(timer.key))
-                .flatten()
-        });
-        drop(job);
+        if let Some(timer) = self.timer.take() {
+            timer.cancel();
+        }
     }
 
     fn expire(&self) {
