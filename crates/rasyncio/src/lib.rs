@@ -75,6 +75,7 @@ mod scoped;
 pub mod servers;
 pub mod streams;
 pub mod subprocess;
+pub mod taskgroups;
 pub mod tasks;
 pub mod timeouts;
 mod timer;
@@ -123,9 +124,10 @@ pub use streams::{
     StreamReader, StreamWriter, open_connection, open_unix_connection, start_server,
     start_unix_server,
 };
+pub use taskgroups::TaskGroup;
 pub use tasks::{
-    AnyTask, Task, all_tasks, create_task, current_task, gather, gather_iter, shield, sleep,
-    yield_now,
+    AnyTask, ReturnWhen, Task, all_tasks, as_completed, create_task, current_task, gather,
+    gather_iter, shield, sleep, wait, yield_now,
 };
 pub use timeouts::{timeout, timeout_at, wait_for};
 pub use transports::{DatagramTransport, Transport};

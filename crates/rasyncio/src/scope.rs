@@ -206,12 +206,13 @@ impl Scope {
 
     /// The request that a leaf has resolved to and nobody took back.
     pub(crate) fn delivered(&self) -> Option<Cancelled> {
-        if self.flags.get() & DELIVERED == 0 {
-            return None;
-        }
+        (self.flags.get() & DELIVERED != 0).then(|| self.reason())
+    }
+
+    fn reason(&self) -> Cancelled {
         let cancelled = self.cancelled.take().unwrap_or_default();
         self.cancelled.set(Some(cancelled.clone()));
-        Some(cancelled)
+        cancelled
     }
 
     /// A delivered request was taken back elsewhere.
@@ -254,9 +255,7 @@ impl Scope {
         }
         self.clear_flags(REQUESTED | REFUSED);
         self.set_flag(DELIVERED);
-        let cancelled = self.cancelled.take().unwrap_or_default();
-        self.cancelled.set(Some(cancelled.clone()));
-        Some(cancelled)
+        Some(self.reason())
     }
 
     fn forward(&self, target: &Target, cancelled: &Cancelled) -> bool {
@@ -362,6 +361,15 @@ pub fn delivered(cancelled: &Cancelled) {
         scope.set_flag(DELIVERED);
         scope.cancelled.set(Some(cancelled.clone()));
     });
+}
+
+/// Why the code of the current scope has to count as cancelled if it ends now.
+pub(crate) fn ending() -> Option<Cancelled> {
+    SCOPE.with(|scope| {
+        let scope = scope?;
+        let ending = scope.flags.get() & (REQUESTED | DELIVERED) != 0;
+        (ending && scope.cancelling() > 0).then(|| scope.reason())
+    })
 }
 
 /// How many requests were made in the current scope and not taken back.

@@ -22,6 +22,7 @@
 //! started never does, cancelling a task that awaits another cancels that one, and the
 //! awaiting one only if the other gives in.
 
+mod as_completed;
 mod cell;
 mod ended;
 mod gather;
@@ -35,6 +36,7 @@ mod spawn;
 mod stage;
 mod state;
 mod step;
+mod wait;
 mod waiters;
 mod waker;
 
@@ -43,12 +45,14 @@ use std::marker::PhantomData;
 use std::ops::Deref;
 use std::sync::Arc;
 
+pub use as_completed::{AsCompleted, AsCompletedError, Next, as_completed};
 pub(crate) use ended::{Ended, came_back};
 pub use gather::{GatherResults, Gatherable, Gathered, Gathering, IntoTask, gather, gather_iter};
 pub use join::{Join, JoinMut};
 pub(crate) use list::TaskList;
 pub use shield::{Shield, Shieldable, shield};
 pub use sleep::{Sleep, YieldNow, sleep, sleep_until, yield_now};
+pub use wait::{ReturnWhen, Wait, wait};
 
 use crate::events;
 use crate::exceptions::Cancelled;
@@ -247,6 +251,10 @@ impl AnyTask {
         self.header().state.has(DONE)
     }
 
+    fn has_panicked(&self) -> bool {
+        self.header().state.has(PANICKED)
+    }
+
     fn has_failed(&self) -> bool {
         self.header().state.has(CANCELLED | PANICKED)
     }
@@ -280,6 +288,18 @@ impl AnyTask {
     pub fn set_name(&self, name: impl Into<Box<str>>) {
         let name = Name::Text(name.into());
         self.header().name.replace(name);
+    }
+}
+
+impl AsRef<AnyTask> for AnyTask {
+    fn as_ref(&self) -> &AnyTask {
+        self
+    }
+}
+
+impl<T> AsRef<AnyTask> for Task<T> {
+    fn as_ref(&self) -> &AnyTask {
+        &self.any
     }
 }
 
@@ -322,6 +342,15 @@ impl<T> Drop for Task<T> {
         self.any.detach();
     }
 }
+
+/// Whether they are the same task.
+impl<T> PartialEq for Task<T> {
+    fn eq(&self, other: &Task<T>) -> bool {
+        self.any == other.any
+    }
+}
+
+impl<T> Eq for Task<T> {}
 
 impl<T> fmt::Debug for Task<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

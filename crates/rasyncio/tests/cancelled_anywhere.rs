@@ -1,5 +1,6 @@
-//! Random trees of `sleep`, `timeout`, `wait_for`, `shield`, tasks and gatherings, cancelled at a
-//! random moment: everything begun ends exactly once, and nothing is left.
+//! Random trees of `sleep`, `timeout`, `wait_for`, `wait`, `as_completed`, `shield`, tasks, task
+//! groups and gatherings, cancelled at a random moment: everything begun ends exactly once, and
+//! nothing is left.
 
 use std::cell::Cell;
 use std::pin::Pin;
@@ -9,9 +10,10 @@ use std::time::Duration;
 
 use proptest::prelude::*;
 use rasyncio::runners::run_virtual;
+use rasyncio::tasks::AsCompletedError;
 use rasyncio::{
-    Cancelled, all_tasks, create_task, events, gather_iter, shield, sleep, timeout, wait_for,
-    yield_now,
+    Cancelled, ReturnWhen, TaskGroup, all_tasks, as_completed, create_task, events, gather_iter,
+    shield, sleep, timeout, wait, wait_for, yield_now,
 };
 
 type Output = Result<(), Cancelled>;
@@ -27,6 +29,15 @@ enum Tree {
     Task(Box<Tree>),
     Shield(Box<Tree>),
     Gather(Vec<Tree>),
+    WaitForFirst(Vec<Tree>),
+    WaitForAll(u64, Vec<Tree>),
+    AsCompleted(Vec<Tree>),
+    /// The first is the body.
+    Group(Vec<Tree>),
+    /// Every task creates the next one.
+    GroupInDepth(Vec<Tree>),
+    /// Is cancelled when the first has ended.
+    GroupCancelled(Vec<Tree>),
     /// Cleans up for so long, when cancelled.
     CleanUp(u64, Box<Tree>),
 }
@@ -45,7 +56,13 @@ fn tree() -> impl Strategy<Value = Tree> {
             (0..40_u64, one()).prop_map(|(limit, tree)| Tree::WaitForTask(limit, tree)),
             one().prop_map(Tree::Task),
             one().prop_map(Tree::Shield),
-            some.prop_map(Tree::Gather),
+            some.clone().prop_map(Tree::Gather),
+            some.clone().prop_map(Tree::WaitForFirst),
+            (0..40_u64, some.clone()).prop_map(|(limit, trees)| Tree::WaitForAll(limit, trees)),
+            some.clone().prop_map(Tree::AsCompleted),
+            some.clone().prop_map(Tree::Group),
+            some.clone().prop_map(Tree::GroupInDepth),
+            some.prop_map(Tree::GroupCancelled),
             (0..20_u64, one()).prop_map(|(time, tree)| Tree::CleanUp(time, tree)),
         ]
     })
@@ -99,9 +116,11 @@ fn milliseconds(number: u64) -> Duration {
     Duration::from_millis(number)
 }
 
-fn build(tree: Tree, counts: &Rc<Counts>) -> Pin<Box<dyn Future<Output = Output>>> {
+type Built = Pin<Box<dyn Future<Output = Output>>>;
+
+fn build(tree: Tree, counts: &Rc<Counts>) -> Built {
     let counts = counts.clone();
-    let future: Pin<Box<dyn Future<Output = Output>>> = match tree {
+    let future: Built = match tree {
         Tree::Sleep(time) => Box::pin(sleep(milliseconds(time))),
         Tree::Turns(turns) => Box::pin(async move {
             for _ in 0..turns {
@@ -152,12 +171,58 @@ fn build(tree: Tree, counts: &Rc<Counts>) -> Pin<Box<dyn Future<Output = Output>
             })
         }
         Tree::Gather(trees) => {
-            let inner: Vec<_> = trees.into_iter().map(|tree| build(tree, &counts)).collect();
+            let inner = build_all(trees, &counts);
             Box::pin(async move {
                 match gather_iter(inner).await {
                     Ok(outputs) => outputs.into_iter().collect(),
                     Err(error) => Err(error.cancelled().cloned().unwrap()),
                 }
+            })
+        }
+        Tree::WaitForFirst(trees) => {
+            let inner = build_all(trees, &counts);
+            Box::pin(async move {
+                let tasks: Vec<_> = inner.into_iter().map(create_task).collect();
+                let first = wait(&tasks).return_when(ReturnWhen::FirstCompleted);
+                let (done, _) = first.await?;
+                assert!(!done.is_empty());
+                Ok(())
+            })
+        }
+        Tree::WaitForAll(limit, trees) => {
+            let inner = build_all(trees, &counts);
+            Box::pin(async move {
+                let tasks = inner.into_iter().map(create_task);
+                wait(tasks).timeout(milliseconds(limit)).await?;
+                Ok(())
+            })
+        }
+        Tree::AsCompleted(trees) => {
+            let inner = build_all(trees, &counts);
+            Box::pin(async move {
+                let mut ends = as_completed(inner);
+                loop {
+                    match ends.next().await {
+                        Ok(Some(task)) => task.await.unwrap()?,
+                        Ok(None) => return Ok(()),
+                        Err(AsCompletedError::Cancelled(cancelled)) => return Err(cancelled),
+                        Err(AsCompletedError::TimedOut) => unreachable!("there is no limit"),
+                    }
+                }
+            })
+        }
+        Tree::Group(trees) => group_of(build_all(trees, &counts), false),
+        Tree::GroupCancelled(trees) => group_of(build_all(trees, &counts), true),
+        Tree::GroupInDepth(trees) => {
+            let inner = build_all(trees, &counts);
+            Box::pin(async move {
+                let group = TaskGroup::new();
+                let body = async {
+                    create_in_depth(&group, inner);
+                    Ok(())
+                };
+                let ended = group.run(body).await;
+                ended.map_err(|error| error.cancelled().cloned().expect("nobody fails"))
             })
         }
         Tree::CleanUp(time, tree) => {
@@ -178,18 +243,57 @@ fn build(tree: Tree, counts: &Rc<Counts>) -> Pin<Box<dyn Future<Output = Output>
     })
 }
 
+fn build_all(trees: Vec<Tree>, counts: &Rc<Counts>) -> Vec<Built> {
+    trees.into_iter().map(|tree| build(tree, counts)).collect()
+}
+
+/// The first is the body, and then the group may be cancelled.
+fn group_of(mut trees: Vec<Built>, cancel: bool) -> Built {
+    Box::pin(async move {
+        let group = TaskGroup::new();
+        let body = async {
+            for tree in trees.drain(1..) {
+                group.create_task(tree);
+            }
+            trees.remove(0).await?;
+            if cancel {
+                group.cancel();
+            }
+            Ok(())
+        };
+        let ended = group.run(body).await;
+        ended.map_err(|error| error.cancelled().cloned().expect("nobody fails"))
+    })
+}
+
+fn create_in_depth(group: &TaskGroup, mut trees: Vec<Built>) {
+    if let Some(tree) = trees.pop() {
+        let inner = group.clone();
+        group.create_task(async move {
+            tree.await?;
+            create_in_depth(&inner, trees);
+            Ok(())
+        });
+    }
+}
+
 /// When the tree ends if nobody cancels it, in milliseconds; `None` where two things come
 /// together or turns matter, and the order decides.
 fn duration(tree: &Tree) -> Option<u64> {
     match tree {
         Tree::Sleep(time) => Some(*time),
         Tree::Turns(_) => Some(0),
-        Tree::Sequence(trees) => trees.iter().map(duration).sum(),
+        Tree::Sequence(trees) | Tree::GroupInDepth(trees) => trees.iter().map(duration).sum(),
         Tree::Task(tree) | Tree::Shield(tree) | Tree::CleanUp(_, tree) => duration(tree),
-        Tree::Gather(trees) => trees.iter().map(duration).try_fold(0, |longest, time| {
-            let time = time?;
-            Some(longest.max(time))
-        }),
+        Tree::Gather(trees) | Tree::AsCompleted(trees) | Tree::Group(trees) => longest(trees),
+        Tree::WaitForFirst(trees) => {
+            let times = trees.iter().map(duration).collect::<Option<Vec<_>>>()?;
+            times.into_iter().min()
+        }
+        Tree::WaitForAll(limit, trees) => longest(trees).filter(|longest| longest < limit),
+        // What is cancelled in the tree may clean up.
+        Tree::GroupCancelled(trees) if trees.len() == 1 => duration(&trees[0]),
+        Tree::GroupCancelled(_) => None,
         Tree::Timeout(limit, tree) | Tree::WaitForTask(limit, tree) => {
             let time = duration(tree)?;
             // What is cancelled in the tree may clean up.
@@ -198,8 +302,13 @@ fn duration(tree: &Tree) -> Option<u64> {
     }
 }
 
+fn longest(trees: &[Tree]) -> Option<u64> {
+    let times = trees.iter().map(duration).collect::<Option<Vec<_>>>()?;
+    times.into_iter().max()
+}
+
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 512, failure_persistence: None, ..Default::default() })]
+    #![proptest_config(ProptestConfig { cases: 2048, failure_persistence: None, ..Default::default() })]
 
     #[test]
     fn everything_begun_ends_once(tree in tree(), at in 0..60_u64, turns in 0..4_u32, cancel in any::<bool>()) {

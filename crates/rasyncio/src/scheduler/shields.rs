@@ -5,7 +5,7 @@ use std::rc::Rc;
 
 use super::{Scheduler, Shared};
 use crate::locks::line::Ticket;
-use crate::tasks::{IntoTask, OnDone, Shield, Task, Waiter, shield};
+use crate::tasks::{AnyTask, IntoTask, OnDone, Shield, Task, Waiter, shield};
 
 impl Scheduler {
     /// Waits for a task, and keeps a cancellation of whoever waits from it, as
@@ -61,7 +61,7 @@ struct Shielded {
 }
 
 impl OnDone for Shielded {
-    fn on_done(self: Rc<Self>, _which: u32, _failed: bool) {
+    fn on_done(self: Rc<Self>, _which: u32, _task: &AnyTask) {
         if let Some(shared) = self.shared.take() {
             drop(shared.shields.leave(self.ticket));
             shared.wake_if_idle();

@@ -414,9 +414,9 @@ impl State {
 }
 
 impl OnDone for State {
-    fn on_done(self: Rc<Self>, which: u32, failed: bool) {
+    fn on_done(self: Rc<Self>, which: u32, task: &AnyTask) {
         let was_decided = self.is_decided();
-        self.note(which, failed);
+        self.note(which, task.has_failed());
         if was_decided || !self.is_decided() {
             return;
         }

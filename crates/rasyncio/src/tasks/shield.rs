@@ -12,7 +12,7 @@ use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
 
 use super::waiters::{OnDone, Waiter};
-use super::{Task, create_task};
+use super::{AnyTask, Task, create_task};
 use crate::events;
 use crate::exceptions::TaskError;
 use crate::scope;
@@ -136,7 +136,7 @@ impl State {
 }
 
 impl OnDone for State {
-    fn on_done(self: Rc<Self>, _which: u32, _failed: bool) {
+    fn on_done(self: Rc<Self>, _which: u32, _task: &AnyTask) {
         events::note_next_turn(move || self.end());
     }
 }

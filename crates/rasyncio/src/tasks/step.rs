@@ -9,9 +9,7 @@ use std::task::Context;
 
 use super::cell::{Header, Raw, is_local};
 use super::refs::Last;
-use super::state::{
-    AGAIN, CANCELLED, JOINABLE, PANICKED, RUNNING, SETTLED, SHARED, STARTED, STRANDED,
-};
+use super::state::{AGAIN, JOINABLE, RUNNING, SETTLED, SHARED, STARTED, STRANDED};
 use super::waiters::Waiter;
 use super::{AnyTask, waker};
 use crate::events;
@@ -136,7 +134,9 @@ impl Raw {
             events::quietly("a task's waker panicked", || match waiter {
                 Waiter::Waker(waker) => waker.wake(),
                 Waiter::Callback(callback, which) => {
-                    callback.on_done(which, header.state.has(CANCELLED | PANICKED));
+                    // SAFETY: it is alive and the handle goes before the settlement.
+                    let task = unsafe { self.handle() };
+                    callback.on_done(which, &task);
                 }
             });
         }

@@ -11,6 +11,8 @@ use std::collections::VecDeque;
 use std::rc::Rc;
 use std::task::Waker;
 
+use super::AnyTask;
+
 /// Who waits for a task.
 pub(crate) enum Waiter {
     Waker(Waker),
@@ -20,7 +22,7 @@ pub(crate) enum Waiter {
 
 /// A callback for the end of a task, called in the midst of it: it should only take note.
 pub(crate) trait OnDone {
-    fn on_done(self: Rc<Self>, which: u32, failed: bool);
+    fn on_done(self: Rc<Self>, which: u32, task: &AnyTask);
 }
 
 /// Right to take a waiter back.
@@ -141,7 +143,7 @@ mod tests {
     struct Nobody;
 
     impl OnDone for Nobody {
-        fn on_done(self: Rc<Self>, _which: u32, _failed: bool) {}
+        fn on_done(self: Rc<Self>, _which: u32, _task: &AnyTask) {}
     }
 
     fn waiter(number: u32) -> Waiter {

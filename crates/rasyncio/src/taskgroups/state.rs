@@ -1,0 +1,305 @@
+//! What the tasks of a group have in common.
+//!
+//! As with asyncio's task groups, an end is taken note of one turn later, and who waits for the
+//! group runs one turn after that.
+
+use std::cell::{Cell, RefCell};
+use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::Pin;
+use std::rc::Rc;
+use std::task::{Context, Poll, Waker};
+
+use pin_project_lite::pin_project;
+
+use super::errors::Failure;
+use crate::events::{self, ExceptionContext};
+use crate::exceptions::{Cancelled, Panic};
+use crate::scope::{self, Inner, Nested};
+use crate::tasks::{AnyTask, OnDone, Waiter};
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Stage {
+    Created,
+    /// The body is there.
+    Body,
+    /// The body has ended, and the tasks are waited for.
+    Exiting,
+    Finished,
+}
+
+pub(super) struct State<E> {
+    stage: Cell<Stage>,
+    /// All were asked to end, and whoever comes is.
+    aborting: Cell<bool>,
+    cancel_on_enter: Cell<bool>,
+    /// The scope of the body.
+    nested: Nested,
+    tasks: RefCell<Tasks>,
+    failures: RefCell<Vec<Failure<E>>>,
+    /// An end will be taken note of.
+    noting: Cell<bool>,
+    /// Who waits for the tasks.
+    waker: Cell<Option<Waker>>,
+}
+
+/// The tasks that have not ended, by number.
+#[derive(Default)]
+struct Tasks {
+    slots: Vec<Option<AnyTask>>,
+    free: Vec<u32>,
+}
+
+impl<E: 'static> State<E> {
+    pub(super) fn new() -> State<E> {
+        State {
+            stage: Cell::new(Stage::Created),
+            aborting: Cell::new(false),
+            cancel_on_enter: Cell::new(false),
+            nested: Nested::default(),
+            tasks: RefCell::default(),
+            failures: RefCell::default(),
+            noting: Cell::new(false),
+            waker: Cell::new(None),
+        }
+    }
+
+    #[track_caller]
+    pub(super) fn assert_running(&self) {
+        match self.stage.get() {
+            Stage::Created => panic!("TaskGroup has not been entered"),
+            Stage::Finished => panic!("TaskGroup is finished"),
+            Stage::Body | Stage::Exiting => {}
+        }
+    }
+
+    /// The body is about to be polled for the first time.
+    pub(super) fn enter(self: &Rc<Self>) -> scope::Visit<State<E>> {
+        assert!(
+            self.stage.get() == Stage::Created,
+            "TaskGroup has already been entered"
+        );
+        self.stage.set(Stage::Body);
+        let visit = scope::Visit::enter(self.clone());
+        if self.cancel_on_enter.get() {
+            self.cancel();
+        }
+        visit
+    }
+
+    /// The body has ended.
+    pub(super) fn exit(&self) {
+        self.stage.set(Stage::Exiting);
+    }
+
+    /// Nobody waits for the tasks any more: all have ended, or the group was dropped.
+    pub(super) fn finish(&self) -> Vec<Failure<E>> {
+        self.stage.set(Stage::Finished);
+        drop(self.waker.take());
+        self.failures.take()
+    }
+
+    pub(super) fn add(self: &Rc<Self>, task: &AnyTask) {
+        let number = self.tasks.borrow_mut().add(task.clone());
+        task.add_waiter(Waiter::Callback(self.clone(), number));
+        if self.aborting.get() {
+            task.cancel();
+        }
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.tasks.borrow().is_empty()
+    }
+
+    pub(super) fn is_aborting(&self) -> bool {
+        self.aborting.get()
+    }
+
+    /// Waits for the tasks, or for what they have to say.
+    pub(super) fn set_waker(&self, cx: &mut Context<'_>) {
+        drop(self.waker.replace(Some(cx.waker().clone())));
+    }
+
+    /// Asks all tasks to end.
+    pub(super) fn abort(&self) {
+        self.aborting.set(true);
+        let tasks: Vec<_> = self
+            .tasks
+            .borrow()
+            .slots
+            .iter()
+            .flatten()
+            .cloned()
+            .collect();
+        for task in tasks {
+            task.cancel();
+        }
+    }
+
+    pub(super) fn cancel(&self) {
+        match self.stage.get() {
+            Stage::Created => self.cancel_on_enter.set(true),
+            Stage::Body | Stage::Exiting if !self.aborting.get() => self.end(),
+            _ => {}
+        }
+    }
+
+    /// Asks the tasks and the body to end.
+    fn end(&self) {
+        self.abort();
+        if self.stage.get() == Stage::Body {
+            self.nested.request(Cancelled::new());
+        }
+    }
+
+    /// Somebody has failed. What that brings comes when it has ended.
+    pub(super) fn fail(&self, failure: Failure<E>) {
+        if self.stage.get() == Stage::Finished {
+            return unseen(failure);
+        }
+        self.failures.borrow_mut().push(failure);
+    }
+
+    fn note(&self) {
+        self.noting.set(false);
+        if !self.failures.borrow().is_empty()
+            && !self.aborting.get()
+            && self.stage.get() != Stage::Finished
+        {
+            self.end();
+        }
+        if self.is_empty()
+            && let Some(waker) = self.waker.take()
+        {
+            waker.wake();
+        }
+    }
+}
+
+/// Reports a failure that nobody will ever see, if it is a panic.
+pub(super) fn unseen<E>(failure: Failure<E>) {
+    if let Failure::Panicked(panic) = &failure {
+        events::report(&ExceptionContext {
+            message: "Task panic was never retrieved",
+            task: None,
+            panic,
+        });
+    }
+    events::quietly("a task's error could not be dropped", || drop(failure));
+}
+
+impl<E: 'static> OnDone for State<E> {
+    fn on_done(self: Rc<Self>, number: u32, _task: &AnyTask) {
+        let task = self.tasks.borrow_mut().remove(number);
+        drop(task);
+        if !self.noting.replace(true) {
+            events::note_next_turn(move || self.note());
+        }
+    }
+}
+
+impl<E: 'static> Inner for State<E> {
+    fn nested(&self) -> &Nested {
+        &self.nested
+    }
+}
+
+impl Tasks {
+    fn add(&mut self, task: AnyTask) -> u32 {
+        if let Some(number) = self.free.pop() {
+            self.slots[number as usize] = Some(task);
+            return number;
+        }
+        let number = u32::try_from(self.slots.len()).expect("four billion tasks at once");
+        self.slots.push(Some(task));
+        number
+    }
+
+    fn remove(&mut self, number: u32) -> Option<AnyTask> {
+        let task = self.slots[number as usize].take();
+        self.free.push(number);
+        task
+    }
+
+    fn is_empty(&self) -> bool {
+        self.slots.len() == self.free.len()
+    }
+}
+
+impl<E> fmt::Debug for State<E> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let tasks = self.tasks.borrow();
+        let mut group = f.debug_struct("TaskGroup");
+        group.field("stage", &self.stage.get());
+        group.field("tasks", &(tasks.slots.len() - tasks.free.len()));
+        group.field("errors", &self.failures.borrow().len());
+        group.field("cancelling", &self.aborting.get()).finish()
+    }
+}
+
+pin_project! {
+    /// The future of a task of a group: it tells the group of its failure, and resolves to nothing
+    /// then.
+    pub(super) struct Member<F, E> {
+        #[pin]
+        future: Option<F>,
+        group: Rc<State<E>>,
+    }
+}
+
+impl<F, E> Member<F, E> {
+    pub(super) fn new(future: F, group: Rc<State<E>>) -> Member<F, E> {
+        Member {
+            future: Some(future),
+            group,
+        }
+    }
+}
+
+impl<F, T, E> Future for Member<F, E>
+where
+    F: Future<Output = Result<T, E>>,
+    E: 'static,
+{
+    type Output = Option<T>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<T>> {
+        let this = self.project();
+        let failure = match poll_once(this.future, cx) {
+            Poll::Pending => return Poll::Pending,
+            Poll::Ready(Ok(Ok(output))) => return Poll::Ready(Some(output)),
+            Poll::Ready(Ok(Err(error))) => Failure::Error(error),
+            Poll::Ready(Err(panic)) => Failure::Panicked(panic),
+        };
+        match failure {
+            // It was asked to end, and counts as cancelled. The error says no more than that.
+            Failure::Error(error) if scope::ending().is_some() => drop(error),
+            failure => this.group.fail(failure),
+        }
+        Poll::Ready(None)
+    }
+}
+
+/// Polls a future, and drops it when it has ended. A panic in either is answered.
+pub(super) fn poll_once<F: Future>(
+    mut future: Pin<&mut Option<F>>,
+    cx: &mut Context<'_>,
+) -> Poll<Result<F::Output, Panic>> {
+    let polled = catch_unwind(AssertUnwindSafe(|| {
+        let Some(inner) = future.as_mut().as_pin_mut() else {
+            panic!("a future was polled after it had ended");
+        };
+        let polled = inner.poll(cx);
+        if polled.is_ready() {
+            future.set(None);
+        }
+        polled
+    }));
+    match polled {
+        Ok(polled) => polled.map(Ok),
+        Err(payload) => {
+            events::quietly("a future could not be dropped", || future.set(None));
+            Poll::Ready(Err(Panic::new(payload)))
+        }
+    }
+}
