@@ -13,6 +13,7 @@ use std::ptr;
 use std::rc::Rc;
 use std::sync::Arc;
 
+use crate::batch::Batch;
 use crate::clock::Clock;
 use crate::job::Job;
 use crate::poller::{Events, Poller};
@@ -37,6 +38,7 @@ pub struct EventLoop {
     pub(crate) poller: Poller,
     /// Taken out while in use, so that a turn inside a turn finds an empty one.
     pub(crate) events: Cell<Events>,
+    pub(crate) batch: Batch,
     pub(crate) clock: Clock,
     pub(crate) shared: Arc<Shared>,
     pub(crate) stopping: Cell<bool>,
@@ -62,6 +64,7 @@ impl EventLoop {
             watchers: Watchers::new(),
             poller,
             events: Cell::default(),
+            batch: Batch::default(),
             clock,
             shared: Arc::new(Shared::new(waker)),
             stopping: Cell::new(false),

@@ -46,6 +46,7 @@
 //! - `portable-poller`: on Linux, use the poller of other systems, in order to test it.
 
 mod abi;
+mod batch;
 mod child;
 mod clock;
 mod driver;

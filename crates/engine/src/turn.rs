@@ -167,7 +167,7 @@ impl EventLoop {
         let result = self
             .poller
             .waiter()
-            .and_then(|it| it.wait(&mut events, Some(Duration::ZERO)));
+            .and_then(|it| it.wait(&mut events, self.batch.next(), Some(Duration::ZERO)));
         self.finish(events, result)
     }
 
@@ -184,7 +184,8 @@ impl EventLoop {
         // The wait holds nothing of the loop: other threads may use it meanwhile, if the
         // driver gives up the lock that covers it.
         let waiter = self.poller.waiter();
-        let result = waiter.and_then(|it| driver.park(|| it.wait(&mut events, patience)));
+        let most = self.batch.next();
+        let result = waiter.and_then(|it| driver.park(|| it.wait(&mut events, most, patience)));
         self.finish(events, result)?;
         if let Clock::Virtual(clock) = &self.clock {
             self.jump(clock);
@@ -203,6 +204,7 @@ impl EventLoop {
     /// Schedules what the events ask for, and puts their memory back.
     fn finish(&self, events: Events, result: io::Result<()>) -> io::Result<()> {
         if result.is_ok() {
+            self.batch.came(events.len());
             self.watchers
                 .dispatch(&self.poller, &events, |job| self.schedule(job));
         }

@@ -33,7 +33,7 @@ use crate::names::names;
 use crate::object::{
     Ref, Res, import, raised_matches, runtime_error, set_slot, take_raised, take_slot,
 };
-use crate::transports::{Fd, View, bytes_of, plain_descriptor, receive};
+use crate::transports::{Fd, NOTABLE, View, bytes_of, plain_descriptor, receive};
 use crate::types::{TypeBuilder, free_instance};
 
 /// Who waits for a socket to be readable, and what for.
@@ -355,6 +355,11 @@ pub(crate) unsafe fn readable(this: *mut SocketWatch) -> Res<()> {
                 let got = recv(fd, (*this).last.get(), (*this).most)?;
                 return Ok(got.map(|(data, count)| {
                     (*this).last.set(count);
+                    if count >= NOTABLE
+                        && let Some(core) = event_loop::any_native((*this).loop_)
+                    {
+                        core.engine().has_read(count);
+                    }
                     data
                 }));
             }

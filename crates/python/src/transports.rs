@@ -26,6 +26,6 @@ mod writing;
 
 pub(crate) use chunk::{View, bytes_of};
 pub(crate) use methods::init;
-pub(crate) use reading::receive;
+pub(crate) use reading::{NOTABLE, receive};
 pub(crate) use socket::{Fd, plain_descriptor};
 pub(crate) use watching::{readable, writable};

@@ -15,9 +15,6 @@ use rustix::io::Errno;
 
 use super::{Event, Interest, Registration, closed, is_gone};
 
-/// How many events one wait brings at most. What is left over is ready at the next one too.
-const EVENTS_AT_ONCE: usize = 1024;
-
 /// Marks the waker among the events: no descriptor has this number.
 const WAKER: u64 = u64::MAX;
 
@@ -136,11 +133,17 @@ impl Poller {
 }
 
 impl Waiter<'_> {
-    /// Waits until something is ready, a signal arrives, or `timeout` (`None`: never) is over.
-    pub(crate) fn wait(&self, events: &mut Events, timeout: Option<Duration>) -> io::Result<()> {
+    /// Waits until something is ready, a signal arrives, or `timeout` (`None`: never) is over. At
+    /// most `most` events come; what is left over is ready at the next wait too.
+    pub(crate) fn wait(
+        &self,
+        events: &mut Events,
+        most: usize,
+        timeout: Option<Duration>,
+    ) -> io::Result<()> {
         events.list.clear();
-        events.list.reserve(EVENTS_AT_ONCE);
-        let count = wait(self.epoll, &mut events.list, timeout)?;
+        events.list.reserve(most);
+        let count = wait(self.epoll, &mut events.list, most, timeout)?;
         // SAFETY: the kernel has written that many, within the capacity that it was told.
         unsafe { events.list.set_len(count) };
         if events.list.iter().any(|event| event.u64 == WAKER) {
@@ -176,6 +179,10 @@ impl Waker {
 }
 
 impl Events {
+    pub(crate) fn len(&self) -> usize {
+        self.list.len()
+    }
+
     pub(crate) fn iter(&self) -> impl Iterator<Item = Event> + '_ {
         const ERROR: u32 = (libc::EPOLLERR | libc::EPOLLHUP) as u32;
         const HANGUP: u32 = libc::EPOLLRDHUP as u32 | ERROR;
@@ -258,6 +265,7 @@ fn token(fd: RawFd, generation: u32) -> u64 {
 fn wait(
     epoll: RawFd,
     list: &mut Vec<libc::epoll_event>,
+    most: usize,
     timeout: Option<Duration>,
 ) -> io::Result<usize> {
     /// Set once the kernel, or a sandbox, has refused.
@@ -266,7 +274,7 @@ fn wait(
     const MASK_SIZE: usize = 8;
 
     let spare = list.spare_capacity_mut();
-    let capacity = spare.len().min(EVENTS_AT_ONCE) as libc::c_int;
+    let capacity = spare.len().min(most) as libc::c_int;
     let buffer = spare.as_mut_ptr().cast::<libc::epoll_event>();
     let exact = !matches!(timeout, None | Some(Duration::ZERO));
     if exact && !COARSE.load(Ordering::Relaxed) {

@@ -5,7 +5,7 @@
 //! - `update(Registration, old)`: one registration per descriptor, level-triggered or
 //!   edge-triggered;
 //! - `closing(Registration)`: the descriptor is about to be closed by its owner;
-//! - `waiter()`, and `Waiter::wait(&mut Events, timeout)`: in two steps, because the wait
+//! - `waiter()`, and `Waiter::wait(&mut Events, most, timeout)`: in two steps, because the wait
 //!   goes on while the floor above has let go of its lock and other threads call `update`,
 //!   so that it must not look at anything that changes;
 //! - `renew(registrations)`: replaces all registrations by these, or fails and changes nothing;

@@ -112,8 +112,14 @@ impl Poller {
 }
 
 impl Waiter {
-    /// Waits until something is ready, or `timeout` (`None`: never) is over.
-    pub(crate) fn wait(&self, events: &mut Events, timeout: Option<Duration>) -> io::Result<()> {
+    /// Waits until something is ready, or `timeout` (`None`: never) is over. How many events may
+    /// come is the poller's own decision.
+    pub(crate) fn wait(
+        &self,
+        events: &mut Events,
+        _most: usize,
+        timeout: Option<Duration>,
+    ) -> io::Result<()> {
         events.list.clear();
         self.poller.wait(&mut events.list, timeout).map(drop)
     }
@@ -133,6 +139,10 @@ impl Waker {
 }
 
 impl Events {
+    pub(crate) fn len(&self) -> usize {
+        self.list.len()
+    }
+
     pub(crate) fn iter(&self) -> impl Iterator<Item = Event> + '_ {
         self.list.iter().map(|event| {
             // Not every system has both flags; where they are unknown, reading or writing is

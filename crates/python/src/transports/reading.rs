@@ -25,6 +25,9 @@ unsafe extern "C" {
 /// scratch buffer, which costs a copy and wastes no memory.
 const LARGE: usize = 32 * 1024;
 
+/// What is worth telling the loop, which takes less at a time when much comes.
+pub(crate) const NOTABLE: usize = 2 * 1024;
+
 /// Where small reads arrive. One serves all: no Python code runs between the system's call and
 /// the copy.
 struct Scratch(UnsafeCell<[u8; MAX_RECEIVE]>);
@@ -52,6 +55,9 @@ unsafe fn read_data(this: *mut TransportObject) -> Res<()> {
         let data = match receive(descriptor(this), (*this).last_read.get(), MAX_RECEIVE) {
             Ok((Received::Data(count), Some(data))) => {
                 (*this).last_read.set(count);
+                if count >= NOTABLE {
+                    TransportObject::core(this)?.engine().has_read(count);
+                }
                 data
             }
             Ok((other, _)) => return no_data(this, other),
