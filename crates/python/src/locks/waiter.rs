@@ -26,6 +26,24 @@ impl PyWaiter {
         PyWaiter { future, answer }
     }
 
+    #[inline]
+    fn wake_with(&self, first: impl FnOnce()) -> Res<bool> {
+        if futures::is_done(self.ptr())? {
+            return Ok(false);
+        }
+        first();
+        // SAFETY: all three live for ever.
+        let answer = unsafe {
+            match self.answer {
+                Answer::True => ffi::Py_True(),
+                Answer::False => ffi::Py_False(),
+                Answer::None => ffi::Py_None(),
+            }
+        };
+        futures::set_result(self.ptr(), answer)?;
+        Ok(true)
+    }
+
     /// The future, borrowed.
     pub(crate) fn ptr(&self) -> *mut PyObject {
         self.future.ptr()
@@ -46,21 +64,12 @@ impl Waiter for PyWaiter {
 
     #[inline]
     fn wake(at: Place<'_, Self>, first: impl FnOnce()) -> Res<bool> {
-        let waiter = at.get();
-        if futures::is_done(waiter.ptr())? {
-            return Ok(false);
-        }
-        first();
-        // SAFETY: all three live for ever.
-        let answer = unsafe {
-            match waiter.answer {
-                Answer::True => ffi::Py_True(),
-                Answer::False => ffi::Py_False(),
-                Answer::None => ffi::Py_None(),
-            }
-        };
-        futures::set_result(waiter.ptr(), answer)?;
-        Ok(true)
+        at.get().wake_with(first)
+    }
+
+    #[inline]
+    fn wake_left(self) -> Res<bool> {
+        self.wake_with(|| ())
     }
 }
 

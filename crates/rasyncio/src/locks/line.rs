@@ -33,6 +33,13 @@ pub trait Waiter: Sized {
     /// Its own, of asking or of waking.
     fn wake(at: Place<'_, Self>, first: impl FnOnce()) -> Result<bool, Self::Error>;
 
+    /// The same for one that has left the line.
+    ///
+    /// # Errors
+    ///
+    /// Its own, of asking or of waking.
+    fn wake_left(self) -> Result<bool, Self::Error>;
+
     /// Whether it was cancelled before it was woken (a future's `cancelled`). Waiters whose
     /// line cannot know that answer false.
     ///
@@ -197,13 +204,16 @@ impl<W> Line<W> {
                 .filter(|&at| entries[at].waiter.is_some())
                 .nth(index)
         };
-        entry.map(|index| Place(At::Line(self, index)))
+        entry.map(|index| Place { line: self, index })
     }
 
     /// The first place.
     #[inline]
     fn first(&self) -> Option<Place<'_, W>> {
-        (!self.is_empty()).then_some(Place(At::Line(self, 0)))
+        (!self.is_empty()).then_some(Place {
+            line: self,
+            index: 0,
+        })
     }
 
     #[inline]
@@ -304,8 +314,7 @@ impl<W: Waiter> Line<W> {
 
     fn pop_and_wake_one(&self) -> Result<bool, W::Error> {
         while let Some(first) = self.pop_first() {
-            let first = RefCell::new(first);
-            if W::wake(Place(At::Nowhere(&first)), || ())? {
+            if first.wake_left()? {
                 return Ok(true);
             }
         }
@@ -334,12 +343,9 @@ impl<W: Waiter> Line<W> {
 /// Where a waiter is: what its methods get in the place of a reference.
 ///
 /// It means what it says only until foreign code runs, and then perhaps another waiter or none.
-pub struct Place<'a, W>(At<'a, W>);
-
-enum At<'a, W> {
-    Line(&'a Line<W>, usize),
-    /// It has been taken out of the line.
-    Nowhere(&'a RefCell<W>),
+pub struct Place<'a, W> {
+    line: &'a Line<W>,
+    index: usize,
 }
 
 impl<W> Place<'_, W> {
@@ -350,15 +356,11 @@ impl<W> Place<'_, W> {
     /// If foreign code has run since the place was found, and has emptied it.
     #[inline]
     pub fn with<R>(self, f: impl FnOnce(&mut W) -> R) -> R {
-        match self.0 {
-            At::Nowhere(waiter) => f(&mut waiter.borrow_mut()),
-            At::Line(line, index) => {
-                let mut entries = line.entries.borrow_mut();
-                match entries.get_mut(index).and_then(|it| it.waiter.as_mut()) {
-                    Some(waiter) => f(waiter),
-                    None => panic!("a place was kept while the line changed"),
-                }
-            }
+        let mut entries = self.line.entries.borrow_mut();
+        let entry = entries.get_mut(self.index);
+        match entry.and_then(|it| it.waiter.as_mut()) {
+            Some(waiter) => f(waiter),
+            None => panic!("a place was kept while the line changed"),
         }
     }
 
@@ -371,12 +373,9 @@ impl<W> Place<'_, W> {
         self.with(|waiter| waiter.clone())
     }
 
-    /// The ticket of who is there, if it is in the line.
+    /// The ticket of who is there.
     pub fn ticket(self) -> Option<Ticket> {
-        match self.0 {
-            At::Nowhere(_) => None,
-            At::Line(line, index) => Some(line.entries.borrow().get(index)?.ticket),
-        }
+        Some(self.line.entries.borrow().get(self.index)?.ticket)
     }
 }
 
@@ -387,14 +386,6 @@ impl<W> Clone for Place<'_, W> {
 }
 
 impl<W> Copy for Place<'_, W> {}
-
-impl<W> Clone for At<'_, W> {
-    fn clone(&self) -> Self {
-        *self
-    }
-}
-
-impl<W> Copy for At<'_, W> {}
 
 /// What [`Line::places`] answers.
 pub struct Places<'a, W> {
@@ -429,7 +420,10 @@ impl<'a, W> Iterator for Places<'a, W> {
             if entry.waiter.is_some() {
                 self.index = index;
                 self.next = Ticket(entry.ticket.0 + 1);
-                return Some(Place(At::Line(self.line, index - 1)));
+                return Some(Place {
+                    line: self.line,
+                    index: index - 1,
+                });
             }
         }
     }

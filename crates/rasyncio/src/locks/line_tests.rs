@@ -22,7 +22,21 @@ impl Waiter for Mock {
     type Error = &'static str;
 
     fn wake(at: Place<'_, Mock>, first: impl FnOnce()) -> Result<bool, Self::Error> {
-        let it = at.get().0;
+        at.get().wake_with(first)
+    }
+
+    fn wake_left(self) -> Result<bool, Self::Error> {
+        self.wake_with(|| ())
+    }
+
+    fn is_cancelled(at: Place<'_, Mock>) -> Result<bool, Self::Error> {
+        Ok(at.get().0.cancelled.get())
+    }
+}
+
+impl Mock {
+    fn wake_with(&self, first: impl FnOnce()) -> Result<bool, &'static str> {
+        let it = &self.0;
         let on_ask = it.on_ask.take();
         if let Some(on_ask) = on_ask {
             on_ask();
@@ -42,12 +56,6 @@ impl Waiter for Mock {
         Ok(true)
     }
 
-    fn is_cancelled(at: Place<'_, Mock>) -> Result<bool, Self::Error> {
-        Ok(at.get().0.cancelled.get())
-    }
-}
-
-impl Mock {
     fn on_wake(&self, f: impl FnOnce() + 'static) {
         self.0.on_wake.replace(Some(Box::new(f)));
     }

@@ -20,9 +20,18 @@ impl Waiter for Sleeper {
             return Ok(false);
         };
         first();
-        // A panic would lose the turns of those behind, and abort where we are dropped.
-        events::quietly("a waker panicked", || waker.wake());
+        wake(waker);
         Ok(true)
+    }
+
+    #[inline]
+    fn wake_left(self) -> Result<bool, Infallible> {
+        let waker = self.0;
+        let is_asleep = waker.is_some();
+        if let Some(waker) = waker {
+            wake(waker);
+        }
+        Ok(is_asleep)
     }
 
     /// A cancellation waits in the task's scope, where nobody else sees it.
@@ -30,6 +39,12 @@ impl Waiter for Sleeper {
     fn is_cancelled(_: Place<'_, Sleeper>) -> Result<bool, Infallible> {
         Ok(false)
     }
+}
+
+/// A panic would lose the turns of those behind, and abort where we are dropped.
+#[inline]
+fn wake(waker: Waker) {
+    events::quietly("a waker panicked", || waker.wake());
 }
 
 /// How a leaf waits in a line. It is the leaf that leaves the line, however that ends.

@@ -29,6 +29,9 @@
 //!         flag.set(true);
 //!         Ok(true)
 //!     }
+//!     fn wake_left(self) -> Result<bool, Infallible> {
+//!         Ok(!self.0.replace(true))
+//!     }
 //!     fn is_cancelled(_: Place<'_, Flag>) -> Result<bool, Infallible> {
 //!         Ok(false)
 //!     }
