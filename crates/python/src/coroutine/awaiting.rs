@@ -13,12 +13,13 @@ use pyo3::ffi::{self, PyObject};
 
 use super::object::{CoroutineObject, Input};
 use super::waker::Turn;
-use crate::futures;
+use crate::futures::{self, FutureObject};
 use crate::names::names;
 use crate::object::{
     Raised, Ref, Res, call_method, full_type_name, raise_instance, raised_matches, runtime_error,
     set_slot, type_error, type_name,
 };
+use crate::recursion::Level;
 
 unsafe extern "C" {
     // Exported by every supported version, and not in pyo3-ffi.
@@ -114,18 +115,16 @@ impl Await {
     #[inline]
     fn start(&mut self, turn: &Turn) -> Poll<Res> {
         let object = turn.object();
-        if futures::as_exact(self.awaitable).is_some() {
-            match futures::is_done(self.awaitable) {
-                Ok(true) => return Poll::Ready(futures::result(self.awaitable)),
-                Ok(false) => {}
-                Err(raised) => return Poll::Ready(Err(raised)),
-            }
-            if let Err(raised) = futures::set_blocking(self.awaitable, true) {
-                return Poll::Ready(Err(raised));
-            }
-            self.stage = Stage::Future(object);
+        if let Some(native) = futures::as_exact(self.awaitable) {
             // SAFETY: the caller keeps the future alive.
-            let future = unsafe { Ref::borrow(self.awaitable) };
+            let future = unsafe {
+                if FutureObject::is_done(native) {
+                    return Poll::Ready(futures::state::result(native));
+                }
+                (*native).blocking = true;
+                Ref::borrow(self.awaitable)
+            };
+            self.stage = Stage::Future(object);
             publish(object, future.clone());
             turn.yield_(future);
             return Poll::Pending;
@@ -175,8 +174,18 @@ fn publish(object: *mut CoroutineObject, awaited: Ref) {
     unsafe { set_slot(&raw mut (*object).awaiting, awaited.into_ptr()) };
 }
 
+/// Coroutines that await each other nest on the C stack, by way of us.
+#[inline]
+fn nested() -> Res<Level> {
+    Level::enter("resuming a coroutine")
+}
+
 /// `iterator.send(value)`
 fn send(turn: &Turn, iterator: *mut PyObject, value: *mut PyObject) -> Poll<Res> {
+    let _level = match nested() {
+        Ok(level) => level,
+        Err(raised) => return Poll::Ready(Err(raised)),
+    };
     let mut result = ptr::null_mut();
     // SAFETY: all alive; the published reference keeps the iterator so.
     unsafe {
@@ -194,6 +203,10 @@ fn send(turn: &Turn, iterator: *mut PyObject, value: *mut PyObject) -> Poll<Res>
 /// Passes a thrown exception on to what is awaited, as `yield from` does.
 #[cold]
 fn throw(turn: &Turn, iterator: *mut PyObject, exception: Ref) -> Poll<Res> {
+    let _level = match nested() {
+        Ok(level) => level,
+        Err(raised) => return Poll::Ready(Err(raised)),
+    };
     // SAFETY: the published reference keeps the iterator alive; static exception classes.
     unsafe {
         let iterator = Ref::borrow(iterator);

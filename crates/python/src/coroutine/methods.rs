@@ -7,7 +7,9 @@ use core::ptr;
 use pyo3::ffi::{self, Py_ssize_t, PyObject};
 
 use super::frame;
-use super::object::{CoroutineObject, Input, Outcome, State, already_executing, finish, resume};
+use super::object::{
+    CoroutineObject, Input, Outcome, State, already_executing, finish, resume, send_none,
+};
 use super::wrapper;
 use crate::boundary;
 use crate::object::{
@@ -82,7 +84,7 @@ unsafe extern "C" fn am_send(
 pub(super) unsafe extern "C" fn iternext(object: *mut PyObject) -> *mut PyObject {
     // SAFETY: an instance of our type, alive.
     unsafe {
-        match resume(object.cast(), Input::Send(ffi::Py_None())) {
+        match send_none(object.cast()) {
             Outcome::Yield(value) => value.into_ptr(),
             Outcome::Return(value) => end_iteration(value),
             Outcome::Raise(raised) => to_c(Err(raised)),

@@ -37,7 +37,7 @@ use crate::object::{
     Raised, Ref, Res, raise, raise_instance, raised_matches, runtime_error, set_slot, take_raised,
     take_slot, type_error,
 };
-use crate::recursion::{Level, dealloc_in_turn};
+use crate::recursion::dealloc_in_turn;
 use crate::types::{TypeBuilder, free_instance};
 
 /// Where a coroutine is in its life; see the head of the file.
@@ -333,6 +333,22 @@ pub(super) enum Outcome {
     Raise(Raised),
 }
 
+/// Sends None into a coroutine that the caller keeps alive: what `await` does.
+#[inline(always)]
+pub(super) unsafe fn send_none(object: *mut CoroutineObject) -> Outcome {
+    // SAFETY: alive, says the caller; a coroutine that was just made may begin.
+    unsafe {
+        if (*object).state == State::Created {
+            // Most end here.
+            if let Some(outcome) = begin(object) {
+                return outcome;
+            }
+            return poll_body(object, Input::Send(ffi::Py_None()));
+        }
+        resume(object, Input::Send(ffi::Py_None()))
+    }
+}
+
 /// Resumes a coroutine that the caller keeps alive.
 #[inline]
 pub(super) unsafe fn resume(object: *mut CoroutineObject, input: Input) -> Outcome {
@@ -356,21 +372,23 @@ pub(super) unsafe fn resume(object: *mut CoroutineObject, input: Input) -> Outco
                 return Outcome::Raise(runtime_error("cannot reuse already awaited coroutine"));
             }
         }
+        poll_body(object, input)
+    }
+}
+
+/// Polls the future, which was made.
+unsafe fn poll_body(object: *mut CoroutineObject, input: Input) -> Outcome {
+    // SAFETY: alive and not running, says the caller.
+    unsafe {
         (*object).state = State::Running;
         if (*object).bell.is_some() || (*object).waits_for_bell {
             forget_ring(object);
         }
-        // Native coroutines that await each other nest on the C stack.
-        let level = match Level::enter("resuming a coroutine") {
-            Ok(level) => level,
-            Err(raised) => return raise_out(object, raised),
-        };
         let turn = Turn::new(object, input);
         let waker = waker::borrowed(&turn);
         let polled = catch_unwind(AssertUnwindSafe(|| {
             ((*object).body.poll)(future_of(object), &mut Context::from_waker(&waker))
         }));
-        drop(level);
         match polled {
             Ok(Poll::Pending) => match turn.into_yielded() {
                 Ok(yielded) => {
@@ -393,7 +411,7 @@ pub(super) unsafe fn resume(object: *mut CoroutineObject, input: Input) -> Outco
 }
 
 /// The first step: completes the coroutine without a future, or makes that.
-#[inline]
+#[inline(always)]
 unsafe fn begin(object: *mut CoroutineObject) -> Option<Outcome> {
     // SAFETY: alive and just created, says the caller; the future's place is empty.
     unsafe {
