@@ -19,6 +19,7 @@ pub(crate) unsafe extern "C" fn finalize(slf: *mut PyObject) {
         let fut = slf.cast::<FutureObject>();
         // SAFETY: the object is alive while it is finalised; a pending error is kept.
         unsafe {
+            (*fut).finalized = true;
             if !(*fut).log_traceback || (*fut).loop_.is_null() {
                 return;
             }
@@ -83,10 +84,12 @@ pub(super) unsafe extern "C" fn dealloc(slf: *mut PyObject) {
                 return;
             }
             ffi::PyObject_GC_UnTrack(slf.cast());
-            object::release(fut);
+            if !(*fut).weakrefs.is_null() {
+                ffi::PyObject_ClearWeakRefs(slf);
+            }
+            object::release_fields(fut);
             // A finalised object carries a mark that its memory must not pass on.
-            let reusable =
-                ffi::Py_TYPE(slf) == future_type() && ffi::PyObject_GC_IsFinalized(slf) == 0;
+            let reusable = ffi::Py_TYPE(slf) == future_type() && !(*fut).finalized;
             if !reusable || !object::FREE.give(slf) {
                 free_instance(slf);
             }

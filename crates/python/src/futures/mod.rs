@@ -115,6 +115,7 @@ fn method(obj: *mut PyObject, name: *mut PyObject, args: &[*mut PyObject]) -> Re
 }
 
 /// `future.done()`
+#[inline]
 pub(crate) fn is_done(fut: *mut PyObject) -> Res<bool> {
     match as_exact(fut) {
         // SAFETY: exact, hence a FutureObject.
@@ -124,6 +125,7 @@ pub(crate) fn is_done(fut: *mut PyObject) -> Res<bool> {
 }
 
 /// `future.cancelled()`
+#[inline]
 pub(crate) fn is_cancelled(fut: *mut PyObject) -> Res<bool> {
     match as_exact(fut) {
         // SAFETY: exact, hence a FutureObject.
@@ -133,6 +135,7 @@ pub(crate) fn is_cancelled(fut: *mut PyObject) -> Res<bool> {
 }
 
 /// `future.result()`: raises its exception.
+#[inline]
 pub(crate) fn result(fut: *mut PyObject) -> Res {
     match as_exact(fut) {
         // SAFETY: exact, hence a FutureObject.
@@ -261,6 +264,7 @@ pub(crate) fn off_done(fut: *mut PyObject, run: DoneFn, data: *mut PyObject) -> 
 }
 
 /// Sets `future._asyncio_future_blocking`.
+#[inline]
 pub(crate) fn set_blocking(fut: *mut PyObject, blocking: bool) -> Res<()> {
     match as_native(fut) {
         // SAFETY: a FutureObject.

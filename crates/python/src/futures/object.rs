@@ -42,6 +42,8 @@ pub(crate) struct FutureObject {
     pub(crate) log_traceback: bool,
     /// Whether this is a Task (or a subclass): `TaskObject`'s fields follow.
     pub(crate) is_task: bool,
+    /// The finalizer has run: the memory carries a mark that it must not pass on.
+    pub(crate) finalized: bool,
 }
 
 /// What few futures have.
@@ -107,6 +109,7 @@ pub(crate) unsafe fn blank(fut: *mut FutureObject, is_task: bool) {
         ptr::addr_of_mut!((*fut).rare).write(None);
         (*fut).state = State::Pending;
         (*fut).is_task = is_task;
+        (*fut).finalized = false;
     }
 }
 
@@ -181,7 +184,8 @@ pub(crate) unsafe fn reset(fut: *mut FutureObject) {
     }
 }
 
-/// Drops the fields of a dead future that nobody sees any more: they keep what they had.
+/// Drops the fields of a dead future (finalised, untracked, without weak references). Nobody sees them any
+/// more: they keep what they had.
 #[inline]
 pub(crate) unsafe fn release_fields(fut: *mut FutureObject) {
     // SAFETY: the object is dead and untracked; each field is dropped once.
@@ -195,17 +199,6 @@ pub(crate) unsafe fn release_fields(fut: *mut FutureObject) {
         if (*fut).rare.is_some() {
             ptr::drop_in_place(&raw mut (*fut).rare);
         }
-    }
-}
-
-/// Frees a dead future's fields (after finalisation and untracking).
-pub(crate) unsafe fn release(fut: *mut FutureObject) {
-    // SAFETY: the object is dead; fields that need dropping are taken out by `clear`.
-    unsafe {
-        if !(*fut).weakrefs.is_null() {
-            ffi::PyObject_ClearWeakRefs(fut.cast());
-        }
-        clear(fut);
     }
 }
 

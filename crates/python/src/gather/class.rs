@@ -91,9 +91,12 @@ unsafe extern "C" fn dealloc(slf: *mut PyObject) {
                 return;
             }
             ffi::PyObject_GC_UnTrack(slf.cast());
-            set_slot(&raw mut (*this).children, ptr::null_mut());
-            set_slot(&raw mut (*this).awaiting, ptr::null_mut());
-            future_object::release(this.cast());
+            if !(*this).future.weakrefs.is_null() {
+                ffi::PyObject_ClearWeakRefs(slf);
+            }
+            ffi::Py_XDECREF((*this).children);
+            ffi::Py_XDECREF((*this).awaiting);
+            future_object::release_fields(this.cast());
             free_instance(slf);
         }
     });

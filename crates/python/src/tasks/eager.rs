@@ -26,7 +26,7 @@ unsafe fn run_eagerly(task: *mut TaskObject) -> Res<()> {
         let context = super::context_of(task.cast())?;
         check(ffi::PyContext_Enter(context.ptr()))?;
         let outcome = advance(task, None);
-        let result = settle(task, outcome);
+        let result = settle(task, outcome, None);
         if ffi::PyContext_Exit(context.ptr()) < 0 {
             return Err(Raised::set());
         }

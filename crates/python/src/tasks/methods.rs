@@ -220,7 +220,7 @@ unsafe extern "C" fn tp_finalize(slf: *mut PyObject) {
         let task = slf.cast::<TaskObject>();
         // SAFETY: the object is alive while it is finalised; a pending error is kept.
         unsafe {
-            (*task).finalized = true;
+            (*task).future.finalized = true;
             // Even if the handler keeps it: nobody finds it through `all_tasks` any more.
             registry::remove(task);
             if (*task).future.loop_.is_null() {
@@ -278,7 +278,7 @@ unsafe extern "C" fn dealloc(slf: *mut PyObject) {
                 ffi::PyObject_ClearWeakRefs(slf);
             }
             object::release(task);
-            let reusable = ffi::Py_TYPE(slf) == super::task_type() && !(*task).finalized;
+            let reusable = ffi::Py_TYPE(slf) == super::task_type() && !(*task).future.finalized;
             if !reusable || !object::FREE.give(slf) {
                 free_instance(slf);
             }

@@ -34,8 +34,6 @@ pub(crate) struct TaskObject {
     /// Report the destruction of a pending task.
     pub(crate) log_destroy_pending: bool,
     pub(crate) listed: bool,
-    /// The finaliser has run: its mark on the memory must not be passed on.
-    pub(crate) finalized: bool,
 }
 
 /// Visits what a task holds.

@@ -158,7 +158,7 @@ pub(crate) unsafe fn step(task: *mut TaskObject, failure: Option<Ref>) -> Res<()
         current::enter_foreign(loop_, task.cast())?;
         let loop_ = Ref::borrow(loop_);
         let outcome = advance(task, failure);
-        let result = settle(task, outcome);
+        let result = settle(task, outcome, None);
         after(result, || current::leave_foreign(loop_.ptr(), task.cast()))
     }
 }
@@ -171,7 +171,7 @@ unsafe fn step_native(core: &LoopCore, task: *mut TaskObject, failure: Option<Re
         let failure = begin(task, failure)?;
         let former = core.mirror().enter(core.owner(), task.cast())?;
         let outcome = advance(task, failure);
-        let result = settle(task, outcome);
+        let result = settle(task, outcome, Some(core));
         after(result, || {
             core.mirror().leave(core.owner(), task.cast(), former)
         })
@@ -292,13 +292,18 @@ unsafe fn throw(coro: &Ref, failure: Ref) -> Outcome {
     }
 }
 
-/// Takes the consequences of what the coroutine did.
+/// Takes the consequences of what the coroutine did. `core` is that of the task's loop, where
+/// the caller knows it.
 #[inline(always)]
-pub(super) unsafe fn settle(task: *mut TaskObject, outcome: Outcome) -> Res<()> {
+pub(super) unsafe fn settle(
+    task: *mut TaskObject,
+    outcome: Outcome,
+    core: Option<&LoopCore>,
+) -> Res<()> {
     // SAFETY: `task` is alive, says the caller.
     unsafe {
         match outcome {
-            Outcome::Yielded(object) => suspend(task, object),
+            Outcome::Yielded(object) => suspend(task, object, core),
             Outcome::Returned(value) => finish(task, value),
             Outcome::Failed(raised) => fail(task, raised),
         }

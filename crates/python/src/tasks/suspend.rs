@@ -6,7 +6,7 @@ use pyo3::ffi::{self, PyObject};
 
 use super::object::TaskObject;
 use super::step::{step_on_loop, wakeup};
-use crate::event_loop;
+use crate::event_loop::{self, LoopCore};
 use crate::futures::{self, Callback, FutureObject, add_callback, as_exact};
 use crate::handles;
 use crate::jobs;
@@ -15,7 +15,11 @@ use crate::object::{Ref, Res, repr, runtime_error, set_slot, take_raised};
 
 /// The coroutine yielded: usually a future to wait for.
 #[inline(always)]
-pub(super) unsafe fn suspend(task: *mut TaskObject, object: Ref) -> Res<()> {
+pub(super) unsafe fn suspend(
+    task: *mut TaskObject,
+    object: Ref,
+    core: Option<&LoopCore>,
+) -> Res<()> {
     // SAFETY: `task` is alive, says the caller.
     unsafe {
         let Some(fut) = as_exact(object.ptr()) else {
@@ -31,12 +35,18 @@ pub(super) unsafe fn suspend(task: *mut TaskObject, object: Ref) -> Res<()> {
             return step_with_error(task, awaits_itself(task));
         }
         (*fut).blocking = false;
-        let link = match event_loop::native((*fut).loop_) {
-            Some(_) => Callback::wakeup(Ref::borrow(task.cast())),
-            None => Callback::python(
+        // The step may have overridden a method of the loop, or given the task another one.
+        let is_native = match core {
+            Some(core) if ptr::eq(core.owner(), (*fut).loop_) => core.is_native(),
+            _ => event_loop::native((*fut).loop_).is_some(),
+        };
+        let link = if is_native {
+            Callback::wakeup(Ref::borrow(task.cast()))
+        } else {
+            Callback::python(
                 futures::done_callback::new(wakeup, task.cast())?,
                 super::context_of(task.cast())?,
-            ),
+            )
         };
         add_callback(fut, link)?;
         set_slot(&raw mut (*task).waiter, object.into_ptr());
@@ -45,17 +55,26 @@ pub(super) unsafe fn suspend(task: *mut TaskObject, object: Ref) -> Res<()> {
 }
 
 /// A cancellation requested during the step goes on to what the task now waits for.
-#[inline]
+#[inline(always)]
 unsafe fn deliver_cancellation(task: *mut TaskObject) -> Res<()> {
     // SAFETY: `task` is alive, says the caller.
     unsafe {
         if (*task).must_cancel {
-            let message = FutureObject::rare(task.cast(), |rare| &rare.cancel_message);
-            let message = message.unwrap_or_else(Ref::none);
-            let waiter = Ref::borrow((*task).waiter);
-            if super::cancel_waiter(&waiter, &message)? {
-                (*task).must_cancel = false;
-            }
+            return cancel_what_is_awaited(task);
+        }
+    }
+    Ok(())
+}
+
+#[cold]
+unsafe fn cancel_what_is_awaited(task: *mut TaskObject) -> Res<()> {
+    // SAFETY: `task` is alive, says the caller.
+    unsafe {
+        let message = FutureObject::rare(task.cast(), |rare| &rare.cancel_message);
+        let message = message.unwrap_or_else(Ref::none);
+        let waiter = Ref::borrow((*task).waiter);
+        if super::cancel_waiter(&waiter, &message)? {
+            (*task).must_cancel = false;
         }
         Ok(())
     }
