@@ -14,7 +14,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use crate::batch::Batch;
-use crate::clock::Clock;
+use crate::clock::{Clock, ClockHold};
 use crate::job::Job;
 use crate::poller::{Events, Poller};
 use crate::ready::ReadyQueue;
@@ -91,6 +91,15 @@ impl EventLoop {
     #[inline]
     pub fn now(&self) -> u64 {
         self.clock.now()
+    }
+
+    /// Keeps the loop's clock from jumping, if it is a virtual one
+    /// ([`VirtualClock::hold`](crate::VirtualClock::hold)).
+    pub fn hold_clock(&self) -> Option<ClockHold> {
+        match &self.clock {
+            Clock::Monotonic => None,
+            Clock::Virtual(clock) => Some(clock.hold()),
+        }
     }
 
     /// Schedules `job` once the loop's time has reached `when` (asyncio's `call_at`);

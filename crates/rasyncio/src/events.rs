@@ -3,10 +3,11 @@
 //! These functions speak of the running loop, as asyncio's `get_running_loop()` does, and
 //! panic with [`NO_RUNNING_LOOP`] where there is none.
 
-use std::cell::{Cell, RefCell};
-use std::fmt;
-use std::mem;
-use std::panic::{AssertUnwindSafe, catch_unwind};
+mod handles;
+mod report;
+mod threadsafe;
+
+use std::cell::{Cell, OnceCell, RefCell};
 use std::ptr;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -15,9 +16,15 @@ use std::time::Duration;
 
 use rasyncio_engine::{EventLoop, Job, Remote};
 
-use crate::exceptions::Panic;
 use crate::scoped::{Scoped, Slot};
-use crate::tasks::{AnyTask, TaskList};
+use crate::signals::SignalHandlers;
+use crate::tasks::TaskList;
+use crate::threads::DefaultExecutor;
+pub use handles::{Handle, TimerHandle, call_at, call_later, call_soon};
+use report::Handler;
+pub use report::{ExceptionContext, set_exception_handler};
+pub(crate) use report::{quietly, report, report_error};
+pub use threadsafe::{ConcurrentFuture, Loop, LoopClosed, ThreadsafeHandle, get_running_loop};
 
 /// What a function that needs a running loop panics with.
 pub const NO_RUNNING_LOOP: &str = "no running event loop";
@@ -54,9 +61,9 @@ pub(crate) struct LoopState {
     pub(crate) closed: Cell<bool>,
     named: Cell<u64>,
     handler: RefCell<Option<Rc<Handler>>>,
+    pub(crate) executor: RefCell<DefaultExecutor>,
+    pub(crate) signals: OnceCell<Rc<SignalHandlers>>,
 }
-
-type Handler = dyn Fn(&ExceptionContext<'_>);
 
 impl LoopState {
     pub(crate) fn new(remote: Remote) -> LoopState {
@@ -68,7 +75,9 @@ impl LoopState {
             stranded: Cell::new(false),
             closed: Cell::new(false),
             named: Cell::new(0),
-            handler: RefCell::new(None),
+            handler: RefCell::default(),
+            executor: RefCell::default(),
+            signals: OnceCell::new(),
         }
     }
 
@@ -150,33 +159,6 @@ pub fn time() -> Duration {
     Duration::from_nanos(with_running(|_, engine| engine.now()))
 }
 
-/// Calls `callback` in the next turn of the running loop (asyncio's `loop.call_soon`). A panic
-/// in it goes to the exception handler.
-///
-/// # Panics
-///
-/// If no loop is running.
-///
-/// ```
-/// use rasyncio::{events, yield_now};
-/// use std::{cell::Cell, rc::Rc};
-///
-/// rasyncio::run(async {
-///     let called = Rc::new(Cell::new(false));
-///     events::call_soon({ let called = called.clone(); move || called.set(true) });
-///     assert!(!called.get());
-///     yield_now().await?;
-///     assert!(called.get());
-///     Ok::<_, rasyncio::Cancelled>(())
-/// })
-/// .unwrap();
-/// ```
-#[track_caller]
-pub fn call_soon(callback: impl FnOnce() + 'static) {
-    let job = callback_job(callback);
-    with_running(|_, engine| engine.schedule(job));
-}
-
 pub(crate) fn callback_job(callback: impl FnOnce() + 'static) -> Job {
     Job::from_fn(move || quietly("Panic in a callback", callback))
 }
@@ -185,124 +167,9 @@ pub(crate) fn callback_job(callback: impl FnOnce() + 'static) -> Job {
 /// is going that is at once: nobody will run, but whoever polls should see it.
 pub(crate) fn note_next_turn(note: impl FnOnce() + 'static) {
     if is_running() {
-        call_soon(note);
+        let job = callback_job(note);
+        with_running(|_, engine| engine.schedule(job));
     } else {
         note();
-    }
-}
-
-/// What an exception handler is told.
-#[non_exhaustive]
-pub struct ExceptionContext<'a> {
-    /// What has happened.
-    pub message: &'a str,
-    /// The task that it has happened to.
-    pub task: Option<&'a AnyTask>,
-    /// The panic.
-    pub panic: &'a Panic,
-}
-
-impl fmt::Display for ExceptionContext<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.message)?;
-        if let Some(task) = self.task {
-            write!(f, ": task {:?}", task.name())?;
-        }
-        write!(f, ": {}", self.panic)
-    }
-}
-
-impl fmt::Debug for ExceptionContext<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("ExceptionContext")
-            .field("message", &self.message)
-            .field("task", &self.task)
-            .field("panic", &self.panic)
-            .finish()
-    }
-}
-
-/// Makes the running loop call `handler` for a panic that nobody else will ever see (asyncio's
-/// `loop.set_exception_handler`): that of a task whose [`Task`](crate::Task) was dropped, or
-/// of a callback. Without one, and if the handler itself panics, a line goes to stderr.
-///
-/// # Panics
-///
-/// If no loop is running.
-///
-/// ```
-/// use std::{cell::RefCell, rc::Rc};
-/// use rasyncio::{create_task, events, yield_now};
-///
-/// rasyncio::run(async {
-///     let seen = Rc::new(RefCell::new(String::new()));
-///     events::set_exception_handler({
-///         let seen = seen.clone();
-///         move |context| *seen.borrow_mut() = context.panic.message().to_owned()
-///     });
-///     drop(create_task(async { panic!("nobody awaits me") }));
-///     yield_now().await?;
-///     assert_eq!(*seen.borrow(), "nobody awaits me");
-///     Ok::<_, rasyncio::Cancelled>(())
-/// })
-/// .unwrap();
-/// ```
-#[track_caller]
-pub fn set_exception_handler(handler: impl Fn(&ExceptionContext<'_>) + 'static) {
-    let old = with_running(|state, _| state.handler.replace(Some(Rc::new(handler))));
-    drop(old);
-}
-
-/// Tells the running loop's exception handler (asyncio's `loop.call_exception_handler`), or
-/// stderr. Never panics.
-pub(crate) fn report(context: &ExceptionContext<'_>) {
-    let handler = LOOP.with(|state| state.and_then(|state| state.handler.borrow().clone()));
-    let Some(handler) = handler else {
-        return print(context);
-    };
-    let called = catch_unwind(AssertUnwindSafe(|| {
-        handler(context);
-        drop(handler);
-    }));
-    if let Err(payload) = called {
-        print(context);
-        print(&ExceptionContext {
-            message: "Panic in the exception handler",
-            task: None,
-            panic: &Panic::new(payload),
-        });
-    }
-}
-
-/// Tells the running loop's exception handler of an error of the system that nobody awaits. For
-/// the handler it is as if somebody had panicked with it.
-pub(crate) fn report_error(message: &str, error: &std::io::Error) {
-    report(&ExceptionContext {
-        message,
-        task: None,
-        panic: &Panic::new(Box::new(error.to_string())),
-    });
-}
-
-fn print(context: &ExceptionContext<'_>) {
-    use std::io::Write;
-    // Unlike `eprintln`, this does not panic. There is nobody left to tell of a closed stderr.
-    let _ = writeln!(std::io::stderr(), "rasyncio: {context}");
-}
-
-/// Calls `f` where a panic must not get out; it is reported instead.
-#[inline]
-pub(crate) fn quietly(message: &str, f: impl FnOnce()) {
-    if let Err(payload) = catch_unwind(AssertUnwindSafe(f)) {
-        let panic = Panic::new(payload);
-        report(&ExceptionContext {
-            message,
-            task: None,
-            panic: &panic,
-        });
-        // Even a payload may panic when it is dropped. What that panics with can only be leaked.
-        if let Err(payload) = catch_unwind(AssertUnwindSafe(|| drop(panic))) {
-            mem::forget(payload);
-        }
     }
 }

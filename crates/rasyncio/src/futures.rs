@@ -1,9 +1,15 @@
-//! Futures from elsewhere (asyncio's `futures`).
+//! Futures that are no tasks: results that somebody will bring, and futures from elsewhere (asyncio's
+//! `futures`).
 
+mod promise;
+
+use std::future::Future as StdFuture;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use pin_project_lite::pin_project;
+
+pub use promise::{Future, FutureError, InvalidStateError, Promise, create_future};
 
 use crate::exceptions::Cancelled;
 use crate::scope;
@@ -25,7 +31,7 @@ use crate::scope;
 ///     assert!(task.await.unwrap_err().cancelled().is_some());
 /// });
 /// ```
-pub fn cancellable<F: Future>(future: F) -> Cancellable<F> {
+pub fn cancellable<F: StdFuture>(future: F) -> Cancellable<F> {
     Cancellable {
         future: Some(future),
         suspended: false,
@@ -43,7 +49,7 @@ pin_project! {
     }
 }
 
-impl<F: Future> Future for Cancellable<F> {
+impl<F: StdFuture> StdFuture for Cancellable<F> {
     type Output = Result<F::Output, Cancelled>;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {

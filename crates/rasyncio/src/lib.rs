@@ -73,10 +73,12 @@ pub mod scheduler;
 pub mod scope;
 mod scoped;
 pub mod servers;
+pub mod signals;
 pub mod streams;
 pub mod subprocess;
 pub mod taskgroups;
 pub mod tasks;
+pub mod threads;
 pub mod timeouts;
 mod timer;
 pub mod transports;
@@ -120,6 +122,7 @@ pub use rasyncio_macros::main;
 pub use rasyncio_macros::test;
 pub use runners::{Runner, run, try_run};
 pub use servers::{Server, create_server, create_unix_server};
+pub use signals::ctrl_c;
 pub use streams::{
     StreamReader, StreamWriter, open_connection, open_unix_connection, start_server,
     start_unix_server,
@@ -129,5 +132,6 @@ pub use tasks::{
     AnyTask, ReturnWhen, Task, all_tasks, as_completed, create_task, current_task, gather,
     gather_iter, shield, sleep, wait, yield_now,
 };
+pub use threads::{run_in_executor, to_thread};
 pub use timeouts::{timeout, timeout_at, wait_for};
 pub use transports::{DatagramTransport, Transport};

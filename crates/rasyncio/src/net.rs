@@ -31,7 +31,6 @@
 //!
 //! A socket belongs to the first loop that it has waited on, for as long as that loop lives.
 
-mod blocking;
 mod registration;
 mod resolve;
 pub(crate) mod socket;

@@ -5,13 +5,14 @@
 
 use std::fmt;
 use std::rc::Rc;
-use std::thread;
+use std::thread::panicking;
 
 use rasyncio_engine::{Clock, EventLoop, Flow, PlainDriver, VirtualClock};
 
 use crate::events::{self, LoopState};
 use crate::exceptions::{RunError, TaskError};
 use crate::tasks;
+use crate::threads;
 
 /// Runs `main` as the first task of a new loop, and answers what it resolves to (asyncio's
 /// `run`).
@@ -178,6 +179,18 @@ impl Runner {
         let Ok(Flow::Continue | Flow::Stop) = self.engine.turn(&mut PlainDriver);
     }
 
+    fn shut_down_executor(&self) {
+        if self.host.state.executor.borrow().is_pool() {
+            let ended = tasks::run_main(threads::shutdown_default_executor(), |task| {
+                while !task.done() {
+                    self.turn();
+                }
+            });
+            // Nobody cancels it: all tasks have ended.
+            drop(ended);
+        }
+    }
+
     fn cancel_all_tasks(&self) {
         let mut tasks = tasks::all_tasks();
         for task in &tasks {
@@ -197,8 +210,9 @@ impl Drop for Runner {
     fn drop(&mut self) {
         self.host.enter(&self.engine, || {
             // Unwinding is no time to run tasks.
-            if !thread::panicking() {
+            if !panicking() {
                 self.cancel_all_tasks();
+                self.shut_down_executor();
             }
             self.host.close();
         });

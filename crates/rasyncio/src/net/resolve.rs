@@ -3,8 +3,16 @@
 use std::future::Future;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4, SocketAddrV6, ToSocketAddrs};
+use std::sync::OnceLock;
+use std::thread;
 
-use super::blocking::blocking;
+use rasyncio_engine::WorkerPool;
+
+use crate::exceptions::TaskError;
+use crate::threads::run_in_executor;
+
+/// How many threads ask for names at most, besides one for each processor.
+const THREADS: usize = 4;
 
 /// The addresses that a host and a port have (asyncio's `getaddrinfo`), asked of the system by
 /// a thread. Addresses in numbers are not asked for.
@@ -26,7 +34,22 @@ pub async fn getaddrinfo(host: &str, port: u16) -> io::Result<Vec<SocketAddr>> {
         return Ok(vec![SocketAddr::new(address, port)]);
     }
     let host = host.to_owned();
-    blocking(move || Ok((host.as_str(), port).to_socket_addrs()?.collect())).await?
+    let lookup = move || Ok((host.as_str(), port).to_socket_addrs()?.collect());
+    match run_in_executor(Some(resolvers()), lookup).await {
+        Ok(addresses) => addresses,
+        Err(TaskError::Cancelled(cancelled)) => Err(cancelled.into()),
+        Err(TaskError::Panicked(panic)) => Err(io::Error::other(panic.message().to_owned())),
+    }
+}
+
+/// One pool for the process, as name servers are: no loop waits in its end for a name that nobody
+/// asks for any more.
+fn resolvers() -> &'static WorkerPool {
+    static POOL: OnceLock<WorkerPool> = OnceLock::new();
+    POOL.get_or_init(|| {
+        let processors = thread::available_parallelism().map_or(1, usize::from);
+        WorkerPool::new("rasyncio-resolver", (THREADS + processors).min(32))
+    })
 }
 
 /// What stands for addresses: as [`ToSocketAddrs`], but looked up by a thread if it has

@@ -1,0 +1,128 @@
+//! What becomes of an error that nobody awaits.
+
+use std::fmt;
+use std::mem;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::rc::Rc;
+
+use super::{LOOP, with_running};
+use crate::exceptions::Panic;
+use crate::tasks::AnyTask;
+
+pub(super) type Handler = dyn Fn(&ExceptionContext<'_>);
+
+/// What an exception handler is told.
+#[non_exhaustive]
+pub struct ExceptionContext<'a> {
+    /// What has happened.
+    pub message: &'a str,
+    /// The task that it has happened to.
+    pub task: Option<&'a AnyTask>,
+    /// The panic.
+    pub panic: &'a Panic,
+}
+
+impl fmt::Display for ExceptionContext<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.message)?;
+        if let Some(task) = self.task {
+            write!(f, ": task {:?}", task.name())?;
+        }
+        write!(f, ": {}", self.panic)
+    }
+}
+
+impl fmt::Debug for ExceptionContext<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ExceptionContext")
+            .field("message", &self.message)
+            .field("task", &self.task)
+            .field("panic", &self.panic)
+            .finish()
+    }
+}
+
+/// Makes the running loop call `handler` for a panic that nobody else will ever see (asyncio's
+/// `loop.set_exception_handler`): that of a task whose [`Task`](crate::Task) was dropped, or
+/// of a callback. Without one, and if the handler itself panics, a line goes to stderr.
+///
+/// # Panics
+///
+/// If no loop is running.
+///
+/// ```
+/// use std::{cell::RefCell, rc::Rc};
+/// use rasyncio::{create_task, events, yield_now};
+///
+/// rasyncio::run(async {
+///     let seen = Rc::new(RefCell::new(String::new()));
+///     events::set_exception_handler({
+///         let seen = seen.clone();
+///         move |context| *seen.borrow_mut() = context.panic.message().to_owned()
+///     });
+///     drop(create_task(async { panic!("nobody awaits me") }));
+///     yield_now().await?;
+///     assert_eq!(*seen.borrow(), "nobody awaits me");
+///     Ok::<_, rasyncio::Cancelled>(())
+/// })
+/// .unwrap();
+/// ```
+#[track_caller]
+pub fn set_exception_handler(handler: impl Fn(&ExceptionContext<'_>) + 'static) {
+    let old = with_running(|state, _| state.handler.replace(Some(Rc::new(handler))));
+    drop(old);
+}
+
+/// Tells the running loop's exception handler (asyncio's `loop.call_exception_handler`), or
+/// stderr. Never panics.
+pub(crate) fn report(context: &ExceptionContext<'_>) {
+    let handler = LOOP.with(|state| state.and_then(|state| state.handler.borrow().clone()));
+    let Some(handler) = handler else {
+        return print(context);
+    };
+    let called = catch_unwind(AssertUnwindSafe(|| {
+        handler(context);
+        drop(handler);
+    }));
+    if let Err(payload) = called {
+        print(context);
+        print(&ExceptionContext {
+            message: "Panic in the exception handler",
+            task: None,
+            panic: &Panic::new(payload),
+        });
+    }
+}
+
+/// Tells the running loop's exception handler of an error of the system that nobody awaits. For
+/// the handler it is as if somebody had panicked with it.
+pub(crate) fn report_error(message: &str, error: &std::io::Error) {
+    report(&ExceptionContext {
+        message,
+        task: None,
+        panic: &Panic::new(Box::new(error.to_string())),
+    });
+}
+
+fn print(context: &ExceptionContext<'_>) {
+    use std::io::Write;
+    // Unlike `eprintln`, this does not panic. There is nobody left to tell of a closed stderr.
+    let _ = writeln!(std::io::stderr(), "rasyncio: {context}");
+}
+
+/// Calls `f` where a panic must not get out; it is reported instead.
+#[inline]
+pub(crate) fn quietly(message: &str, f: impl FnOnce()) {
+    if let Err(payload) = catch_unwind(AssertUnwindSafe(f)) {
+        let panic = Panic::new(payload);
+        report(&ExceptionContext {
+            message,
+            task: None,
+            panic: &panic,
+        });
+        // Even a payload may panic when it is dropped. What that panics with can only be leaked.
+        if let Err(payload) = catch_unwind(AssertUnwindSafe(|| drop(panic))) {
+            mem::forget(payload);
+        }
+    }
+}
