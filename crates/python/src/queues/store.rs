@@ -340,21 +340,52 @@ impl Store for PyStore {
         unsafe { call_method(self.owner.get(), names().empty, &[])?.truth() }
     }
 
-    #[inline]
+    #[inline(always)]
     fn is_full(&self) -> Res<bool> {
-        if self.is_plain() {
-            return match self.limit.get() {
-                Limit::None => Ok(false),
-                Limit::Items(most) => Ok(self.len()? >= most),
-                Limit::Object => self.compare(),
-            };
+        match self.limit.get() {
+            Limit::None if self.is_simple() => Ok(false),
+            Limit::Items(most) if self.is_simple() => Ok(self.items.borrow().len() >= most),
+            _ => self.is_full_elsewhere(),
         }
-        // SAFETY: as above.
+    }
+
+    #[inline(always)]
+    fn put(&self, item: Ref) -> Res<()> {
+        if self.is_simple() {
+            self.items.borrow_mut().push_back(item);
+            return Ok(());
+        }
+        self.put_elsewhere(item)
+    }
+
+    #[inline(always)]
+    fn get(&self) -> Res<Option<Ref>> {
+        if self.is_simple() {
+            return Ok(self.items.borrow_mut().pop_front());
+        }
+        self.get_elsewhere()
+    }
+}
+
+/// What is not simple.
+impl PyStore {
+    /// Whether nothing is overridden, and the items are in `items`: most queues.
+    #[inline]
+    fn is_simple(&self) -> bool {
+        self.is_plain() && self.shown.get().is_null() && self.kind.get() == Kind::Fifo
+    }
+
+    #[inline(never)]
+    fn is_full_elsewhere(&self) -> Res<bool> {
+        if self.is_plain() {
+            return self.has_all();
+        }
+        // SAFETY: the owner is alive as long as its store.
         unsafe { call_method(self.owner.get(), names().full, &[])?.truth() }
     }
 
-    #[inline]
-    fn put(&self, item: Ref) -> Res<()> {
+    #[inline(never)]
+    fn put_elsewhere(&self, item: Ref) -> Res<()> {
         if self.is_plain() {
             return self.push(self.kind.get(), item);
         }
@@ -362,12 +393,9 @@ impl Store for PyStore {
         unsafe { call_method(self.owner.get(), names()._put, &[item.ptr()]).map(drop) }
     }
 
-    #[inline]
-    fn get(&self) -> Res<Option<Ref>> {
+    #[inline(never)]
+    fn get_elsewhere(&self) -> Res<Option<Ref>> {
         if self.is_plain() {
-            if self.shown.get().is_null() && self.kind.get() == Kind::Fifo {
-                return Ok(self.items.borrow_mut().pop_front());
-            }
             if self.has_none()? {
                 return Ok(None);
             }

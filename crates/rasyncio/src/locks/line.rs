@@ -304,7 +304,7 @@ impl<W: Waiter> Line<W> {
     /// # Errors
     ///
     /// The waiter's. It has left the line.
-    #[inline]
+    #[inline(always)]
     pub fn pop_and_wake(&self) -> Result<bool, W::Error> {
         if self.is_empty() {
             return Ok(false);
@@ -312,6 +312,7 @@ impl<W: Waiter> Line<W> {
         self.pop_and_wake_one()
     }
 
+    #[inline(never)]
     fn pop_and_wake_one(&self) -> Result<bool, W::Error> {
         while let Some(first) = self.pop_first() {
             if first.wake_left()? {
