@@ -61,6 +61,7 @@
 #![deny(unsafe_code)]
 
 pub mod connect;
+pub mod contextvars;
 pub mod events;
 pub mod exceptions;
 pub mod futures;
@@ -84,6 +85,7 @@ mod timer;
 pub mod transports;
 
 pub use connect::{create_connection, create_datagram_endpoint, create_unix_connection};
+pub use contextvars::ContextVar;
 pub use exceptions::{Cancelled, Panic, RunError, TaskError, TimeoutError};
 pub use futures::cancellable;
 pub use locks::{Barrier, BoundedSemaphore, Condition, Event, Lock, Semaphore};

@@ -43,6 +43,7 @@ mod waker;
 use std::fmt;
 use std::marker::PhantomData;
 use std::ops::Deref;
+use std::panic::Location;
 use std::sync::Arc;
 
 pub use as_completed::{AsCompleted, AsCompletedError, Next, as_completed};
@@ -54,14 +55,17 @@ pub use shield::{Shield, Shieldable, shield};
 pub use sleep::{Sleep, YieldNow, sleep, sleep_until, yield_now};
 pub use wait::{ReturnWhen, Wait, wait};
 
+use crate::contextvars::{self, Context};
 use crate::events;
 use crate::exceptions::Cancelled;
 #[cfg(doc)]
 use crate::exceptions::TaskError;
 use crate::scope::Requested;
 use cell::Raw;
+use spawn::Origin;
 pub(crate) use spawn::run_main;
 use state::{AGAIN, CANCELLED, DONE, PANICKED, RUNNING};
+pub(crate) use step::{current_address, current_context, set_current_context};
 pub(crate) use waiters::{OnDone, Waiter};
 pub(crate) use waker::into_job;
 
@@ -93,12 +97,6 @@ pub struct Task<T> {
 /// ```
 pub struct AnyTask {
     raw: Raw,
-}
-
-/// What a task is called.
-enum Name {
-    Number(u64),
-    Text(Box<str>),
 }
 
 /// Runs `future` as a task of the running loop, from the next turn on (asyncio's
@@ -139,6 +137,7 @@ where
 #[derive(Clone, Debug, Default)]
 pub struct Builder {
     name: Option<Box<str>>,
+    context: Option<Context>,
 }
 
 impl Builder {
@@ -154,6 +153,28 @@ impl Builder {
         self
     }
 
+    /// Gives the task a context (the `context` of asyncio's `create_task`), in place of a copy of the
+    /// current one. Tasks may share one.
+    ///
+    /// ```
+    /// use rasyncio::tasks::Builder;
+    /// use rasyncio::{ContextVar, contextvars::Context};
+    ///
+    /// static COUNT: ContextVar<u32> = ContextVar::new("count");
+    ///
+    /// rasyncio::run(async {
+    ///     let context = Context::new();
+    ///     let task = Builder::new().context(&context).create_task(async { drop(COUNT.set(1)) });
+    ///     task.await.unwrap();
+    ///     assert_eq!(context.run(|| COUNT.get()), Some(1));
+    ///     assert_eq!(COUNT.get(), None);
+    /// });
+    /// ```
+    pub fn context(mut self, context: &Context) -> Builder {
+        self.context = Some(context.clone());
+        self
+    }
+
     /// Makes the task, as [`create_task`] does.
     ///
     /// # Panics
@@ -164,12 +185,19 @@ impl Builder {
     where
         F: Future + 'static,
     {
+        let created = Location::caller();
         events::with_running(|owner, _| {
-            let name = match self.name {
-                Some(name) => Name::Text(name),
-                None => Name::Number(owner.next_number()),
+            let number = match self.name {
+                Some(_) => 0,
+                None => owner.next_number(),
             };
-            spawn::spawn(owner, future, name)
+            let origin = Origin {
+                number,
+                name: self.name,
+                context: self.context.or_else(contextvars::inherit),
+                created,
+            };
+            spawn::spawn(owner, future, origin)
         })
     }
 }
@@ -278,16 +306,33 @@ impl AnyTask {
 
     /// What the task is called (asyncio's `Task.get_name`).
     pub fn name(&self) -> String {
-        match &*self.header().name.borrow() {
-            Name::Number(number) => format!("Task-{number}"),
-            Name::Text(text) => String::from(&**text),
-        }
+        let header = self.header();
+        let name = header.with_rare(|rare| rare?.name.clone());
+        name.map_or_else(|| format!("Task-{}", header.number), String::from)
     }
 
     /// Names the task (asyncio's `Task.set_name`).
     pub fn set_name(&self, name: impl Into<Box<str>>) {
-        let name = Name::Text(name.into());
-        self.header().name.replace(name);
+        let name = name.into();
+        self.header().change_rare(|rare| rare.name = Some(name));
+    }
+
+    /// The task's context (asyncio's `Task.get_context`); empty once it has ended.
+    pub fn context(&self) -> Context {
+        let header = self.header();
+        let context = header.with_rare(|rare| rare?.context.clone());
+        context.unwrap_or_else(|| {
+            let context = Context::new();
+            if !self.done() {
+                header.change_rare(|rare| rare.context = Some(context.clone()));
+            }
+            context
+        })
+    }
+
+    /// Where in the program the task was created.
+    pub fn created_at(&self) -> &'static Location<'static> {
+        self.header().created
     }
 }
 

@@ -6,6 +6,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use super::{callback_job, time, with_running};
+use crate::contextvars::{self, Context};
 use crate::timer::{Timer, nanoseconds};
 
 /// Calls `callback` in the next turn of the running loop (asyncio's `loop.call_soon`). A panic
@@ -97,6 +98,7 @@ pub struct TimerHandle {
 
 struct Call<F> {
     function: Cell<Option<F>>,
+    context: Option<Context>,
     cancelled: Cell<bool>,
 }
 
@@ -110,7 +112,10 @@ trait Callback {
 impl<F: FnOnce()> Callback for Call<F> {
     fn call(&self) {
         if let Some(function) = self.function.take() {
-            function();
+            match &self.context {
+                Some(context) => context.run(function),
+                None => function(),
+            }
         }
     }
 
@@ -129,6 +134,7 @@ impl Handle {
         Handle {
             callback: Rc::new(Call {
                 function: Cell::new(Some(callback)),
+                context: contextvars::inherit(),
                 cancelled: Cell::new(false),
             }),
         }

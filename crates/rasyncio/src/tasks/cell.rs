@@ -16,17 +16,20 @@
 
 #![allow(unsafe_code)]
 
-use std::cell::{Cell, RefCell};
+use std::cell::Cell;
+use std::panic::Location;
 use std::ptr::NonNull;
 use std::sync::Arc;
 
 use super::list::Links;
 use super::refs::{Last, Refs};
 use super::sent::Sent;
+use super::spawn::Origin;
 use super::stage::VTable;
 use super::state::{JOINABLE, OUTPUT, SETTLED, SHARED, State};
 use super::waiters::{Key, Waiter, Waiters};
-use super::{AnyTask, Name, Task};
+use super::{AnyTask, Task};
+use crate::contextvars::Context;
 use crate::events::{self, Home, LoopState};
 use crate::exceptions::TaskError;
 use crate::scope::Scope;
@@ -54,7 +57,19 @@ pub(super) struct Header {
     pub(super) scope: Scope,
     /// Who is told of the end.
     pub(super) waiters: Waiters,
-    pub(super) name: RefCell<Name>,
+    /// Names the task that has no name.
+    pub(super) number: u64,
+    /// What few tasks have.
+    rare: Cell<Option<Box<Rare>>>,
+    /// Where the task was created.
+    pub(super) created: &'static Location<'static>,
+}
+
+/// What few tasks have.
+#[derive(Default)]
+pub(super) struct Rare {
+    pub(super) name: Option<Box<str>>,
+    pub(super) context: Option<Context>,
 }
 
 /// Whether this is the thread of the task's loop. May be asked on any thread.
@@ -63,6 +78,63 @@ pub(super) struct Header {
 #[inline]
 pub(super) fn is_local(header: &Header) -> bool {
     events::HOME.is(header.home)
+}
+
+impl Header {
+    pub(super) fn new(
+        owner: &LoopState,
+        vtable: &'static VTable,
+        origin: Origin,
+        bits: u16,
+    ) -> Header {
+        let Origin {
+            number,
+            name,
+            context,
+            created,
+        } = origin;
+        let rare = (name.is_some() || context.is_some()).then(|| Box::new(Rare { name, context }));
+        Header {
+            vtable,
+            home: Arc::as_ptr(&owner.home),
+            refs: Refs::new(),
+            sent: Sent::new(),
+            state: State::new(JOINABLE | bits),
+            handles: Cell::new(0),
+            links: Links::default(),
+            owner,
+            scope: Scope::new(),
+            waiters: Waiters::default(),
+            number,
+            rare: Cell::new(rare),
+            created,
+        }
+    }
+
+    /// Looks at what few tasks have. `look` runs no foreign code.
+    pub(super) fn with_rare<R>(&self, look: impl FnOnce(Option<&Rare>) -> R) -> R {
+        let rare = self.rare.take();
+        let result = look(rare.as_deref());
+        self.rare.set(rare);
+        result
+    }
+
+    /// Changes what few tasks have. `change` runs no foreign code.
+    pub(super) fn change_rare<R>(&self, change: impl FnOnce(&mut Rare) -> R) -> R {
+        let mut rare = self.rare.take().unwrap_or_default();
+        let result = change(&mut rare);
+        self.rare.set(Some(rare));
+        result
+    }
+
+    /// Lets go of what may not go to another thread: the context.
+    pub(super) fn clear_rare(&self) {
+        if let Some(mut rare) = self.rare.take() {
+            let context = rare.context.take();
+            self.rare.set(rare.name.is_some().then_some(rare));
+            drop(context);
+        }
+    }
 }
 
 impl Raw {

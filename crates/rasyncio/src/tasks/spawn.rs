@@ -3,25 +3,36 @@
 #![allow(unsafe_code)]
 
 use std::marker::PhantomData;
+use std::panic::Location;
 
 use super::state::MAIN;
-use super::{AnyTask, Name, Task, stage, waker};
+use super::{AnyTask, Task, stage, waker};
+use crate::contextvars::{self, Context};
 use crate::events::{self, LoopState};
 use crate::exceptions::{Cancelled, TaskError};
 
+/// Where a task comes from, and what it is given.
+pub(super) struct Origin {
+    pub(super) number: u64,
+    pub(super) name: Option<Box<str>>,
+    pub(super) context: Option<Context>,
+    pub(super) created: &'static Location<'static>,
+}
+
 /// Makes a task of the running loop, which is `owner`, and schedules it.
-pub(super) fn spawn<F>(owner: &LoopState, future: F, name: Name) -> Task<F::Output>
+pub(super) fn spawn<F>(owner: &LoopState, future: F, origin: Origin) -> Task<F::Output>
 where
     F: Future + 'static,
 {
     // SAFETY: it borrows nothing.
-    unsafe { spawn_unchecked(owner, future, name, 0) }
+    unsafe { spawn_unchecked(owner, future, origin, 0) }
 }
 
 /// Makes a task of the running loop, calls `drive`, which has to turn the loop until
 /// the task is done, and answers the task's output. Meanwhile the future may borrow.
 ///
 /// Whatever `drive` does, the future is gone when this returns or unwinds.
+#[track_caller]
 pub(crate) fn run_main<F: Future>(
     future: F,
     drive: impl FnOnce(&AnyTask),
@@ -36,11 +47,17 @@ pub(crate) fn run_main<F: Future>(
             }
         }
     }
+    let created = Location::caller();
     let task = events::with_running(|owner, _| {
-        let name = Name::Number(owner.next_number());
+        let origin = Origin {
+            number: owner.next_number(),
+            name: None,
+            context: contextvars::inherit(),
+            created,
+        };
         // SAFETY: the guard ends the task before this function does, and the output leaves
         // through here or with the guard.
-        Guard(unsafe { spawn_unchecked(owner, future, name, MAIN) })
+        Guard(unsafe { spawn_unchecked(owner, future, origin, MAIN) })
     });
     drive(&task.0);
     match task.0.take() {
@@ -55,11 +72,11 @@ pub(crate) fn run_main<F: Future>(
 unsafe fn spawn_unchecked<F: Future>(
     owner: &LoopState,
     future: F,
-    name: Name,
+    origin: Origin,
     bits: u16,
 ) -> Task<F::Output> {
     // SAFETY: as the caller says.
-    let any = unsafe { stage::new(owner, future, name, bits) };
+    let any = unsafe { stage::new(owner, future, origin, bits) };
     if owner.closed.get() {
         // SAFETY: this is the loop's thread, and the task has just begun.
         unsafe {

@@ -5,24 +5,19 @@
 
 #![allow(unsafe_code)]
 
-use std::cell::{Cell, RefCell, UnsafeCell};
+use std::cell::UnsafeCell;
 use std::mem::{self, ManuallyDrop};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::ptr::NonNull;
-use std::sync::Arc;
 use std::task::{Context, Poll};
 
+use super::AnyTask;
 use super::cell::{Header, Raw};
-use super::list::Links;
-use super::refs::Refs;
-use super::sent::Sent;
-use super::state::{CANCELLED, DONE, JOINABLE, MAIN, OUTPUT, PANICKED, State};
-use super::waiters::Waiters;
-use super::{AnyTask, Name};
+use super::spawn::Origin;
+use super::state::{CANCELLED, DONE, MAIN, OUTPUT, PANICKED};
 use crate::events::{self, LoopState};
 use crate::exceptions::{Cancelled, Panic, TaskError};
-use crate::scope::Scope;
 
 /// What depends on the type of the future. All of it is for the loop's thread, except `free`.
 pub(super) struct VTable {
@@ -49,6 +44,16 @@ union Stage<F: Future> {
     output: ManuallyDrop<Result<F::Output, TaskError>>,
 }
 
+fn table<F: Future>() -> &'static VTable {
+    &VTable {
+        poll: poll::<F>,
+        abandon: abandon::<F>,
+        output: output::<F>,
+        discard: discard::<F>,
+        free: free::<F>,
+    }
+}
+
 /// Makes a task on `owner`, unscheduled, and its only handle.
 ///
 /// # Safety
@@ -58,29 +63,11 @@ union Stage<F: Future> {
 pub(super) unsafe fn new<F: Future>(
     owner: &LoopState,
     future: F,
-    name: Name,
+    origin: Origin,
     bits: u16,
 ) -> AnyTask {
     let cell = Box::new(TaskCell {
-        header: Header {
-            vtable: &VTable {
-                poll: poll::<F>,
-                abandon: abandon::<F>,
-                output: output::<F>,
-                discard: discard::<F>,
-                free: free::<F>,
-            },
-            home: Arc::as_ptr(&owner.home),
-            refs: Refs::new(),
-            sent: Sent::new(),
-            state: State::new(JOINABLE | bits),
-            handles: Cell::new(0),
-            links: Links::default(),
-            owner,
-            scope: Scope::new(),
-            waiters: Waiters::default(),
-            name: RefCell::new(name),
-        },
+        header: Header::new(owner, table::<F>(), origin, bits),
         stage: UnsafeCell::new(Stage {
             future: ManuallyDrop::new(future),
         }),

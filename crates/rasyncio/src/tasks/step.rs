@@ -12,6 +12,7 @@ use super::refs::Last;
 use super::state::{AGAIN, JOINABLE, RUNNING, SETTLED, SHARED, STARTED, STRANDED};
 use super::waiters::Waiter;
 use super::{AnyTask, waker};
+use crate::contextvars;
 use crate::events;
 use crate::exceptions::Cancelled;
 use crate::scoped::{Scoped, Slot};
@@ -27,6 +28,28 @@ static CURRENT: Scoped<Raw> = Scoped::new(&SLOT);
 pub(super) fn current() -> Option<AnyTask> {
     // SAFETY: `run` alone sets it, to a task that is not done.
     CURRENT.with(|task| task.map(|task| unsafe { task.handle() }))
+}
+
+/// The address of the task that is being polled; null outside of tasks.
+#[inline]
+pub(crate) fn current_address() -> *const () {
+    CURRENT.with(|task| task.map_or(ptr::null(), |task| task.as_ptr().cast_const()))
+}
+
+/// The context of the task that is being polled, if it has one.
+pub(crate) fn current_context() -> Option<contextvars::Context> {
+    // SAFETY: `run` alone sets it, to a task that is not done.
+    CURRENT.with(|task| unsafe { task?.header() }.with_rare(|rare| rare?.context.clone()))
+}
+
+/// Gives the task that is being polled a context, in place of none.
+pub(crate) fn set_current_context(context: contextvars::Context) {
+    CURRENT.with(|task| {
+        if let Some(task) = task {
+            // SAFETY: `run` alone sets it, to a task that is not done.
+            unsafe { task.header() }.change_rare(|rare| rare.context = Some(context));
+        }
+    });
 }
 
 impl Raw {
@@ -122,6 +145,9 @@ impl Raw {
         unsafe { owner.tasks.remove(self) };
         events::quietly("a task's wait could not be dropped", || {
             header.scope.clear()
+        });
+        events::quietly("a task's context could not be dropped", || {
+            header.clear_rare()
         });
         if !header.state.has(JOINABLE) {
             // SAFETY: it is alive and the handle goes before the settlement.
