@@ -243,6 +243,12 @@ impl fmt::Debug for BarrierWait<'_> {
     }
 }
 
+impl From<Cancelled> for BarrierError {
+    fn from(cancelled: Cancelled) -> BarrierError {
+        BarrierError::Cancelled(cancelled)
+    }
+}
+
 impl fmt::Display for BarrierError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
