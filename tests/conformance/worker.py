@@ -8,6 +8,7 @@ the process: there is no way to interrupt one that is stuck in native code.
 import argparse
 import faulthandler
 import json
+import signal
 import sys
 import traceback
 import unittest
@@ -110,6 +111,8 @@ def main():
             selection = json.load(file)
         only, skip = selection["only"], frozenset(selection["skip"])
 
+    # A shell has its background jobs ignore it, and tests that interrupt themselves would run for ever.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     # The module's import is under the limit as well.
     faulthandler.dump_traceback_later(options.limit, exit=True)
     if options.install:

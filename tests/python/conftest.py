@@ -1,5 +1,6 @@
 """Makes the project's own test packages importable, and the slow tests optional."""
 
+import signal
 import sys
 from pathlib import Path
 
@@ -13,6 +14,8 @@ def pytest_addoption(parser):
 
 
 def pytest_configure(config):
+    # A shell has its background jobs ignore it; programs that interrupt themselves would run for ever.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     config.addinivalue_line("markers", "slow: takes minutes; runs only with --slow")
 
 
