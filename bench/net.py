@@ -19,6 +19,8 @@ from net_servers import KINDS
 
 SIZES = (1, 10, 100)  # KiB
 CONNECTIONS = (1, 50, 1000)
+#: In the place of a size: each request has a connection of its own.
+CONNECT = "connect"
 #: A load that has not ended by then never will; a sample takes a hundredth of it.
 PATIENCE = 30.0
 C = "C"
@@ -55,11 +57,13 @@ class Server:
             self.process.wait()
 
 
-def sample(echo: str, server: Server, connections: int, size: int, requests: int) -> float:
-    """Server CPU per request, in nanoseconds."""
+def sample(
+    echo: str, server: Server, connections: int, size: int, requests: int, load: str = "load"
+) -> float:
+    """Server CPU per request, in nanoseconds. `load` is that command of the load generator."""
     arguments = map(str, (server.port, connections, size, requests, PATIENCE))
     load = subprocess.Popen(
-        [echo, "load", *arguments],
+        [echo, load, *arguments],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -110,6 +114,8 @@ class Bench:
                     for turn in range(self.options.samples):
                         for size, connections in rows:
                             self.turn(servers, (kind, size, connections), turn)
+                        if self.options.connect:
+                            self.turn(servers, (kind, CONNECT, self.options.connect), turn)
                 finally:
                     for server in filter(None, servers.values()):
                         server.close()
@@ -117,17 +123,23 @@ class Bench:
     def turn(self, servers: dict, row: tuple, turn: int) -> None:
         """One sample of each, close in time, and nobody always after the same one."""
         kind, size, connections = row
-        # Fewer of the large ones, and at least two on each connection.
-        requests = max(self.options.requests // (1 + size // 4), 2 * connections)
+        load = "load"
+        if size == CONNECT:
+            size, load = 1, "connect"
+            # Each takes a port of the client's for a minute.
+            requests = min(self.options.requests // 8, 4000)
+        else:
+            # Fewer of the large ones, and at least two on each connection.
+            requests = max(self.options.requests // (1 + size // 4), 2 * connections)
         names = list(servers)
         first = turn % len(names)
         for name in names[first:] + names[:first]:
             figure = None
             if (server := servers[name]) is not None:
                 try:
-                    figure = sample(self.echo, server, connections, size * 1024, requests)
+                    figure = sample(self.echo, server, connections, size * 1024, requests, load)
                 except Broken as error:
-                    self.errors[f"{name}, {kind}, {connections} connections of {size} KiB"] = str(error)
+                    self.errors[f"{name}, {kind}, {connections} connections, {load} {size} KiB"] = str(error)
                     # It may hang; the others go on.
                     server.close()
                     servers[name] = None
@@ -151,6 +163,8 @@ def table(bench: Bench, names: list[str]) -> list[str]:
             cells.append("–" if value is None else f"{value:.2f}")
         plural = "" if connections == 1 else "s"
         row = f"{kind}, {size} KiB, {connections} connection{plural}"
+        if size == CONNECT:
+            row = f"{kind}, one connection each, {connections} at a time"
         lines.append(f"| {row} | " + " | ".join(cells) + " |")
     return lines
 
@@ -169,6 +183,7 @@ def main() -> int:
     parser.add_argument("--kinds", help=f"some of {','.join(KINDS)}")
     parser.add_argument("--sizes", type=numbers, default=SIZES, help="KiB")
     parser.add_argument("--connections", type=numbers, default=CONNECTIONS)
+    parser.add_argument("--connect", type=int, default=50, help="new connections at a time; 0: none")
     parser.add_argument("--contestants", help="leave out all others")
     parser.add_argument("--output", help="the JSON file with all samples")
     options = parser.parse_args()

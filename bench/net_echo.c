@@ -9,6 +9,8 @@
  *                                time on each connection, compares every echo with what was sent,
  *                                prints how many were answered, and waits for another line before
  *                                it closes. Gives up after SECONDS.
+ *   net_echo connect ...         the same, but that each request has a connection of its own: the
+ *                                one before is closed first.
  */
 #define _GNU_SOURCE
 #include <arpa/inet.h>
@@ -205,6 +207,8 @@ static int pull(struct client *client, char *scratch)
 
 static struct client *clients;
 static int poller, connections;
+static struct sockaddr_in server;
+static int always_anew;
 
 static void wait_for(struct client *client, unsigned wanted)
 {
@@ -212,34 +216,34 @@ static void wait_for(struct client *client, unsigned wanted)
         watch(poller, EPOLL_CTL_MOD, client->fd, client->events = wanted, client);
 }
 
-static void connect_all(int port)
+static void connect_one(struct client *client)
 {
-    struct sockaddr_in address = {
-        .sin_family = AF_INET,
-        .sin_port = htons(port),
-        .sin_addr.s_addr = htonl(INADDR_LOOPBACK),
-    };
-    for (int i = 0; i < connections; i++) {
-        struct client *client = &clients[i];
-        client->fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-        if (client->fd < 0 || connect(client->fd, (void *)&address, sizeof address))
-            die("connect");
-        /* Connected while it blocked; from here on it must not. */
-        fcntl(client->fd, F_SETFL, O_NONBLOCK);
-        no_delay(client->fd);
-        watch(poller, EPOLL_CTL_ADD, client->fd, client->events = EPOLLIN, client);
+    client->fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    if (client->fd < 0 || connect(client->fd, (void *)&server, sizeof server))
+        die("connect");
+    /* Connected while it blocked; from here on it must not. */
+    fcntl(client->fd, F_SETFL, O_NONBLOCK);
+    no_delay(client->fd);
+    watch(poller, EPOLL_CTL_ADD, client->fd, client->events = EPOLLIN, client);
+}
+
+/* Begins a request. */
+static void start(struct client *client)
+{
+    if (always_anew && client->got) {
+        close(client->fd);
+        connect_one(client);
     }
+    client->sent = client->got = 0;
+    wait_for(client, push(client));
 }
 
 /* Sends `total` requests and waits for their echoes. */
 static void ask(long total, double end, char *scratch)
 {
     long started = 0, answered = 0;
-    for (; started < connections && started < total; started++) {
-        struct client *client = &clients[started];
-        client->sent = client->got = 0;
-        wait_for(client, push(client));
-    }
+    for (; started < connections && started < total; started++)
+        start(&clients[started]);
     while (answered < started) {
         struct epoll_event ready[EVENTS];
         double left = end - now();
@@ -252,14 +256,15 @@ static void ask(long total, double end, char *scratch)
         }
         for (int i = 0; i < count; i++) {
             struct client *client = ready[i].data.ptr;
-            if (pull(client, scratch)) {
-                answered++;
-                if (started == total)
-                    continue;
-                started++;
-                client->sent = client->got = 0;
+            if (!pull(client, scratch)) {
+                wait_for(client, push(client));
+                continue;
             }
-            wait_for(client, push(client));
+            answered++;
+            if (started < total) {
+                started++;
+                start(client);
+            }
         }
     }
     printf("%ld\n", answered);
@@ -281,7 +286,13 @@ static int load(int port, long requests, double seconds)
     if (!clients || !scratch)
         die("malloc");
     double end = now() + seconds;
-    connect_all(port);
+    server = (struct sockaddr_in){
+        .sin_family = AF_INET,
+        .sin_port = htons(port),
+        .sin_addr.s_addr = htonl(INADDR_LOOPBACK),
+    };
+    for (int i = 0; i < connections; i++)
+        connect_one(&clients[i]);
     ask(connections, end, scratch);
     wait_for_a_line();
     ask(requests, end, scratch);
@@ -293,7 +304,8 @@ int main(int argc, char **argv)
 {
     if (argc == 2 && !strcmp(argv[1], "serve"))
         return serve();
-    if (argc == 7 && !strcmp(argv[1], "load")) {
+    always_anew = argc == 7 && !strcmp(argv[1], "connect");
+    if (argc == 7 && (always_anew || !strcmp(argv[1], "load"))) {
         connections = atoi(argv[3]);
         size = atol(argv[4]);
         pattern = malloc(size);
@@ -303,6 +315,6 @@ int main(int argc, char **argv)
             pattern[i] = (char)(i * 31 + i / 251);
         return load(atoi(argv[2]), atol(argv[5]), atof(argv[6]));
     }
-    fprintf(stderr, "usage: net_echo serve | load PORT CONNECTIONS BYTES REQUESTS SECONDS\n");
+    fprintf(stderr, "usage: net_echo serve | (load | connect) PORT CONNECTIONS BYTES REQUESTS SECONDS\n");
     return 2;
 }
