@@ -373,7 +373,8 @@ def test_a_forgotten_reader_is_collected_and_the_writer_warns():
             del reader, writer
             gc.collect()
         assert reference() is None
-        assert any("unclosed <StreamWriter" in str(warning.message) for warning in caught)
+        if hasattr(asyncio.StreamWriter, "__del__"):  # not in the first releases of 3.11
+            assert any("unclosed <StreamWriter" in str(warning.message) for warning in caught)
         await settled()
         server.close()
 
