@@ -8,7 +8,7 @@ import selectors
 import socket
 import types
 import warnings
-from asyncio import base_events, constants, futures, sslproto, trsock
+from asyncio import base_events, constants, sslproto
 from asyncio import selector_events as _stock
 from asyncio.log import logger
 
@@ -36,38 +36,6 @@ class _SelectorSocketTransport(_rasyncio.SocketTransport):
     _start_tls_compatible = True
     _sendfile_compatible = constants._SendfileMode.TRY_NATIVE
 
-    def __init__(
-        self, loop, sock, protocol, waiter=None, extra=None, server=None, context=None
-    ):
-        if extra is None:
-            extra = {}
-        extra["socket"] = trsock.TransportSocket(sock)
-        try:
-            extra["sockname"] = sock.getsockname()
-        except OSError:
-            extra["sockname"] = None
-        if "peername" not in extra:
-            try:
-                extra["peername"] = sock.getpeername()
-            except OSError:
-                extra["peername"] = None
-        super().__init__(loop, sock, protocol, extra, server, context)
-        if server is not None:
-            if _SERVER_KNOWS_TRANSPORTS:
-                server._attach(self)
-            else:
-                server._attach()
-        loop._transports[self._sock_fd] = self
-        # What a program writes goes out at once, and is not put off until more comes.
-        base_events._set_nodelay(sock)
-        loop.call_soon(protocol.connection_made, self, context=context)
-        loop.call_soon(self._start_reading, context=context)
-        if waiter is not None:
-            # Whoever waits goes on when the protocol knows of the connection.
-            loop.call_soon(
-                futures._set_result_unless_cancelled, waiter, None, context=context
-            )
-
     def __repr__(self):
         info = [self.__class__.__name__]
         if self._sock is None:
@@ -92,6 +60,12 @@ class _SelectorSocketTransport(_rasyncio.SocketTransport):
             sock.close()
             if self._server is not None:
                 self._detach_from(self._server)
+
+    def _attach_to(self, server):
+        if _SERVER_KNOWS_TRANSPORTS:
+            server._attach(self)
+        else:
+            server._attach()
 
     def _detach_from(self, server):
         if _SERVER_KNOWS_TRANSPORTS:
@@ -124,6 +98,19 @@ class SocketMethods:
     """The loop's methods that make transports of sockets."""
 
     __slots__ = ()
+
+    def _start_serving(
+        self, protocol_factory, sock, sslcontext=None, server=None, backlog=100, *rest, **keywords
+    ):
+        given = (protocol_factory, sock, sslcontext, server, backlog, *rest)
+        if sslcontext or self.get_debug() or not _accepts_natively(self, sock):
+            super()._start_serving(*given, **keywords)
+        else:
+            # Since 3.15 each connection has a context, made of the server's. It comes last.
+            context = keywords.get("context", rest[2] if len(rest) > 2 else None)
+            self._listen(
+                sock, protocol_factory, server, backlog, _SelectorSocketTransport, context
+            )
 
     def _make_socket_transport(
         self, sock, protocol, waiter=None, *, extra=None, server=None, context=None
@@ -163,6 +150,14 @@ class SocketMethods:
         return ssl_protocol._app_transport
 
 
+def _accepts_natively(loop, sock):
+    """Whether nothing that the native way goes past is overridden."""
+    return type(sock) is socket.socket and all(
+        getattr(getattr(loop, method.__name__), "__func__", None) is method
+        for method in _WAYS_TO_ACCEPT
+    )
+
+
 def _transport_class(loop, sock):
     """Ours, unless what it would go past is overridden."""
     cls = type(sock)
@@ -184,5 +179,12 @@ def _given(context):
     """`context` as an argument, if there is one: stock transports know none before 3.15."""
     return {} if context is None else {"context": context}
 
+
+_WAYS_TO_ACCEPT = (
+    _stock.BaseSelectorEventLoop._accept_connection,
+    _stock.BaseSelectorEventLoop._accept_connection2,
+    SocketMethods._make_socket_transport,
+    _stock.BaseSelectorEventLoop._ensure_fd_no_transport,
+)
 
 __getattr__ = fallback("selector_events")

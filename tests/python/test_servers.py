@@ -1,6 +1,7 @@
-"""Servers and what connects to them: every keyword, on the versions that have it, as stock asyncio does."""
+"""Servers and what connects to them: every keyword that the version has, as in stock asyncio."""
 
 import asyncio
+import contextlib
 import contextvars
 import errno
 import gc
@@ -10,6 +11,8 @@ import resource
 import socket
 import tempfile
 import threading
+import warnings
+import weakref
 from asyncio import constants
 
 import pytest
@@ -491,28 +494,35 @@ def test_a_task_factory_sees_the_tasks_that_accept():
     same(scenario)
 
 
+@contextlib.contextmanager
+def no_descriptors():
+    """As long as it is entered, this process can open no more."""
+    gc.collect()  # What earlier tests left must not give descriptors back meanwhile.
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    used = max(map(int, os.listdir("/proc/self/fd")))
+    spare = [os.open("/dev/null", os.O_RDONLY)]
+    while spare[-1] < used:
+        spare.append(os.open("/dev/null", os.O_RDONLY))
+    resource.setrlimit(resource.RLIMIT_NOFILE, (spare[-1] + 1, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+        for number in spare:
+            os.close(number)
+
+
 def test_running_out_of_descriptors(monkeypatch):
     """What connects meanwhile is served when there are descriptors again."""
     monkeypatch.setattr(constants, "ACCEPT_RETRY_DELAY", 0.05)
 
     async def scenario(log):
-        gc.collect()  # What earlier tests left must not give descriptors back meanwhile.
         serving = await Serving(log).start()
         waiting = socket.create_connection(serving.address)
         waiting.setblocking(False)
-        soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-        used = max(map(int, os.listdir("/proc/self/fd")))
-        spare = [os.open("/dev/null", os.O_RDONLY)]
-        while spare[-1] < used:
-            spare.append(os.open("/dev/null", os.O_RDONLY))
-        resource.setrlimit(resource.RLIMIT_NOFILE, (spare[-1] + 1, hard))
-        try:
+        with no_descriptors():
             await asyncio.sleep(0.02)
             log(len(serving.recorders))
-        finally:
-            resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
-            for number in spare:
-                os.close(number)
         waiting.send(b"patient")
         while not serving.recorders or not serving.recorders[0].received:
             await asyncio.sleep(0.005)
@@ -520,13 +530,26 @@ def test_running_out_of_descriptors(monkeypatch):
         await serving.recorders[0].lost
         serving.server.close()
 
+    ours = run(scenario, rasyncio.new_event_loop)
     # Stock asyncio says it a hundred times.
-    ours, stock = (
-        list(dict.fromkeys(run(scenario, factory)))
-        for factory in (rasyncio.new_event_loop, asyncio.SelectorEventLoop)
-    )
-    assert ours == stock
+    assert ours == list(dict.fromkeys(run(scenario, asyncio.SelectorEventLoop)))
     assert "socket.accept() out of system resource" in ours[0]
+
+
+def test_closed_while_it_is_out_of_descriptors(monkeypatch):
+    """It does not listen again, which in stock asyncio is an error."""
+    monkeypatch.setattr(constants, "ACCEPT_RETRY_DELAY", 0.01)
+
+    async def scenario(log):
+        serving = await Serving(log).start()
+        with socket.create_connection(serving.address), no_descriptors():
+            await asyncio.sleep(0.005)
+        serving.server.close()
+        await asyncio.sleep(0.05)
+        log(len(serving.recorders))
+
+    log = run(scenario, rasyncio.new_event_loop)
+    assert len(log) == 2 and log[1] == "0"
 
 
 class Failing:
@@ -660,6 +683,97 @@ def test_a_thread_that_connects_and_goes_again_at_once():
         await serving.server.wait_closed()
 
     assert same(scenario) == ["50"]
+
+
+def test_debug_mode_in_the_middle():
+    async def scenario(log):
+        serving = await Serving(log).start()
+        for debug in (True, False):
+            asyncio.get_running_loop().set_debug(debug)
+            peer, recorder = await serving.connect()
+            peer.close()
+            await recorder.lost
+        serving.server.close()
+
+    same(scenario)
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt, SystemExit])
+def test_a_factory_that_ends_the_program(error):
+    for make in (rasyncio.new_event_loop, asyncio.SelectorEventLoop):
+        loop = make()
+
+        def factory():
+            raise error
+
+        server = loop.run_until_complete(loop.create_server(factory, "127.0.0.1", 0))
+        with socket.create_connection(server.sockets[0].getsockname()), pytest.raises(error):
+            loop.run_forever()
+        # The task that has raised it is nobody's.
+        loop.set_exception_handler(lambda *_: None)
+        server.close()
+        loop.run_until_complete(asyncio.sleep(0))
+        loop.close()
+        del server
+        gc.collect()
+
+
+def test_a_server_that_nobody_closes_goes_with_its_loop():
+    class Factory:
+        def __call__(self):
+            return asyncio.Protocol()
+
+    factory = Factory()
+    gone = weakref.ref(factory)
+    loop = rasyncio.new_event_loop()
+    server = loop.run_until_complete(loop.create_server(factory, "127.0.0.1", 0))
+    factory = None
+    loop.close()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ResourceWarning)
+        loop = server = None
+        gc.collect()
+    assert gone() is None
+
+
+def test_a_loop_that_is_forgotten_while_it_serves():
+    class Factory:
+        def __call__(self):
+            return asyncio.Protocol()
+
+    factory = Factory()
+    gone = weakref.ref(factory)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ResourceWarning)
+        loop = rasyncio.new_event_loop()
+        loop.run_until_complete(loop.create_server(factory, "127.0.0.1", 0))
+        loop = factory = None
+        gc.collect()
+    assert gone() is None
+
+
+@pytest.mark.parametrize("name", ["_accept_connection", "_make_socket_transport"])
+def test_a_loop_that_overrides_how_connections_are_made(name):
+    called = []
+
+    class Loop(rasyncio.EventLoop):
+        pass
+
+    def method(self, *args, **keywords):
+        called.append(name)
+        return getattr(super(Loop, self), name)(*args, **keywords)
+
+    setattr(Loop, name, method)
+
+    async def scenario(log):
+        serving = await Serving(log).start()
+        peer, recorder = await serving.connect()
+        peer.close()
+        await recorder.lost
+        serving.server.close()
+
+    run(scenario, Loop)
+    assert called == [name]
 
 
 def test_transports_of_a_server_are_native():

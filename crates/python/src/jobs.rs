@@ -14,6 +14,7 @@ use crate::event_loop::{self, LoopCore};
 use crate::futures::{self, FutureObject};
 use crate::handles;
 use crate::object::{Raised, Ref, Res};
+use crate::servers;
 use crate::sockets;
 use crate::tasks;
 use crate::transports;
@@ -126,6 +127,11 @@ job_kind!(
     socket_readable, SOCKET, run_socket, sockets::readable
 );
 
+job_kind!(
+    /// A server's socket has connections to accept.
+    connections, LISTENER, run_listener, servers::connections
+);
+
 /// Whether the job was made by [`socket_readable`].
 pub(crate) fn is_socket_watch(job: &Job) -> bool {
     ptr::eq(job.vtable(), &SOCKET)
@@ -181,6 +187,7 @@ pub(crate) unsafe fn visit(job: &Job, visit: ffi::visitproc, arg: *mut c_void) -
         &READABLE,
         &WRITABLE,
         &SOCKET,
+        &LISTENER,
     ];
     if !ours.iter().any(|known| ptr::eq(*known, table)) {
         // A Rust task of the floor below: it holds no Python object that we could see.

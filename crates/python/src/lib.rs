@@ -29,6 +29,7 @@ mod object;
 mod queues;
 mod recursion;
 mod returning;
+mod servers;
 mod shield;
 mod sleep;
 mod sockets;
@@ -90,6 +91,7 @@ unsafe fn init(module: *mut pyo3::ffi::PyObject) -> Res<()> {
         threads::init(module)?;
         transports::init(module)?;
         sockets::init(module)?;
+        servers::init(module)?;
         streams::init(module)?;
         boundary::init(module)?;
         Ok(())

@@ -5,6 +5,8 @@
 //! `rasyncio.selector_events._SelectorSocketTransport`, which adds in Python what is cold.
 //!
 //! ```text
+//! making.rs     a new transport, and what it knows of its socket
+//! addresses.rs  addresses as Python writes them
 //! object.rs     the layout, and its life as an object
 //! socket.rs     the descriptor, and the system's calls on it
 //! chunk.rs      bytes that wait to be written
@@ -15,8 +17,10 @@
 //! methods.rs    the class as Python sees it
 //! ```
 
+mod addresses;
 mod chunk;
 mod closing;
+mod making;
 mod methods;
 mod object;
 mod reading;
@@ -24,6 +28,7 @@ mod socket;
 mod watching;
 mod writing;
 
+pub(crate) use addresses::Address;
 pub(crate) use chunk::{View, bytes_of};
 pub(crate) use methods::init;
 pub(crate) use reading::{NOTABLE, receive};

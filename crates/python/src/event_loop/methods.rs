@@ -220,6 +220,7 @@ pub(crate) unsafe fn init(module: *mut PyObject) -> Res<()> {
         .onearg(c"_remove_reader", readers::remove_reader)
         .onearg(c"_remove_writer", readers::remove_writer)
         .onearg(c"_interest", readers::interest)
+        .fastcall(c"_listen", crate::servers::listen)
         .noargs(c"_abi_capsule", abi_capsule)
         .docs(docs::LOOP)
         .get(c"_closed", get_closed)

@@ -1,13 +1,13 @@
 //! `SocketTransport` as Python sees it.
 
-use core::ffi::{c_int, c_void};
+use core::ffi::c_void;
 use core::ptr;
 
 use pyo3::ffi::{self, PyObject};
 
 use super::object::{self, Kind, TransportObject};
 use super::watching::{Side, unwatch, watch};
-use super::{closing, reading, socket, writing};
+use super::{closing, making, reading, socket, writing};
 use crate::args::Signature;
 use crate::boundary;
 use crate::docs;
@@ -22,46 +22,7 @@ use crate::types::TypeBuilder;
 /// `asyncio.BufferedProtocol`
 static BUFFERED_PROTOCOL: Global<Ref> = Global::new();
 
-static INIT: Signature = Signature::required(
-    "SocketTransport",
-    &["loop", "sock", "protocol", "extra", "server", "context"],
-);
-
-/// `__init__(loop, sock, protocol, extra, server, context)`; the last two may be None.
-unsafe extern "C" fn tp_init(
-    slf: *mut PyObject,
-    args: *mut PyObject,
-    kwargs: *mut PyObject,
-) -> c_int {
-    boundary::status(|| {
-        let this = slf.cast::<TransportObject>();
-        // SAFETY: a live instance; the slots' contract.
-        unsafe {
-            let [loop_, sock, protocol, extra, server, context] =
-                INIT.parse_tuple::<6>(args, kwargs)?;
-            if !(*this).loop_.is_null() {
-                return Err(runtime_error("the transport is initialised already"));
-            }
-            let given = |value: *mut PyObject| match ptr::eq(value, ffi::Py_None()) {
-                true => ptr::null_mut(),
-                false => ffi::Py_NewRef(value),
-            };
-            let fd = ffi::PyObject_AsFileDescriptor(sock);
-            if fd < 0 {
-                return Err(Raised::set());
-            }
-            (*this).fd = fd;
-            set_slot(&raw mut (*this).loop_, ffi::Py_NewRef(loop_));
-            set_slot(&raw mut (*this).extra, ffi::Py_NewRef(extra));
-            set_slot(&raw mut (*this).server, given(server));
-            set_slot(&raw mut (*this).context, given(context));
-            set_socket(this, sock)?;
-            set_protocol(this, protocol)
-        }
-    })
-}
-
-unsafe fn set_socket(this: *mut TransportObject, sock: *mut PyObject) -> Res<()> {
+pub(super) unsafe fn set_socket(this: *mut TransportObject, sock: *mut PyObject) -> Res<()> {
     // SAFETY: both alive, says the caller.
     unsafe {
         let plain = socket::is_plain(sock)?;
@@ -72,7 +33,7 @@ unsafe fn set_socket(this: *mut TransportObject, sock: *mut PyObject) -> Res<()>
     }
 }
 
-unsafe fn set_protocol(this: *mut TransportObject, protocol: *mut PyObject) -> Res<()> {
+pub(super) unsafe fn set_protocol(this: *mut TransportObject, protocol: *mut PyObject) -> Res<()> {
     // SAFETY: both alive, says the caller.
     unsafe {
         let buffered = isinstance(protocol, BUFFERED_PROTOCOL.get().ptr())?;
@@ -292,6 +253,7 @@ pub(crate) unsafe fn init(module: *mut PyObject) -> Res<()> {
     // lives as long as the process.
     unsafe {
         socket::init()?;
+        making::init()?;
         let buffered = import(c"asyncio.protocols")?.attr(Ref::str("BufferedProtocol")?.ptr())?;
         BUFFERED_PROTOCOL.set(buffered);
         let base = import(c"asyncio.transports")?.attr(Ref::str("_FlowControlMixin")?.ptr())?;
@@ -313,7 +275,7 @@ fn builder() -> TypeBuilder {
         .flags(ffi::Py_TPFLAGS_HAVE_GC | ffi::Py_TPFLAGS_BASETYPE)
         .doc(c"The native part of the transport of a connected socket: reading, writing, closing.")
         .slot(ffi::Py_tp_new, object::tp_new as *mut c_void)
-        .slot(ffi::Py_tp_init, tp_init as *mut c_void)
+        .slot(ffi::Py_tp_init, making::tp_init as *mut c_void)
         .slot(ffi::Py_tp_dealloc, object::dealloc as *mut c_void)
         .slot(ffi::Py_tp_traverse, object::traverse as *mut c_void)
         .slot(ffi::Py_tp_clear, object::clear as *mut c_void)

@@ -75,6 +75,21 @@ impl Fd {
         // SAFETY: `room` bytes may be written there, says the caller.
         answer(unsafe { libc::recv(self.0, start.cast(), room, 0) })
     }
+
+    /// `TCP_NODELAY`, where there is such a thing.
+    pub(super) fn set_no_delay(self) {
+        let on: c_int = 1;
+        // SAFETY: the value is as long as is said.
+        unsafe {
+            libc::setsockopt(
+                self.0,
+                libc::IPPROTO_TCP,
+                libc::TCP_NODELAY,
+                (&raw const on).cast(),
+                size_of::<c_int>() as libc::socklen_t,
+            );
+        }
+    }
 }
 
 impl Descriptor for Fd {
