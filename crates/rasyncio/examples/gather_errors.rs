@@ -1,0 +1,71 @@
+//! `gather` and errors.
+//!
+//! What a future resolves to is its output, be it an error: a gathering answers all outputs. What
+//! fails a gathering is a panic or a cancellation; whoever wants the first error looks for it, or
+//! takes a task group.
+
+use rasyncio::{ReturnWhen, create_task, gather, wait, yield_now};
+
+type Factorial = Result<i64, String>;
+
+async fn factorial(name: &'static str, number: Result<i64, &'static str>) -> Factorial {
+    let number = number.map_err(|_| {
+        r#"TypeError("'<' not supported between instances of 'str' and 'int'")"#.to_owned()
+    })?;
+    if number < 0 {
+        return Err(format!("{name}: no factorial of {number}"));
+    }
+    let mut result = 1;
+    for factor in 2..=number {
+        println!("  {name}: times {factor}");
+        yield_now()
+            .await
+            .map_err(|cancelled| cancelled.to_string())?;
+        result *= factor;
+    }
+    println!("  {name}: {number}! = {result}");
+    Ok(result)
+}
+
+async fn first_error() -> Result<(), Box<dyn std::error::Error>> {
+    println!("the first error is raised:");
+    let others = [("A", 3), ("B", 4)].map(|(name, n)| create_task(factorial(name, Ok(n))));
+    let broken = create_task(factorial("C", Ok(-1)));
+    let all = others.iter().chain([&broken]);
+    wait(all).return_when(ReturnWhen::FirstCompleted).await?;
+    if let Err(error) = broken.await? {
+        println!("  raised: {error}");
+    }
+    let state = |done| if done { "done" } else { "still running" };
+    println!(
+        "  the others are {:?}",
+        others.each_ref().map(|task| state(task.done()))
+    );
+    wait(&others).await?;
+    Ok(())
+}
+
+async fn as_results() -> Result<(), Box<dyn std::error::Error>> {
+    println!("errors as results:");
+    let results = gather([
+        factorial("A", Ok(3)),
+        factorial("B", Ok(-2)),
+        factorial("C", Err("four")),
+        factorial("D", Ok(2)),
+    ])
+    .await?;
+    for result in results {
+        match result {
+            Ok(number) => println!("  result: {number}"),
+            Err(error) if error.starts_with("TypeError") => println!("  result: {error}"),
+            Err(error) => println!("  result: ValueError('{error}')"),
+        }
+    }
+    Ok(())
+}
+
+#[rasyncio::main]
+async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    first_error().await?;
+    as_results().await
+}
