@@ -22,6 +22,9 @@
 //! }
 //! ```
 //!
+//! Who knows one of the two may begin with [coming from Python](guide::from_python) or [coming from
+//! tokio](guide::from_tokio).
+//!
 //! # What is as in asyncio
 //!
 //! - **One thread.** A loop runs all its tasks in the thread that [`run`] was called in, so
@@ -65,6 +68,8 @@ pub mod contextvars;
 pub mod events;
 pub mod exceptions;
 pub mod futures;
+#[cfg(any(doc, doctest))]
+pub mod guide;
 pub mod locks;
 pub mod net;
 pub mod protocols;

@@ -9,7 +9,7 @@ use crate::tasks::{AnyTask, IntoTask, OnDone, Shield, Task, Waiter, shield};
 
 impl Scheduler {
     /// Waits for a task, and keeps a cancellation of whoever waits from it, as
-    /// [`shield`](crate::shield) does; and the scheduler, before it closes, waits for it as it
+    /// [`shield`] does; and the scheduler, before it closes, waits for it as it
     /// does for its jobs (aiojobs' `Scheduler.shield`).
     ///
     /// # Panics
