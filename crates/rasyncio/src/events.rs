@@ -3,6 +3,7 @@
 //! These functions speak of the running loop, as asyncio's `get_running_loop()` does, and
 //! panic with [`NO_RUNNING_LOOP`] where there is none.
 
+mod debug;
 mod handles;
 mod report;
 mod threadsafe;
@@ -20,6 +21,11 @@ use crate::scoped::{Scoped, Slot};
 use crate::signals::SignalHandlers;
 use crate::tasks::TaskList;
 use crate::threads::DefaultExecutor;
+use debug::SlowHandler;
+pub(crate) use debug::Watch;
+pub use debug::{
+    SlowCallback, get_debug, set_debug, set_slow_callback_duration, set_slow_callback_handler,
+};
 pub use handles::{Handle, TimerHandle, call_at, call_later, call_soon};
 use report::Handler;
 pub use report::{ExceptionContext, set_exception_handler};
@@ -61,6 +67,9 @@ pub(crate) struct LoopState {
     pub(crate) closed: Cell<bool>,
     named: Cell<u64>,
     handler: RefCell<Option<Rc<Handler>>>,
+    /// Real nanoseconds that a step or a callback may take without a word; zero is for ever.
+    pub(crate) patience: Cell<u64>,
+    slow_handler: RefCell<Option<Rc<SlowHandler>>>,
     pub(crate) executor: RefCell<DefaultExecutor>,
     pub(crate) signals: OnceCell<Rc<SignalHandlers>>,
 }
@@ -76,6 +85,8 @@ impl LoopState {
             closed: Cell::new(false),
             named: Cell::new(0),
             handler: RefCell::default(),
+            patience: Cell::new(0),
+            slow_handler: RefCell::default(),
             executor: RefCell::default(),
             signals: OnceCell::new(),
         }

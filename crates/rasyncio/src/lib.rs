@@ -68,6 +68,7 @@ pub mod contextvars;
 pub mod events;
 pub mod exceptions;
 pub mod futures;
+pub mod graph;
 #[cfg(any(doc, doctest))]
 pub mod guide;
 pub mod locks;

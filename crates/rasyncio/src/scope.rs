@@ -50,6 +50,7 @@ mod nested;
 
 use std::cell::Cell;
 use std::fmt;
+use std::panic::Location;
 use std::ptr;
 use std::rc::Rc;
 use std::task::Context;
@@ -89,6 +90,8 @@ pub struct Scope {
     cancelled: Cell<Option<Cancelled>>,
     /// Where requests go, for the length of one suspension.
     target: Cell<Option<Target>>,
+    /// The leaf that has suspended last in the latest poll, for people.
+    leaf: Cell<Option<&'static Location<'static>>>,
 }
 
 /// Something that a leaf waits for and that can itself be cancelled.
@@ -138,6 +141,7 @@ impl Scope {
             requests: Cell::new(0),
             cancelled: Cell::new(None),
             target: Cell::new(None),
+            leaf: Cell::new(None),
         }
     }
 
@@ -145,6 +149,7 @@ impl Scope {
     #[inline]
     pub fn enter<R>(&self, poll: impl FnOnce() -> R) -> R {
         self.forget_target();
+        self.leaf.set(None);
         SCOPE.set(Some(self), poll)
     }
 
@@ -225,6 +230,11 @@ impl Scope {
         let requested = self.is_requested();
         self.clear_flags(REQUESTED | REFUSED);
         requested.then(|| self.cancelled.take().unwrap_or_default())
+    }
+
+    /// Where the leaf is that the code of this scope waits in; `None` if it does not say.
+    pub(crate) fn leaf(&self) -> Option<&'static Location<'static>> {
+        self.leaf.get()
     }
 
     /// Whatever the leaf waited for, it will say so again when it suspends.
@@ -318,9 +328,12 @@ pub(crate) fn take_refused() -> Option<Cancelled> {
 /// was cancelled while something that takes no requests ran), the leaf is polled again in
 /// the next turn.
 #[inline]
+#[track_caller]
 pub fn suspend(cx: &mut Context<'_>) {
+    let leaf = Location::caller();
     let requested = SCOPE.with(|scope| {
         scope.is_some_and(|scope| {
+            scope.leaf.set(Some(leaf));
             scope.forget_target();
             scope.is_requested()
         })
@@ -334,14 +347,24 @@ pub fn suspend(cx: &mut Context<'_>) {
 /// included, until the leaf is polled again. When `target` ended by cancellation, the leaf says
 /// so with [`delivered`] and resolves to that.
 #[inline]
+#[track_caller]
 pub fn suspend_on(target: Rc<dyn Cancel>) {
-    with_current(|scope| scope.suspend_on(Target::Other(target)));
+    suspend_at(Target::Other(target), Some(Location::caller()));
+}
+
+/// [`suspend_on`], for what polls a leaf itself.
+fn suspend_at(target: Target, leaf: Option<&'static Location<'static>>) {
+    with_current(|scope| {
+        scope.leaf.set(leaf);
+        scope.suspend_on(target);
+    });
 }
 
 /// [`suspend_on`] a task.
 #[inline]
+#[track_caller]
 pub(crate) fn suspend_on_task(task: &AnyTask) {
-    with_current(|scope| scope.suspend_on(Target::Task(task.clone())));
+    suspend_at(Target::Task(task.clone()), Some(Location::caller()));
 }
 
 /// A leaf that has suspended on `target` is dropped.

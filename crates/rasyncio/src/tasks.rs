@@ -29,6 +29,7 @@ mod gather;
 mod join;
 mod list;
 mod refs;
+mod reported;
 mod sent;
 mod shield;
 mod sleep;
@@ -64,10 +65,10 @@ use crate::scope::Requested;
 use cell::Raw;
 use spawn::Origin;
 pub(crate) use spawn::run_main;
-use state::{AGAIN, CANCELLED, DONE, PANICKED, RUNNING};
+use state::{AGAIN, CANCELLED, DONE, PANICKED, RUNNING, SCHEDULED, STARTED};
 pub(crate) use step::{current_address, current_context, set_current_context};
 pub(crate) use waiters::{OnDone, Waiter};
-pub(crate) use waker::into_job;
+pub(crate) use waker::{into_job, waiting};
 
 /// A task, and the right to its output (asyncio's `Task`).
 ///
@@ -334,6 +335,53 @@ impl AnyTask {
     pub fn created_at(&self) -> &'static Location<'static> {
         self.header().created
     }
+}
+
+/// For people who look what goes on.
+impl AnyTask {
+    /// The tasks that wait for this one, in the order in which they came (asyncio's
+    /// `future_add_to_awaited_by`, asked). Tasks only: what else waits is not named.
+    pub fn awaited_by(&self) -> Vec<AnyTask> {
+        let mut tasks = Vec::new();
+        self.header().waiters.for_each(|waiter| {
+            let task = match waiter {
+                Waiter::Waker(waker) => waker::task_of(waker),
+                Waiter::Callback(callback, _) => callback.awaiter(),
+            };
+            tasks.extend(task.filter(|task| !tasks.contains(task)));
+        });
+        tasks
+    }
+
+    /// What the task is at.
+    pub fn activity(&self) -> Activity {
+        let header = self.header();
+        match () {
+            () if header.state.has(DONE) => Activity::Ended,
+            () if header.state.has(RUNNING) => Activity::Running,
+            () if !header.state.has(STARTED) => Activity::NotStarted,
+            () if header.state.has(SCHEDULED) => Activity::Ready,
+            () => Activity::Waiting(header.scope.leaf()),
+        }
+    }
+}
+
+/// What a task is at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Activity {
+    /// It has its first turn before it.
+    NotStarted,
+    /// It is being polled just now.
+    Running,
+    /// It was woken, and has its next turn before it.
+    Ready,
+    /// It waits. Where the awaited future of this crate (or of another one that calls
+    /// [`suspend`](crate::scope::suspend)) is in the source; `None` for a future that knows nothing of
+    /// this crate.
+    Waiting(Option<&'static Location<'static>>),
+    /// It has ended.
+    Ended,
 }
 
 impl AsRef<AnyTask> for AnyTask {

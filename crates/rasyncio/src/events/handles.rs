@@ -2,10 +2,11 @@
 
 use std::cell::Cell;
 use std::fmt;
+use std::panic::Location;
 use std::rc::Rc;
 use std::time::Duration;
 
-use super::{callback_job, time, with_running};
+use super::{Watch, callback_job, time, with_running};
 use crate::contextvars::{self, Context};
 use crate::timer::{Timer, nanoseconds};
 
@@ -99,6 +100,7 @@ pub struct TimerHandle {
 struct Call<F> {
     function: Cell<Option<F>>,
     context: Option<Context>,
+    made: &'static Location<'static>,
     cancelled: Cell<bool>,
 }
 
@@ -112,10 +114,12 @@ trait Callback {
 impl<F: FnOnce()> Callback for Call<F> {
     fn call(&self) {
         if let Some(function) = self.function.take() {
+            let watch = Watch::start_here();
             match &self.context {
                 Some(context) => context.run(function),
                 None => function(),
             }
+            watch.end(None, self.made);
         }
     }
 
@@ -130,11 +134,13 @@ impl<F: FnOnce()> Callback for Call<F> {
 }
 
 impl Handle {
+    #[track_caller]
     fn new(callback: impl FnOnce() + 'static) -> Handle {
         Handle {
             callback: Rc::new(Call {
                 function: Cell::new(Some(callback)),
                 context: contextvars::inherit(),
+                made: Location::caller(),
                 cancelled: Cell::new(false),
             }),
         }

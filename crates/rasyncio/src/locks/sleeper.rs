@@ -51,6 +51,7 @@ fn wake(waker: Waker) {
 impl Line<Sleeper> {
     /// Queues up and suspends.
     #[inline]
+    #[track_caller]
     pub(crate) fn suspend(&self, cx: &mut Context<'_>) -> Ticket {
         let ticket = self.join(Sleeper(Some(cx.waker().clone())));
         scope::suspend(cx);
@@ -60,6 +61,7 @@ impl Line<Sleeper> {
     /// Looks what has happened to one who is polled again: woken, or cancelled, which wins if
     /// it is both. Who is not in the line any more was woken.
     #[inline]
+    #[track_caller]
     pub(crate) fn poll_woken(
         &self,
         ticket: Ticket,
@@ -83,6 +85,7 @@ impl Line<Sleeper> {
 
     /// Something else has woken us, perhaps with another waker.
     #[cold]
+    #[track_caller]
     fn stay(&self, ticket: Ticket, cx: &mut Context<'_>) {
         let mut waker = Some(cx.waker().clone());
         self.with(ticket, |sleeper| std::mem::swap(&mut sleeper.0, &mut waker));

@@ -10,10 +10,11 @@ use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
 
 use super::{
-    Cancel, Requested, Scope, cancelling, delivered, give_back, leave, suspend_on,
+    Cancel, Requested, Scope, Target, cancelling, delivered, give_back, leave, suspend_at,
     take_cancellation,
 };
 use crate::exceptions::Cancelled;
+use crate::tasks::{self, AnyTask};
 
 /// The inner scope.
 #[derive(Default)]
@@ -36,6 +37,11 @@ impl<I: Inner> Cancel for I {
 }
 
 impl Nested {
+    /// The task that polls the future, while it is suspended.
+    pub(crate) fn task(&self) -> Option<AnyTask> {
+        tasks::waiting(&self.waker)
+    }
+
     /// Asks the future to end.
     pub(crate) fn request(&self, cancelled: Cancelled) {
         if let Requested::Waiting = self.scope.request(cancelled)
@@ -92,7 +98,7 @@ impl<I: Inner> Visit<I> {
         if polled.is_pending() {
             self.suspended = true;
             drop(self.inner.nested().waker.replace(Some(cx.waker().clone())));
-            suspend_on(self.inner.clone());
+            suspend_at(Target::Other(self.inner.clone()), self.scope().leaf());
         }
         polled
     }

@@ -16,7 +16,7 @@ use super::errors::Failure;
 use crate::events::{self, ExceptionContext};
 use crate::exceptions::{Cancelled, Panic};
 use crate::scope::{self, Inner, Nested};
-use crate::tasks::{AnyTask, OnDone, Waiter};
+use crate::tasks::{self, AnyTask, OnDone, Waiter};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Stage {
@@ -195,6 +195,10 @@ impl<E: 'static> OnDone for State<E> {
         if !self.noting.replace(true) {
             events::note_next_turn(move || self.note());
         }
+    }
+
+    fn awaiter(&self) -> Option<AnyTask> {
+        self.nested.task().or_else(|| tasks::waiting(&self.waker))
     }
 }
 

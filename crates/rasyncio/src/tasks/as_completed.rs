@@ -16,7 +16,7 @@ use futures_core::Stream;
 
 use super::gather::IntoTask;
 use super::waiters::{OnDone, Waiter};
-use super::{AnyTask, Task};
+use super::{AnyTask, Task, waker};
 use crate::events;
 use crate::exceptions::Cancelled;
 use crate::scope;
@@ -224,6 +224,10 @@ impl State {
 impl OnDone for State {
     fn on_done(self: Rc<Self>, which: u32, _task: &AnyTask) {
         events::note_next_turn(move || self.ended(which));
+    }
+
+    fn awaiter(&self) -> Option<AnyTask> {
+        waker::waiting(&self.waker)
     }
 }
 

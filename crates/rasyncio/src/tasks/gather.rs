@@ -12,7 +12,7 @@ use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
 
 use super::waiters::{OnDone, Waiter};
-use super::{AnyTask, Task, create_task};
+use super::{AnyTask, Task, create_task, waker};
 use crate::events;
 use crate::exceptions::{Cancelled, TaskError};
 use crate::scope::{self, Cancel};
@@ -421,6 +421,10 @@ impl OnDone for State {
             return;
         }
         events::note_next_turn(move || self.end());
+    }
+
+    fn awaiter(&self) -> Option<AnyTask> {
+        waker::waiting(&self.waker)
     }
 }
 

@@ -66,6 +66,7 @@ impl<T> Future for JoinMut<'_, T> {
     }
 }
 
+#[track_caller]
 fn poll<T>(
     task: &Task<T>,
     suspended: &mut bool,

@@ -12,7 +12,7 @@ use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
 
 use super::waiters::{OnDone, Waiter};
-use super::{AnyTask, Task, create_task};
+use super::{AnyTask, Task, create_task, waker};
 use crate::events;
 use crate::exceptions::TaskError;
 use crate::scope;
@@ -138,6 +138,10 @@ impl State {
 impl OnDone for State {
     fn on_done(self: Rc<Self>, _which: u32, _task: &AnyTask) {
         events::note_next_turn(move || self.end());
+    }
+
+    fn awaiter(&self) -> Option<AnyTask> {
+        waker::waiting(&self.waker)
     }
 }
 

@@ -82,7 +82,14 @@ impl Raw {
                 // SAFETY: not `DONE` says the caller, and not running: `can_run`.
                 unsafe { (header.vtable.poll)(self, &mut cx) }
             };
-            CURRENT.set(Some(&self), || header.scope.enter(poll))
+            // SAFETY: the task is unfinished, so its loop is alive.
+            let watch = events::Watch::start(unsafe { &*header.owner });
+            let done = CURRENT.set(Some(&self), || header.scope.enter(poll));
+            if watch.is_on() {
+                // SAFETY: it was not done before, so the memory is not settled, and this is its thread.
+                watch.end(Some(&unsafe { self.handle() }), header.created);
+            }
+            done
         };
         header.state.remove(RUNNING);
         if done {

@@ -10,8 +10,8 @@ use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
-use super::AnyTask;
 use super::waiters::{Key, OnDone, Waiter};
+use super::{AnyTask, waker};
 use crate::events;
 use crate::exceptions::Cancelled;
 use crate::scope;
@@ -198,6 +198,10 @@ impl State {
 impl OnDone for State {
     fn on_done(self: Rc<Self>, _which: u32, task: &AnyTask) {
         self.note(task.has_panicked());
+    }
+
+    fn awaiter(&self) -> Option<AnyTask> {
+        waker::waiting(&self.waker)
     }
 }
 

@@ -23,6 +23,11 @@ pub(crate) enum Waiter {
 /// A callback for the end of a task, called in the midst of it: it should only take note.
 pub(crate) trait OnDone {
     fn on_done(self: Rc<Self>, which: u32, task: &AnyTask);
+
+    /// The task that waits for this, if one does, for people who ask who waits for whom.
+    fn awaiter(&self) -> Option<AnyTask> {
+        None
+    }
 }
 
 /// Right to take a waiter back.
@@ -126,6 +131,17 @@ impl Waiters {
         let rest = self.rest.take().into_iter().flat_map(|rest| *rest);
         let all = self.first.take().into_iter().chain(rest);
         all.map(|entry| entry.waiter)
+    }
+
+    /// Calls `f`, which runs no foreign code, with each.
+    pub(super) fn for_each(&self, mut f: impl FnMut(&Waiter)) {
+        let (first, rest) = (self.first.take(), self.rest.take());
+        first.iter().for_each(|entry| f(&entry.waiter));
+        rest.iter()
+            .flat_map(|rest| rest.iter())
+            .for_each(|entry| f(&entry.waiter));
+        self.first.set(first);
+        self.rest.set(rest);
     }
 
     fn with_rest<R>(&self, f: impl FnOnce(&mut VecDeque<Entry>) -> R) -> R {

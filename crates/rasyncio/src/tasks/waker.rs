@@ -6,12 +6,14 @@
 
 #![allow(unsafe_code)]
 
+use std::cell::Cell;
 use std::mem::{self, ManuallyDrop};
 use std::ptr;
 use std::task::{RawWaker, RawWakerVTable, Waker};
 
 use rasyncio_engine::{Flow, Job, JobVTable};
 
+use super::AnyTask;
 use super::cell::{Header, Raw, is_local};
 use super::state::{DONE, SCHEDULED};
 use crate::events;
@@ -54,6 +56,27 @@ pub(crate) fn into_job(waker: Waker) -> Job {
         return unsafe { Job::new(task, &WAKE) };
     }
     Job::from_fn(move || events::quietly("a waker panicked", || waker.wake()))
+}
+
+/// The unfinished task of this thread's loop that a waker is for, if it is for one.
+pub(super) fn task_of(waker: &Waker) -> Option<AnyTask> {
+    if !ptr::eq(waker.vtable(), &WAKER) {
+        return None;
+    }
+    // SAFETY: the waker keeps the task alive, and a handle is made on its thread of what has not ended.
+    unsafe {
+        let task = Raw::from_ptr(waker.data().cast_mut());
+        let header = task.header();
+        (is_local(header) && !header.state.has(DONE)).then(|| task.handle())
+    }
+}
+
+/// [`task_of`] a waker in its place.
+pub(crate) fn waiting(waker: &Cell<Option<Waker>>) -> Option<AnyTask> {
+    let inside = waker.take();
+    let task = inside.as_ref().and_then(task_of);
+    waker.set(inside);
+    task
 }
 
 /// Schedules the task, unless it is.
