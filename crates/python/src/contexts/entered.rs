@@ -125,7 +125,7 @@ impl Entered {
             return Ok(());
         }
         // SAFETY: it is entered, hence alive.
-        check(unsafe { ffi::PyContext_Exit(entered) })
+        unsafe { quit(entered) }
     }
 }
 
@@ -137,13 +137,23 @@ unsafe fn is_like(working: *mut PyObject, snapshot: *mut PyObject) -> bool {
     unsafe { layout::same(working, snapshot) && ffi::Py_REFCNT(working) == 2 }
 }
 
+/// Leaves a context, and holds it meanwhile: the thread state may be the last to have it, after a
+/// task that nobody has, and the interpreter writes to what it has let go of.
+unsafe fn quit(context: *mut PyObject) -> Res<()> {
+    // SAFETY: it is entered, hence alive, says the caller.
+    unsafe {
+        let held = Ref::borrow(context);
+        check(ffi::PyContext_Exit(held.ptr()))
+    }
+}
+
 #[cold]
 #[inline(never)]
 unsafe fn change(entered: *mut PyObject, context: *mut PyObject) -> Res<()> {
     // SAFETY: both alive, the first may be NULL.
     unsafe {
         if !entered.is_null() {
-            check(ffi::PyContext_Exit(entered))?;
+            quit(entered)?;
         }
         check(ffi::PyContext_Enter(context))
     }
@@ -156,7 +166,7 @@ unsafe fn enter_working(entered: *mut PyObject, kept: Option<Ref>, snapshot: *mu
     // SAFETY: all alive, `entered` may be NULL; the layout is known.
     unsafe {
         if !entered.is_null() {
-            check(ffi::PyContext_Exit(entered))?;
+            quit(entered)?;
         }
         let serves =
             |kept: &Ref| ffi::Py_REFCNT(kept.ptr()) == 1 && layout::same(kept.ptr(), snapshot);
@@ -187,6 +197,6 @@ unsafe fn part(job: *mut RunContext, context: *mut PyObject, snapshot: *mut PyOb
                 drop(RunContext::show(job));
             }
         }
-        check(ffi::PyContext_Exit(context))
+        quit(context)
     }
 }

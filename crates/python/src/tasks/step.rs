@@ -9,6 +9,7 @@ use super::object::TaskObject;
 use super::registry;
 use super::suspend::suspend;
 use crate::contexts::RunContext;
+use crate::coroutine::finally;
 use crate::event_loop::{self, LoopCore};
 use crate::futures::state::{
     invalid_state, make_cancelled_error, mark_cancelled, stored_exception,
@@ -75,17 +76,17 @@ pub(super) unsafe fn step_on_loop(core: &LoopCore, task: Ref, failure: Option<Re
     let this = task.ptr().cast::<TaskObject>();
     // SAFETY: a live task, says the caller.
     unsafe {
-        if core.debug() {
-            step_timed(core, this, failure)?;
+        let outcome = if core.debug() {
+            step_timed(core, this, failure)
         } else {
-            step_in_context(core, this, failure)?;
-        }
+            step_in_context(core, this, failure)
+        };
         if ffi::Py_REFCNT(task.ptr()) == 1 {
             // What goes with the task is not to find its context current.
-            core.contexts().leave()?;
+            return finally(outcome, || core.contexts().leave());
         }
+        outcome
     }
-    Ok(())
 }
 
 #[inline(always)]
