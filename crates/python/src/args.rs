@@ -90,10 +90,11 @@ impl Signature {
         debug_assert_eq!(N, self.names().count());
         // SAFETY: vectorcall's contract, passed on.
         unsafe {
-            if kwnames.is_null() && nargs as usize == self.required.len() {
-                // The common case: just the parameters without a default.
+            let (given, least) = (nargs as usize, self.required.len());
+            if kwnames.is_null() && given >= least && given <= self.positional() {
+                // The common case.
                 let mut out = [ptr::null_mut(); N];
-                for (i, slot) in out.iter_mut().enumerate().take(self.required.len()) {
+                for (i, slot) in out.iter_mut().enumerate().take(given) {
                     *slot = *args.add(i);
                 }
                 return Ok((out, &[]));

@@ -23,7 +23,8 @@ use rasyncio_engine::Job;
 use crate::args::Signature;
 use crate::boundary;
 use crate::coroutine::{
-    CoroutineDef, FunctionDef, Slots, add_methods, await_future, await_object, coroutine, finally,
+    CoroutineDef, FunctionDef, Slots, add_methods, await_future, await_object, coroutine_at_once,
+    finally,
 };
 use crate::event_loop::{self, LoopCore};
 use crate::futures;
@@ -31,7 +32,8 @@ use crate::global::Global;
 use crate::jobs;
 use crate::names::names;
 use crate::object::{
-    Ref, Res, import, raised_matches, runtime_error, set_slot, take_raised, take_slot,
+    Ref, Res, import, raised_matches, runtime_error, saturating_int, set_slot, take_raised,
+    take_slot,
 };
 use crate::transports::{Fd, NOTABLE, View, bytes_of, plain_descriptor, receive};
 use crate::types::{TypeBuilder, free_instance};
@@ -118,7 +120,7 @@ static METHODS: [&FunctionDef; 3] = [
 const LOOP: usize = 0;
 const SOCKET: usize = 1;
 const ARGUMENT: usize = 2;
-/// The watch, or the rare way's coroutine.
+/// What an attempt has done; then the watch, or the rare way's coroutine.
 const WATCH: usize = 3;
 const WAITER: usize = 4;
 
@@ -135,13 +137,13 @@ unsafe fn held(
 }
 
 vectorcall!(sock_recv, |slf, RECV_ARGUMENTS [sock, n]| {
-    coroutine(&RECV, held(slf, sock, n), recv_body)
+    coroutine_at_once(&RECV, held(slf, sock, n), recv_at_once, recv_body)
 });
 vectorcall!(sock_recv_into, |slf, RECV_INTO_ARGUMENTS [sock, buf]| {
-    coroutine(&RECV_INTO, held(slf, sock, buf), recv_into_body)
+    coroutine_at_once(&RECV_INTO, held(slf, sock, buf), recv_into_at_once, recv_into_body)
 });
 vectorcall!(sock_sendall, |slf, SENDALL_ARGUMENTS [sock, data]| {
-    coroutine(&SENDALL, held(slf, sock, data), sendall_body)
+    coroutine_at_once(&SENDALL, held(slf, sock, data), sendall_at_once, sendall_body)
 });
 
 /// The descriptor, if the call is the common case.
@@ -155,6 +157,22 @@ unsafe fn common(slots: SockSlots) -> Option<(&'static LoopCore, Fd)> {
         }
         Some((core, plain_descriptor(sock)?))
     }
+}
+
+/// Notes, for the coroutine's body, that it was tried already, and how much that has done.
+fn tried(slots: SockSlots, done: usize) -> Option<Res> {
+    match Ref::int(done as i64) {
+        Ok(done) => {
+            slots.set(WATCH, done);
+            None
+        }
+        Err(raised) => Some(Err(raised)),
+    }
+}
+
+/// Whether it was the common case, and did not succeed at once.
+fn was_tried(slots: SockSlots) -> bool {
+    !slots.get(WATCH).is_null()
 }
 
 /// Awaits the standard library's method of that name.
@@ -171,37 +189,70 @@ fn argument(slots: SockSlots) -> Ref {
     unsafe { Ref::borrow(slots.get(ARGUMENT)) }
 }
 
+fn recv_at_once(slots: SockSlots) -> Option<Res> {
+    // SAFETY: the slots keep what they hold alive.
+    unsafe {
+        let most = plain_size(slots.get(ARGUMENT))?;
+        let (_, fd) = common(slots)?;
+        match recv(fd, 0, most) {
+            Ok(Some((data, _))) => Some(Ok(data)),
+            Ok(None) => tried(slots, 0),
+            Err(raised) => Some(Err(raised)),
+        }
+    }
+}
+
 async fn recv_body(slots: SockSlots) -> Res {
     // SAFETY: the slots keep what they hold alive.
     unsafe {
         let most = plain_size(slots.get(ARGUMENT));
-        let (Some((core, fd)), Some(most)) = (common(slots), most) else {
+        let (Some((core, fd)), Some(most)) = (common(slots).filter(|_| was_tried(slots)), most)
+        else {
             return rarely(slots, names().sock_recv, argument(slots)).await;
         };
-        if let Some(outcome) = recv(fd, 0, most)? {
-            return Ok(outcome.0);
-        }
         wait(slots, core, fd, ptr::null_mut(), most).await
+    }
+}
+
+fn recv_into_at_once(slots: SockSlots) -> Option<Res> {
+    // SAFETY: the slots keep what they hold alive.
+    unsafe {
+        let (_, fd) = common(slots)?;
+        match recv_into(fd, slots.get(ARGUMENT)) {
+            Ok(Some(count)) => Some(Ok(count)),
+            Ok(None) => tried(slots, 0),
+            Err(raised) if raised_matches(&raised, ffi::PyExc_OSError) => Some(Err(raised)),
+            Err(raised) => {
+                // No buffer to write to: the socket's own method says why.
+                drop(take_raised(raised));
+                None
+            }
+        }
     }
 }
 
 async fn recv_into_body(slots: SockSlots) -> Res {
     // SAFETY: the slots keep what they hold alive.
     unsafe {
-        let Some((core, fd)) = common(slots) else {
+        let Some((core, fd)) = common(slots).filter(|_| was_tried(slots)) else {
             return rarely(slots, names().sock_recv_into, argument(slots)).await;
         };
-        match recv_into(fd, slots.get(ARGUMENT)) {
-            Ok(Some(count)) => return Ok(count),
-            Ok(None) => {}
-            Err(raised) if raised_matches(&raised, ffi::PyExc_OSError) => return Err(raised),
-            Err(raised) => {
-                // No buffer to write to: the socket's own method says why.
-                drop(take_raised(raised));
-                return rarely(slots, names().sock_recv_into, argument(slots)).await;
-            }
-        }
         wait(slots, core, fd, slots.get(ARGUMENT), 0).await
+    }
+}
+
+fn sendall_at_once(slots: SockSlots) -> Option<Res> {
+    // SAFETY: the slots keep what they hold alive.
+    unsafe {
+        let data = slots.get(ARGUMENT);
+        let (_, fd) = common(slots).filter(|_| ffi::PyBytes_Check(data) != 0)?;
+        let bytes = bytes_of(data);
+        match fd.send(bytes) {
+            Ok(sent) if sent == bytes.len() => Some(Ok(Ref::none())),
+            Ok(sent) => tried(slots, sent),
+            Err(error) if is_blocked(&error) => tried(slots, 0),
+            Err(error) => Some(Err(event_loop::os_error(&error))),
+        }
     }
 }
 
@@ -209,19 +260,13 @@ async fn sendall_body(slots: SockSlots) -> Res {
     // SAFETY: the slots keep what they hold alive.
     unsafe {
         let data = slots.get(ARGUMENT);
-        let Some((_, fd)) = common(slots).filter(|_| ffi::PyBytes_Check(data) != 0) else {
+        if !was_tried(slots) {
             return rarely(slots, names().sock_sendall, argument(slots)).await;
-        };
-        let bytes = bytes_of(data);
-        let sent = match fd.send(bytes) {
-            Ok(sent) if sent == bytes.len() => return Ok(Ref::none()),
-            Ok(sent) => sent,
-            Err(error) if is_blocked(&error) => 0,
-            Err(error) => return Err(event_loop::os_error(&error)),
-        };
+        }
+        let sent = saturating_int(slots.get(WATCH))? as ffi::Py_ssize_t;
         let whole = Ref::checked(ffi::PyMemoryView_FromObject(data))?;
-        let (from, to) = (sent as ffi::Py_ssize_t, bytes.len() as ffi::Py_ssize_t);
-        let rest = Ref::checked(ffi::PySequence_GetSlice(whole.ptr(), from, to))?;
+        let rest = ffi::PySequence_GetSlice(whole.ptr(), sent, ffi::Py_SIZE(data));
+        let rest = Ref::checked(rest)?;
         drop(whole);
         rarely(slots, names().sock_sendall, rest).await
     }
