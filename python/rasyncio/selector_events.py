@@ -23,6 +23,7 @@ _BYPASSED = ("recv", "recv_into", "send", "sendmsg")
 
 
 # It carries the stock class's name, so that its repr, in logs and in tests, is the same.
+@_rasyncio._own_methods
 class _SelectorSocketTransport(_rasyncio.SocketTransport):
     """The transport of a connected stream socket, TCP or Unix.
 

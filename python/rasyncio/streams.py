@@ -46,6 +46,7 @@ class _Buffer(bytes):
         self._reader._put(kept)
 
 
+@_rasyncio._own_methods
 class StreamReader(_rasyncio.StreamReader):
     """What a stream brings: fed by a protocol, read by coroutines, one at a time.
 
@@ -88,6 +89,7 @@ else:
         return events.get_event_loop()
 
 
+@_rasyncio._own_methods
 class StreamWriter(_rasyncio.StreamWriter):
     """The other half of a stream: a transport's methods, and `drain`, to wait for room."""
 

@@ -14,6 +14,7 @@ mod boundary;
 mod cancellation;
 mod contexts;
 mod coroutine;
+mod direct;
 mod docs;
 mod event_loop;
 mod events;

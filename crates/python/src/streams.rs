@@ -21,6 +21,8 @@ mod reader;
 mod reading;
 mod writer;
 
+pub(crate) use protocol::{data_received, is_direct as is_direct_protocol};
+
 use pyo3::ffi::PyObject;
 
 use crate::object::Res;

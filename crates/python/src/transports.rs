@@ -31,6 +31,8 @@ mod writing;
 pub(crate) use addresses::Address;
 pub(crate) use chunk::{View, bytes_of};
 pub(crate) use methods::init;
+pub(crate) use object::{TransportObject, as_direct};
 pub(crate) use reading::{NOTABLE, receive};
 pub(crate) use socket::{Fd, plain_descriptor};
 pub(crate) use watching::{readable, writable};
+pub(crate) use writing::write;

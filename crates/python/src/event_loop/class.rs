@@ -12,6 +12,7 @@ use pyo3::ffi::{self, PyMethodDef, PyObject, PyTypeObject};
 
 use super::TYPE;
 use crate::boundary;
+use crate::direct::definition;
 use crate::names::names;
 use crate::object::{Ref, Res, check};
 
@@ -49,20 +50,8 @@ pub(super) unsafe fn overrides(class: *mut PyTypeObject) -> Res<bool> {
     Ok(cfg!(not(Py_3_14)) && hash(*TYPE.get()) != hash(class))
 }
 
-/// What a native method was made from; NULL for anything else.
-fn definition(method: *mut PyObject) -> *mut PyMethodDef {
-    // SAFETY: alive; the type says what the layout is.
-    unsafe {
-        if ptr::eq(ffi::Py_TYPE(method), &raw const ffi::PyMethodDescr_Type) {
-            (*method.cast::<ffi::PyMethodDescrObject>()).d_method
-        } else {
-            ptr::null_mut()
-        }
-    }
-}
-
-/// `_own_methods(class)`: gives a class derived from `BaseLoop` methods of its own, but for
-/// those that it defines. Answers the class, to be a decorator.
+/// `_own_methods(class)`: gives a class that is derived from native ones methods of its own, where
+/// those that it has are theirs. Answers the class, to be a decorator.
 pub(super) unsafe extern "C" fn own_methods(
     _: *mut PyObject,
     class: *mut PyObject,
@@ -71,14 +60,14 @@ pub(super) unsafe extern "C" fn own_methods(
         // SAFETY: alive.
         let class = unsafe { Ref::borrow(class) };
         let defined = class.attr(names().__dict__)?;
-        for (name, definition) in native_methods() {
+        for (name, method) in native_methods(&class)? {
             // SAFETY: all alive; the definitions are for ever.
             unsafe {
                 let present = ffi::PySequence_Contains(defined.ptr(), name.ptr());
                 check(present)?;
-                if present == 0 {
+                if present == 0 && definition(class.attr(name.ptr())?.ptr()) == method {
                     let class_ptr = class.ptr().cast::<PyTypeObject>();
-                    let method = Ref::checked(ffi::PyDescr_NewMethod(class_ptr, definition))?;
+                    let method = Ref::checked(ffi::PyDescr_NewMethod(class_ptr, method))?;
                     class.set_attr(name.ptr(), method.ptr())?;
                 }
             }
@@ -87,19 +76,33 @@ pub(super) unsafe extern "C" fn own_methods(
     })
 }
 
-/// Names and definitions of `BaseLoop`'s methods.
-fn native_methods() -> Vec<(Ref, *mut PyMethodDef)> {
+/// Names and definitions of the methods of all native classes that a class is derived from.
+fn native_methods(class: &Ref) -> Res<Vec<(Ref, *mut PyMethodDef)>> {
     let mut found = Vec::new();
-    let (mut position, mut name, mut value) = (0, ptr::null_mut(), ptr::null_mut());
-    // SAFETY: the class's dict, which does not change meanwhile; what it holds is alive.
+    // SAFETY: the class has an order of its bases, all alive; what their dicts hold is alive, and
+    // they do not change meanwhile.
     unsafe {
-        let dict = (**TYPE.get()).tp_dict;
-        while ffi::PyDict_Next(dict, &mut position, &mut name, &mut value) != 0 {
-            let definition = definition(value);
-            if !definition.is_null() {
-                found.push((Ref::borrow(name), definition));
+        let order = (*class.ptr().cast::<PyTypeObject>()).tp_mro;
+        for i in 0..ffi::PyTuple_GET_SIZE(order) {
+            let base = Ref::borrow(ffi::PyTuple_GET_ITEM(order, i));
+            if !is_native(&base)? {
+                continue;
+            }
+            let dict = (*base.ptr().cast::<PyTypeObject>()).tp_dict;
+            let (mut position, mut name, mut value) = (0, ptr::null_mut(), ptr::null_mut());
+            while ffi::PyDict_Next(dict, &mut position, &mut name, &mut value) != 0 {
+                let definition = definition(value);
+                if !definition.is_null() {
+                    found.push((Ref::borrow(name), definition));
+                }
             }
         }
     }
-    found
+    Ok(found)
+}
+
+/// Whether a class is one of this module's.
+fn is_native(class: &Ref) -> Res<bool> {
+    let module = class.attr(names().__module__)?;
+    Ok(crate::object::str_of(module.ptr())? == "rasyncio._rasyncio")
 }

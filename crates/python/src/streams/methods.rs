@@ -170,6 +170,7 @@ pub(super) unsafe fn init(module: *mut PyObject) -> Res<()> {
         .doc(c"The native part of a stream reader: what has come, and the coroutines that wait for it.")
         .slot(ffi::Py_tp_new, reader::tp_new as *mut c_void)
         .slot(ffi::Py_tp_init, tp_init as *mut c_void)
+        .slot(ffi::Py_tp_setattro, reader::setattro as *mut c_void)
         .slot(ffi::Py_tp_dealloc, reader::dealloc as *mut c_void)
         .slot(ffi::Py_tp_traverse, reader::traverse as *mut c_void)
         .slot(ffi::Py_tp_clear, reader::clear as *mut c_void)
@@ -198,6 +199,7 @@ pub(super) unsafe fn init(module: *mut PyObject) -> Res<()> {
     // SAFETY: called once, before any instance, says the caller.
     unsafe {
         let class = builder.build(module, ptr::null_mut())?;
+        reader::init(class);
         add_methods(class, &reading::METHODS)?;
         check(ffi::PyModule_AddObjectRef(
             module,

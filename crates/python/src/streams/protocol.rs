@@ -8,7 +8,9 @@ use core::ptr;
 
 use pyo3::ffi::{self, PyObject, PyTypeObject};
 
+use super::reader;
 use crate::boundary;
+use crate::direct::Direct;
 use crate::global::Global;
 use crate::names::names;
 use crate::object::{Ref, Res, check, import, set_slot};
@@ -21,6 +23,8 @@ pub(super) struct ProtocolObject {
     reader: *mut PyObject,
     paused: bool,
     connection_lost: bool,
+    /// `data_received` of the object was replaced.
+    altered: bool,
 }
 
 /// What a writer has to do before it may go on.
@@ -71,19 +75,55 @@ pub(super) unsafe fn flow(protocol: *mut PyObject) -> Res<Flow> {
     }
 }
 
-unsafe extern "C" fn data_received(slf: *mut PyObject, data: *mut PyObject) -> *mut PyObject {
-    boundary::object(|| {
-        // SAFETY: the interpreter passes a live instance and a live object.
-        unsafe {
-            if let Some(reference) = Ref::borrow_opt((*slf.cast::<ProtocolObject>()).reader) {
-                let reader = reference.call0()?;
-                if !reader.is_none() {
-                    reader.call_method(names().feed_data, &[data])?;
-                }
-            }
-            Ok(Ref::none())
+static DIRECT: Direct = Direct::new();
+
+/// Whether [`data_received`] is the object's method of that name.
+#[inline]
+pub(crate) unsafe fn is_direct(protocol: *mut PyObject) -> bool {
+    // SAFETY: alive, says the caller; an instance of our class has our layout.
+    unsafe {
+        DIRECT.has(protocol, KNOWN.get().class, || [names().data_received])
+            && !(*protocol.cast::<ProtocolObject>()).altered
+    }
+}
+
+unsafe extern "C" fn setattro(
+    slf: *mut PyObject,
+    name: *mut PyObject,
+    value: *mut PyObject,
+) -> c_int {
+    // SAFETY: the interpreter passes an instance, a str, and a value or NULL.
+    unsafe {
+        if name == names().data_received {
+            (*slf.cast::<ProtocolObject>()).altered = true;
         }
-    })
+        ffi::PyObject_GenericSetAttr(slf, name, value)
+    }
+}
+
+/// `protocol.data_received(data)`, of one of ours.
+#[inline]
+pub(crate) unsafe fn data_received(protocol: *mut PyObject, data: *mut PyObject) -> Res<()> {
+    // SAFETY: both alive, says the caller.
+    unsafe {
+        let Some(reference) = Ref::borrow_opt((*protocol.cast::<ProtocolObject>()).reader) else {
+            return Ok(());
+        };
+        let reader = reference.call0()?;
+        match reader::as_direct(reader.ptr()) {
+            Some(reader) => reader::feed_data(reader, data),
+            None if reader.is_none() => Ok(()),
+            None => reader.call_method(names().feed_data, &[data]).map(drop),
+        }
+    }
+}
+
+unsafe extern "C" fn data_received_method(
+    slf: *mut PyObject,
+    data: *mut PyObject,
+) -> *mut PyObject {
+    // SAFETY: the interpreter passes a live instance and a live object.
+    boundary::object(|| unsafe { data_received(slf, data) }.map(|()| Ref::none()))
 }
 
 getter!(get_reader, |this: ProtocolObject| Ok(Ref::borrow_opt(
@@ -156,10 +196,11 @@ pub(super) unsafe fn init(module: *mut PyObject) -> Res<()> {
         .flags(ffi::Py_TPFLAGS_HAVE_GC | ffi::Py_TPFLAGS_BASETYPE)
         .doc(c"The native part of the protocol between a transport and a stream reader.")
         .slot(ffi::Py_tp_new, ffi::PyType_GenericNew as *mut c_void)
+        .slot(ffi::Py_tp_setattro, setattro as *mut c_void)
         .slot(ffi::Py_tp_dealloc, dealloc as *mut c_void)
         .slot(ffi::Py_tp_traverse, traverse as *mut c_void)
         .slot(ffi::Py_tp_clear, clear as *mut c_void)
-        .onearg(c"data_received", data_received)
+        .onearg(c"data_received", data_received_method)
         .property(c"_stream_reader_wr", get_reader, Some(set_reader))
         .property(c"_paused", get_paused, Some(set_paused))
         .property(

@@ -8,7 +8,9 @@ use rasyncio::streams::reader::{DEFAULT_LIMIT, ReaderState};
 
 use super::piece::Piece;
 use crate::boundary;
+use crate::direct::Direct;
 use crate::futures;
+use crate::global::Global;
 use crate::names::names;
 use crate::object::{Raised, Ref, Res, raise, raised_matches, set_slot, take_raised};
 use crate::types::free_instance;
@@ -24,6 +26,8 @@ pub(super) struct ReaderObject {
     /// NULL until `__init__`.
     pub(super) loop_: *mut PyObject,
     pub(super) transport: *mut PyObject,
+    /// A method of the object was replaced that others of ours call directly.
+    altered: bool,
     /// Written by `__new__`, dropped by dealloc only; `__init__` replaces it, for its limit.
     state: State,
 }
@@ -46,6 +50,48 @@ impl ReaderObject {
             drop(old);
         }
     }
+}
+
+static CLASS: Global<*mut PyTypeObject> = Global::new();
+
+static DIRECT: Direct = Direct::new();
+
+/// The methods that others of ours call directly.
+fn direct_methods() -> [*mut PyObject; 2] {
+    [names().feed_data, names().exception]
+}
+
+/// A reader whose methods may be called directly.
+#[inline]
+pub(super) unsafe fn as_direct(object: *mut PyObject) -> Option<*mut ReaderObject> {
+    // SAFETY: alive, says the caller; an instance of our class has our layout.
+    unsafe {
+        if !DIRECT.has(object, *CLASS.get(), direct_methods) {
+            return None;
+        }
+        let this = object.cast::<ReaderObject>();
+        (!(*this).altered).then_some(this)
+    }
+}
+
+pub(super) unsafe extern "C" fn setattro(
+    slf: *mut PyObject,
+    name: *mut PyObject,
+    value: *mut PyObject,
+) -> c_int {
+    // SAFETY: the interpreter passes an instance, a str, and a value or NULL.
+    unsafe {
+        if direct_methods().contains(&name) {
+            (*slf.cast::<ReaderObject>()).altered = true;
+        }
+        ffi::PyObject_GenericSetAttr(slf, name, value)
+    }
+}
+
+/// Says which class it is; called once by the module's initialisation.
+pub(super) unsafe fn init(class: *mut PyTypeObject) {
+    // SAFETY: called once, before any reader, says the caller.
+    unsafe { CLASS.set(class) };
 }
 
 /// `reader.feed_data(data)`

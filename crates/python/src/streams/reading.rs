@@ -9,7 +9,9 @@ use rasyncio::streams::search::{Overrun, Search, SeparatorError, Separators};
 use super::reader::{ReaderObject, raise_failure, resume, take, taken};
 use crate::args::Signature;
 use crate::boundary;
-use crate::coroutine::{CoroutineDef, FunctionDef, Slots, await_future, coroutine, finally};
+use crate::coroutine::{
+    CoroutineDef, FunctionDef, Slots, await_future, coroutine, coroutine_at_once, finally,
+};
 use crate::futures;
 use crate::global::Global;
 use crate::object::{
@@ -97,23 +99,65 @@ unsafe fn held(reader: *mut PyObject, argument: *mut PyObject) -> [Option<Ref>; 
 }
 
 vectorcall!(read, |slf, READ_PARAMETERS [n]| {
-    coroutine(&READ, held(slf, n), read_body)
+    coroutine_at_once(&READ, held(slf, n), read_at_once, read_body)
 });
 vectorcall!(readuntil, |slf, READUNTIL_PARAMETERS [separator]| {
     coroutine(&READUNTIL, held(slf, separator), readuntil_body)
 });
 vectorcall!(readexactly, |slf, READEXACTLY_PARAMETERS [n]| {
-    coroutine(&READEXACTLY, held(slf, n), readexactly_body)
+    coroutine_at_once(&READEXACTLY, held(slf, n), readexactly_at_once, readexactly_body)
 });
 
 vectorcall!(readline, |slf, READLINE_PARAMETERS []| {
-    coroutine(&READLINE, held(slf, ptr::null_mut()), readline_body)
+    coroutine_at_once(&READLINE, held(slf, ptr::null_mut()), readline_at_once, readline_body)
 });
 
 pub(super) unsafe extern "C" fn anext(slf: *mut PyObject) -> *mut PyObject {
     boundary::object(|| {
         // SAFETY: the interpreter passes a live instance.
         coroutine(&ANEXT, unsafe { held(slf, ptr::null_mut()) }, anext_body)
+    })
+}
+
+/// What is here already, if it is as much as is asked for.
+fn ready(slots: ReadSlots, ask: impl FnOnce(&super::reader::State) -> Step) -> Option<Res> {
+    let reader: *mut ReaderObject = slots.get(READER).cast();
+    // SAFETY: the slot keeps the reader alive.
+    unsafe {
+        let state = ReaderObject::state(reader);
+        if state.has_failed() || state.buffered() == 0 {
+            return None;
+        }
+        match ask(state) {
+            Step::Ready(count) => Some(take_out(reader, count)),
+            _ => None,
+        }
+    }
+}
+
+/// A plain number that is an argument.
+fn count(slots: ReadSlots) -> Option<usize> {
+    let given = slots.get(ARGUMENT);
+    // SAFETY: alive or NULL; no Python code runs for exactly an `int`.
+    if given.is_null() || unsafe { ffi::PyLong_CheckExact(given) } == 0 {
+        return None;
+    }
+    saturating_int(given).ok()?.try_into().ok()
+}
+
+fn read_at_once(slots: ReadSlots) -> Option<Res> {
+    let count = count(slots)?;
+    ready(slots, |state| state.read(count))
+}
+
+fn readexactly_at_once(slots: ReadSlots) -> Option<Res> {
+    let count = count(slots)?;
+    ready(slots, |state| state.readexactly(count))
+}
+
+fn readline_at_once(slots: ReadSlots) -> Option<Res> {
+    ready(slots, |state| {
+        state.readuntil(&Separators::newline(), &mut Search::new())
     })
 }
 

@@ -6,16 +6,17 @@ use core::ptr;
 use pyo3::ffi::{self, PyObject};
 
 use super::protocol::{self, Flow};
-use super::reader::raise_failure;
+use super::reader::{self, ReaderObject, raise_failure};
 use crate::args::Signature;
 use crate::boundary;
 use crate::coroutine::{
-    CoroutineDef, FunctionDef, Slots, add_methods, await_object, coroutine, yield_none,
+    CoroutineDef, FunctionDef, Slots, add_methods, await_object, coroutine_at_once, yield_none,
 };
 use crate::docs;
 use crate::futures;
 use crate::names::names;
 use crate::object::{Ref, Res, check, raise, set_slot};
+use crate::transports::{self, TransportObject};
 use crate::types::{TypeBuilder, free_instance};
 
 /// All pointers are owned; NULL before `__init__` only, but for `complete`, which is made when
@@ -94,7 +95,20 @@ macro_rules! forwarded_discarding {
     };
 }
 
-forwarded_discarding!(write, writelines);
+forwarded_discarding!(writelines);
+
+unsafe extern "C" fn write(slf: *mut PyObject, data: *mut PyObject) -> *mut PyObject {
+    // SAFETY: the interpreter passes a live instance and a live object; the transport is held
+    // over the call.
+    boundary::object(|| unsafe {
+        let transport = WriterObject::transport(slf.cast());
+        match transports::as_direct(transport.ptr()) {
+            Some(direct) => transports::write(direct, data)?,
+            None => drop(transport.call_method(names().write, &[data])?),
+        }
+        Ok(Ref::none())
+    })
+}
 
 static GET_EXTRA_INFO: Signature =
     Signature::required("get_extra_info", &["name"]).optional(&["default"]);
@@ -121,8 +135,35 @@ static DRAIN_METHOD: FunctionDef = FunctionDef {
 };
 
 vectorcall!(drain, |slf, DRAIN_PARAMETERS []| {
-    coroutine(&DRAIN, [Some(Ref::borrow(slf)), None], drained)
+    coroutine_at_once(&DRAIN, [Some(Ref::borrow(slf)), None], drained_at_once, drained)
 });
+
+/// Nothing is wrong, and there is room: mostly.
+fn drained_at_once(slots: Slots<2>) -> Option<Res> {
+    let writer: *mut WriterObject = slots.get(WRITER).cast();
+    // SAFETY: the slot keeps the writer alive, and no Python code runs.
+    unsafe {
+        let (reader, transport) = ((*writer).reader, (*writer).transport);
+        if transport.is_null() || (*writer).protocol.is_null() || reader.is_null() {
+            return None;
+        }
+        if !ptr::eq(reader, ffi::Py_None()) {
+            let reader = reader::as_direct(reader)?;
+            if ReaderObject::state(reader).has_failed() {
+                return None;
+            }
+        }
+        let transport = transports::as_direct(transport)?;
+        if TransportObject::is_closing(transport) {
+            return None;
+        }
+        match protocol::flow((*writer).protocol) {
+            Ok(Flow::Open) => Some(Ok(Ref::none())),
+            Ok(_) => None,
+            Err(raised) => Some(Err(raised)),
+        }
+    }
+}
 
 async fn drained(slots: Slots<2>) -> Res {
     let writer: *mut WriterObject = slots.get(WRITER).cast();

@@ -262,6 +262,7 @@ pub(crate) unsafe fn init(module: *mut PyObject) -> Res<()> {
             return Err(runtime_error("asyncio's transports have an unknown layout"));
         }
         let class = builder().build(module, base)?;
+        object::init(class);
         check(ffi::PyModule_AddObjectRef(
             module,
             c"SocketTransport".as_ptr(),
@@ -276,6 +277,7 @@ fn builder() -> TypeBuilder {
         .doc(c"The native part of the transport of a connected socket: reading, writing, closing.")
         .slot(ffi::Py_tp_new, object::tp_new as *mut c_void)
         .slot(ffi::Py_tp_init, making::tp_init as *mut c_void)
+        .slot(ffi::Py_tp_setattro, object::setattro as *mut c_void)
         .slot(ffi::Py_tp_dealloc, object::dealloc as *mut c_void)
         .slot(ffi::Py_tp_traverse, object::traverse as *mut c_void)
         .slot(ffi::Py_tp_clear, object::clear as *mut c_void)

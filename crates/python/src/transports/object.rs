@@ -9,7 +9,10 @@ use rasyncio::transports::stream::StreamState;
 
 use super::chunk::Chunk;
 use crate::boundary;
+use crate::direct::Direct;
 use crate::event_loop::{self, LoopCore};
+use crate::global::Global;
+use crate::names::names;
 use crate::object::{Ref, Res, runtime_error, set_slot};
 use crate::types::free_instance;
 
@@ -51,6 +54,8 @@ pub(crate) struct TransportObject {
     /// `sock` is a `socket.socket`, which tells its descriptor without being called.
     pub(super) plain_socket: bool,
     pub(super) protocol_connected: bool,
+    /// A method of the object was replaced that others of ours call directly.
+    altered: bool,
     pub(super) kind: Kind,
     /// The size of the last read; the next one prepares for as much.
     pub(super) last_read: Cell<usize>,
@@ -75,6 +80,13 @@ impl TransportObject {
     pub(super) unsafe fn state<'a>(this: *mut TransportObject) -> &'a StreamState<Chunk> {
         // SAFETY: written by `__new__`; all its methods take `&self`.
         unsafe { &(*this).state }
+    }
+
+    /// `transport.is_closing()`
+    #[inline]
+    pub(crate) unsafe fn is_closing(this: *mut TransportObject) -> bool {
+        // SAFETY: alive, says the caller.
+        unsafe { TransportObject::state(this).is_closing() }
     }
 
     unsafe fn slots(this: *mut TransportObject) -> [*mut *mut PyObject; 13] {
@@ -116,6 +128,48 @@ pub(super) unsafe extern "C" fn tp_new(
             Ok(made)
         }
     })
+}
+
+static CLASS: Global<*mut PyTypeObject> = Global::new();
+
+static DIRECT: Direct = Direct::new();
+
+/// The methods that others of ours call directly.
+fn direct_methods() -> [*mut PyObject; 2] {
+    [names().write, names().is_closing]
+}
+
+/// A transport whose methods may be called directly.
+#[inline]
+pub(crate) unsafe fn as_direct(object: *mut PyObject) -> Option<*mut TransportObject> {
+    // SAFETY: alive, says the caller; an instance of our class has our layout.
+    unsafe {
+        if !DIRECT.has(object, *CLASS.get(), direct_methods) {
+            return None;
+        }
+        let this = object.cast::<TransportObject>();
+        (!(*this).altered).then_some(this)
+    }
+}
+
+pub(super) unsafe extern "C" fn setattro(
+    slf: *mut PyObject,
+    name: *mut PyObject,
+    value: *mut PyObject,
+) -> c_int {
+    // SAFETY: the interpreter passes an instance, a str, and a value or NULL.
+    unsafe {
+        if direct_methods().contains(&name) {
+            (*slf.cast::<TransportObject>()).altered = true;
+        }
+        ffi::PyObject_GenericSetAttr(slf, name, value)
+    }
+}
+
+/// Says which class it is; called once by the module's initialisation.
+pub(super) unsafe fn init(class: *mut PyTypeObject) {
+    // SAFETY: called once, before any reader, says the caller.
+    unsafe { CLASS.set(class) };
 }
 
 pub(super) unsafe extern "C" fn traverse(

@@ -15,6 +15,7 @@ use super::watching::{Side, unwatch};
 use crate::event_loop;
 use crate::names::names;
 use crate::object::{Raised, Ref, Res, call_method, runtime_error, take_raised};
+use crate::streams;
 
 unsafe extern "C" {
     // Exported by every supported version, and not in pyo3-ffi.
@@ -66,8 +67,13 @@ unsafe fn read_data(this: *mut TransportObject) -> Res<()> {
         let Some(protocol) = Ref::borrow_opt((*this).protocol) else {
             return Ok(());
         };
-        match call_method(protocol.ptr(), names().data_received, &[data.ptr()]) {
-            Ok(_) => Ok(()),
+        let told = if streams::is_direct_protocol(protocol.ptr()) {
+            streams::data_received(protocol.ptr(), data.ptr())
+        } else {
+            call_method(protocol.ptr(), names().data_received, &[data.ptr()]).map(drop)
+        };
+        match told {
+            Ok(()) => Ok(()),
             Err(raised) => {
                 let message = "Fatal error: protocol.data_received() call failed.";
                 failed(this, raised, message)

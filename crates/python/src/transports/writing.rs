@@ -22,7 +22,7 @@ const FATAL: &str = "Fatal write error on socket transport";
 
 /// `transport.write(data)`
 #[inline]
-pub(super) unsafe fn write(this: *mut TransportObject, data: *mut PyObject) -> Res<()> {
+pub(crate) unsafe fn write(this: *mut TransportObject, data: *mut PyObject) -> Res<()> {
     // SAFETY: both alive, says the caller.
     unsafe {
         if ffi::PyBytes_Check(data) != 0 {
