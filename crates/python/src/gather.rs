@@ -82,7 +82,8 @@ fn empty() -> Res {
     Ok(outer)
 }
 
-unsafe fn gather_all(awaitables: &[*mut PyObject], return_exceptions: bool) -> Res {
+/// `gather(*awaitables, return_exceptions=...)` of one or more, which are alive.
+pub(crate) unsafe fn gather_all(awaitables: &[*mut PyObject], return_exceptions: bool) -> Res {
     // SAFETY: the arguments are alive, says the caller; lists are filled in place.
     unsafe {
         let mut seen = Seen::new(awaitables);

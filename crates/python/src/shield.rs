@@ -16,24 +16,29 @@ unsafe extern "C" fn shield(_: *mut PyObject, arg: *mut PyObject) -> *mut PyObje
         if futures::is_done(inner.ptr())? {
             return Ok(inner);
         }
-        let loop_ = futures::get_loop(inner.ptr())?;
-        let outer = futures::new_future(loop_.ptr())?;
-        let task = events::current_task(loop_.ptr())?;
-        if !task.is_none() {
-            futures::add_awaited_by(inner.ptr(), task.ptr())?;
-            futures::on_done(inner.ptr(), forget_awaiter, task.ptr())?;
-            // What the outer future is done with undoes both.
-            futures::on_done(
-                outer.ptr(),
-                outer_done,
-                Ref::tuple(&[inner.ptr(), task.ptr()])?.ptr(),
-            )?;
-        } else {
-            futures::on_done(outer.ptr(), outer_done, Ref::tuple(&[inner.ptr()])?.ptr())?;
-        }
-        futures::on_done(inner.ptr(), inner_done, outer.ptr())?;
-        Ok(outer)
+        outer_of(&inner)
     })
+}
+
+/// The future that follows an inner one that is not done, and shields it.
+pub(crate) fn outer_of(inner: &Ref) -> Res {
+    let loop_ = futures::get_loop(inner.ptr())?;
+    let outer = futures::new_future(loop_.ptr())?;
+    let task = events::current_task(loop_.ptr())?;
+    if !task.is_none() {
+        futures::add_awaited_by(inner.ptr(), task.ptr())?;
+        futures::on_done(inner.ptr(), forget_awaiter, task.ptr())?;
+        // What the outer future is done with undoes both.
+        futures::on_done(
+            outer.ptr(),
+            outer_done,
+            Ref::tuple(&[inner.ptr(), task.ptr()])?.ptr(),
+        )?;
+    } else {
+        futures::on_done(outer.ptr(), outer_done, Ref::tuple(&[inner.ptr()])?.ptr())?;
+    }
+    futures::on_done(inner.ptr(), inner_done, outer.ptr())?;
+    Ok(outer)
 }
 
 unsafe fn forget_awaiter(inner: *mut PyObject, task: *mut PyObject) -> Res<()> {

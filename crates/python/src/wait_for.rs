@@ -51,9 +51,14 @@ const WAITER: usize = 3;
 const TASK: usize = 4;
 
 vectorcall!(wait_for, |_this, PARAMETERS [fut, timeout]| {
-    let held = [Some(Ref::borrow(fut)), Some(Ref::borrow(timeout)), None, None, None, None];
-    coroutine(&WAIT_FOR, held, body)
+    new(Ref::borrow(fut), Ref::borrow(timeout))
 });
+
+/// The coroutine `wait_for(awaitable, timeout)`.
+pub(crate) fn new(awaitable: Ref, timeout: Ref) -> Res {
+    let held = [Some(awaitable), Some(timeout), None, None, None, None];
+    coroutine(&WAIT_FOR, held, body)
+}
 
 async fn body(slots: Slots<6>) -> Res {
     let timeout = slots.get(TIMEOUT);

@@ -38,8 +38,8 @@ pub(crate) struct Object<F> {
 
 /// What a primitive holds of its own.
 pub(crate) trait Fields: Sized + 'static {
-    /// The attributes that make a copy.
-    const COPIED: &'static [&'static str];
+    /// The attributes that make a copy. Those of an [`unbound_class`] are not copied.
+    const COPIED: &'static [&'static str] = &[];
 
     fn new() -> Self;
 
@@ -237,8 +237,18 @@ pub(crate) unsafe fn add_class(
     }
 }
 
-/// A class with these fields.
+/// A class with these fields, which is bound to a loop.
 pub(crate) fn class<F: Fields>(name: &'static CStr, doc: &'static CStr) -> TypeBuilder {
+    unbound_class::<F>(name, doc)
+        .noargs(c"__reduce__", copying::reduce::<F>)
+        .onearg(c"__setstate__", copying::set_state)
+        .noargs(c"_get_loop", py_get_loop)
+        .property(c"_loop", bound_loop, Some(set_bound_loop))
+}
+
+/// A class with these fields, which can be inherited from, has weak references and a
+/// `__dict__`.
+pub(crate) fn unbound_class<F: Fields>(name: &'static CStr, doc: &'static CStr) -> TypeBuilder {
     TypeBuilder::new::<Object<F>>(name)
         .doc(doc)
         .flags(ffi::Py_TPFLAGS_HAVE_GC | ffi::Py_TPFLAGS_BASETYPE)
@@ -246,10 +256,6 @@ pub(crate) fn class<F: Fields>(name: &'static CStr, doc: &'static CStr) -> TypeB
         .slot(ffi::Py_tp_traverse, traverse::<F> as *mut c_void)
         .slot(ffi::Py_tp_clear, clear::<F> as *mut c_void)
         .slot(ffi::Py_tp_dealloc, dealloc::<F> as *mut c_void)
-        .noargs(c"__reduce__", copying::reduce::<F>)
-        .onearg(c"__setstate__", copying::set_state)
-        .noargs(c"_get_loop", py_get_loop)
-        .property(c"_loop", bound_loop, Some(set_bound_loop))
         .dict_offset(offset_of!(Bound, dict))
         .weaklist_offset(offset_of!(Bound, weakrefs))
 }
