@@ -73,8 +73,9 @@ impl Scheduler {
     {
         let state = &self.shared.state;
         let job = Job::new(Typed::new(&self.shared, name));
+        let mut waited = false;
         loop {
-            match state.admit((*job).clone()) {
+            match state.admit((*job).clone(), waited) {
                 Ok(Admission::Start(any)) => {
                     job.typed()
                         .start_with(move |builder| builder.create_task(future));
@@ -94,6 +95,7 @@ impl Scheduler {
                         ticket: None,
                     };
                     wait.await?;
+                    waited = true;
                 }
                 Err(AdmitError::Closed(_)) => return Err(SpawnError::Closed),
                 Err(AdmitError::Failed(never)) => match never {},

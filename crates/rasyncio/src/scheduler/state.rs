@@ -139,12 +139,6 @@ impl<J, W: Waiter> SchedulerState<J, W> {
         self.pending.store().jobs.visit(f);
     }
 
-    /// Takes all jobs out, for the caller to drop.
-    pub fn take(&self) -> impl Iterator<Item = J> + use<J, W> {
-        let pending = self.pending.store().jobs.take();
-        self.jobs.take().chain(pending)
-    }
-
     #[inline]
     fn has_room(&self) -> bool {
         self.limit.is_none_or(|limit| self.active_count() < limit)
@@ -152,18 +146,21 @@ impl<J, W: Waiter> SchedulerState<J, W> {
 }
 
 impl<J: Member, W: Waiter> SchedulerState<J, W> {
-    /// Decides what is to be done with a job that is to be spawned.
+    /// Decides what is to be done with a job that is to be spawned, and has `waited` for that or
+    /// not.
     ///
     /// # Errors
     ///
     /// See [`AdmitError`].
     #[inline]
-    pub fn admit(&self, job: J) -> Result<Admission<J>, AdmitError<J, W::Error>> {
+    pub fn admit(&self, job: J, waited: bool) -> Result<Admission<J>, AdmitError<J, W::Error>> {
         if self.is_closed() {
             return Err(AdmitError::Closed(job));
         }
         if self.has_room() {
-            self.pass_on().map_err(AdmitError::Failed)?;
+            if waited {
+                self.pass_on().map_err(AdmitError::Failed)?;
+            }
             return Ok(Admission::Start(job));
         }
         match self.pending.put(job.clone()) {
@@ -177,11 +174,10 @@ impl<J: Member, W: Waiter> SchedulerState<J, W> {
         }
     }
 
-    /// A job that can start needs no place among the pending ones. Should it have waited for
-    /// one, that goes to the next.
-    #[inline]
+    /// A job that has waited for a place among the pending ones, and needs none because it can
+    /// start: the place goes to the next.
     fn pass_on(&self) -> Result<(), W::Error> {
-        if !self.spawners().is_empty() && !self.pending.store().is_full()? {
+        if !self.pending.store().is_full()? {
             self.spawners().pop_and_wake()?;
         }
         Ok(())
@@ -239,6 +235,15 @@ impl<J: Member, W: Waiter> SchedulerState<J, W> {
         if let Some(ticket) = job.seat().listed.take() {
             drop(self.jobs.leave(ticket));
         }
+    }
+
+    /// Takes all jobs out, for the caller to drop. They have no place here any more.
+    pub fn take(&self) -> impl Iterator<Item = J> + use<J, W> {
+        let pending = self.pending.store().jobs.take();
+        self.jobs.take().chain(pending).inspect(|job| {
+            job.seat().listed.set(None);
+            job.seat().pending.set(None);
+        })
     }
 
     /// The pending job that is to be started now, if one can; it is active from here on. A
