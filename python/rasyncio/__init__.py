@@ -26,6 +26,7 @@ from . import (
     protocols,
     queues,
     runners,
+    scheduler,
     selector_events,
     staggered,
     streams,

@@ -292,3 +292,21 @@ docs! {
     "get_extra_info" "($self, name, default=None)"
         "Return what the transport knows under a name such as 'peername'.",
 }
+
+docs! {
+    /// Methods of `Scheduler`, but for its coroutines.
+    SCHEDULER:
+    "shield" "($self, arg)"
+        "Like asyncio.shield(); the scheduler waits for the shielded task before it closes.",
+    "call_exception_handler" "($self, context)"
+        "Tell the exception handler, or without one the loop's.",
+}
+
+docs! {
+    /// Methods of `Job`, but for its coroutines.
+    JOB:
+    "get_name" "($self, /)"
+        "Return the name of the job's task, or before it has one the job's name or None.",
+    "set_name" "($self, name)"
+        "Name the job and its task.",
+}

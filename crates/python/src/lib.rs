@@ -30,6 +30,7 @@ mod object;
 mod queues;
 mod recursion;
 mod returning;
+mod scheduler;
 mod servers;
 mod shield;
 mod sleep;
@@ -87,6 +88,7 @@ unsafe fn init(module: *mut pyo3::ffi::PyObject) -> Res<()> {
         wait_for::init(module)?;
         as_completed::init(module)?;
         taskgroups::init(module)?;
+        scheduler::init(module)?;
         locks::init(module)?;
         queues::init(module)?;
         threads::init(module)?;

@@ -2,6 +2,7 @@
 
 import rasyncio
 import rasyncio as asyncio
+import rasyncio.scheduler as aiojobs
 
 
 async def double(number: int) -> int:
@@ -38,6 +39,18 @@ async def main() -> str:
     loop.set_task_factory(asyncio.eager_task_factory)
     six: int = await asyncio.shield(asyncio.ensure_future(double(first + second + number)))
     return f"{six} {done} {pending}"
+
+
+def told(scheduler: aiojobs.Scheduler, context: dict[str, object]) -> None:
+    print(len(scheduler), context)
+
+
+async def jobs() -> int:
+    async with aiojobs.Scheduler(limit=3, exception_handler=told) as scheduler:
+        job: aiojobs.Job[int] = await scheduler.spawn(double(3), name="six")
+        print([other.get_name() for other in scheduler], job in scheduler, scheduler.limit)
+        eight: int = await scheduler.shield(double(4))
+        return eight + await job.wait(timeout=1)
 
 
 if __name__ == "__main__":

@@ -325,6 +325,7 @@ pub(crate) fn done_name(run: DoneFn) -> &'static str {
     ];
     let found = known
         .into_iter()
+        .chain(crate::scheduler::DONE_NAMES)
         .find(|(known, _)| *known as usize == run as usize);
     found.map_or("_on_completion", |(_, name)| name)
 }
