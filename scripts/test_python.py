@@ -16,6 +16,7 @@ import os
 import shutil
 import subprocess
 import sys
+import tarfile
 import time
 import tomllib
 from pathlib import Path
@@ -41,25 +42,52 @@ def version_of(python):
     return subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
 
 
-def test_packages(version):
-    """A folder with pytest for `version`, which need not have pip."""
+def dependencies(group):
     with open(ROOT / "pyproject.toml", "rb") as file:
-        packages = tomllib.load(file)["dependency-groups"]["test"]
-    folder = ROOT / "build" / "test-packages" / version
+        return tomllib.load(file)["dependency-groups"][group]
+
+
+def fill(folder, packages, *command):
+    """Lets pip fill a folder below `build/test-packages`, unless it holds these packages already."""
+    folder = ROOT / "build" / "test-packages" / folder
     stamp = folder / ".holds"
-    identity = hashlib.sha256(repr(packages).encode()).hexdigest()
+    identity = hashlib.sha256(repr((packages, command)).encode()).hexdigest()
     if not stamp.exists() or stamp.read_text() != identity:
         shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir(parents=True)
         pip = [ROOT / ".venv" / "bin" / "pip", "--quiet", "--disable-pip-version-check"]
-        where = ["--target", folder, "--python-version", version, "--implementation", "cp"]
-        subprocess.run([*pip, "install", *where, "--only-binary=:all:", *packages], check=True)
+        subprocess.run([*pip, *command, *packages], cwd=folder, check=True)
         stamp.write_text(identity)
     return folder
 
 
+def test_packages(version, group="test"):
+    """A folder with the packages of a group for `version`, which need not have pip."""
+    folder = version if group == "test" else f"{version}-{group}"
+    where = ["--target", ".", "--python-version", version, "--implementation", "cp"]
+    return fill(folder, dependencies(group), "install", *where, "--only-binary=:all:")
+
+
+def aiojobs_source():
+    """A folder with the sources of aiojobs, its tests among them."""
+    packages = [name for name in dependencies("test") if name.startswith("aiojobs")]
+    folder = fill("aiojobs", packages, "download", "--no-deps", "--no-binary=:all:")
+    for archive in folder.glob("*.tar.gz"):
+        with tarfile.open(archive) as file:
+            file.extractall(folder, filter="data")
+        archive.unlink()
+    return next(folder.glob("aiojobs-*"))
+
+
 def run_pytest(python, version, package, arguments):
     path = os.pathsep.join([str(package), str(test_packages(version))])
-    environment = {**os.environ, "PYTHONPATH": path, "PYTHONDONTWRITEBYTECODE": "1"}
+    environment = {
+        **os.environ,
+        "PYTHONPATH": path,
+        "PYTHONDONTWRITEBYTECODE": "1",
+        # For tests/python/test_aiojobs.py: its tests, and what they need.
+        "RASYNCIO_TEST_AIOJOBS": f"{aiojobs_source()}:{test_packages(version, 'test-aiojobs')}",
+    }
     cache = f"cache_dir={ROOT / 'build' / 'pytest-cache' / version}"
     command = [python, "-m", "pytest", "-q", "-o", cache, *arguments]
     return subprocess.run(command, cwd=ROOT, env=environment).returncode

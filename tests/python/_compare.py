@@ -6,6 +6,7 @@ RASYNCIO_TEST_MODULE names the module under test; `asyncio` there compares stock
 import ast
 import difflib
 import functools
+import importlib.util
 import json
 import os
 import re
@@ -14,10 +15,19 @@ import sys
 import tempfile
 from pathlib import Path
 
+import pytest
 from _normal import ROOT, normal
 
 HERE = Path(__file__).resolve().parent
 MODULE = os.environ.get("RASYNCIO_TEST_MODULE", "rasyncio")
+
+
+def program_param(path, *more, id):
+    """The parameters of a test that runs a program, skipped where the program lacks its package."""
+    needs = "import aiojobs" in Path(path).read_text(encoding="utf-8")
+    absent = needs and importlib.util.find_spec("aiojobs") is None
+    marks = [pytest.mark.skip(reason="needs the package aiojobs")] if absent else []
+    return pytest.param(path, *more, id=id, marks=marks)
 
 
 def environment(**extra):

@@ -14,7 +14,7 @@ _LIBRARY = sysconfig.get_paths()["stdlib"]
 
 #: Files whose frames are the machinery's, not the program's.
 _MACHINERY = re.compile(
-    r"/asyncio/|/concurrent/futures/|/rasyncio/|/threading\.py|<frozen |/runpy\.py|/_program\.py|/_worker\.py"
+    r"/asyncio/|/aiojobs/|/concurrent/futures/|/rasyncio/|/threading\.py|<frozen |/runpy\.py|/_program\.py|/_worker\.py"
     r"|/contextlib\.py|^<?rasyncio|^<?asyncio"
 )
 

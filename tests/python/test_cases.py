@@ -3,7 +3,7 @@
 import functools
 
 import pytest
-from _compare import HERE, Cases, case_names
+from _compare import HERE, Cases, case_names, program_param
 from _program import WAYS
 
 FILES = sorted((HERE / "cases").glob("*.py"))
@@ -18,7 +18,7 @@ def cases_of(path):
 @pytest.mark.parametrize(
     ("path", "case"),
     [
-        pytest.param(path, case, id=f"{path.stem}-{case.removeprefix('case_')}")
+        program_param(path, case, id=f"{path.stem}-{case.removeprefix('case_')}")
         for path in FILES
         for case in case_names(path)
     ],

@@ -1,7 +1,7 @@
 """Every example prints on rasyncio what it prints on stock asyncio, whichever way rasyncio comes in."""
 
 import pytest
-from _compare import MODULE, ROOT, check_program, normal_program_output
+from _compare import MODULE, ROOT, check_program, normal_program_output, program_param
 
 EXAMPLES = sorted(path for path in (ROOT / "examples").glob("*.py") if path.name != "tour.py")
 NATIVE = sorted((ROOT / "examples" / "native").glob("*.py"))
@@ -12,7 +12,7 @@ def name(path):
 
 
 @pytest.mark.parametrize("way", ["loop", "import", "module"])
-@pytest.mark.parametrize("path", EXAMPLES, ids=name)
+@pytest.mark.parametrize("path", [program_param(path, id=path.stem) for path in EXAMPLES])
 def test_example_prints_the_same(path, way):
     check_program(path, way)
 
