@@ -50,5 +50,9 @@ def activate(name: str):
         import rasyncio
 
         rasyncio.install()
+        if importlib.util.find_spec("aiojobs") is not None:
+            import rasyncio.scheduler
+
+            rasyncio.scheduler.install()
         return None
     return importlib.import_module(CONTESTANTS[name].module).new_event_loop
