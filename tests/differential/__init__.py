@@ -8,5 +8,6 @@ small. `mutants` are faulty locks and queues, to see that they would be noticed.
     python -m tests.differential --programs 10000
     python -m tests.differential --family sync --show 1234
 
-`documents` does the same with the programs found in documents.
+`jobs` does the same with programs of jobs, on the package aiojobs and on `rasyncio.scheduler`; and
+`documents` with the programs found in documents.
 """
