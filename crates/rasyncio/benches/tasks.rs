@@ -1,0 +1,150 @@
+//! Tasks and timers beside tokio's, smol's and compio's, all on one thread:
+//! `cargo bench -p rasyncio --bench tasks`.
+//!
+//! The runtimes take turns within one process, and the processor time is measured (of the process
+//! where a row needs other threads), so that other programs disturb little. A row says what one
+//! operation costs with each (the best round), and how rasyncio compares with the best of the others
+//! (the median over rounds of neighbouring measurements; above 1 rasyncio is faster).
+//!
+//! `-- WORD...` runs only the rows whose name has one of the words; `-- --only NAME` only one of the
+//! runtimes, for a profiler; `-- --rounds N` and `-- --operations N` say how much.
+//!
+//! What is fair: every runtime is used as its documentation says, tokio both as a `current_thread`
+//! runtime with `spawn` and as a `LocalRuntime` with `spawn_local`; where a task yields, each uses its
+//! own way if it has one (smol's, rasyncio's), and wakes itself where that is faster (tokio) or there
+//! is none. Rows without a figure are what a runtime does not have.
+
+mod tasks {
+    #[macro_use]
+    pub(crate) mod programs;
+    pub(crate) mod memory;
+    pub(crate) mod runtimes;
+}
+
+use std::env;
+use std::thread;
+use std::time::Duration;
+
+use rustix::time::{ClockId, clock_gettime};
+use tasks::memory;
+use tasks::runtimes::{NAMES, Row, Runtimes, rows};
+
+/// Nanoseconds of processor time that `f` takes.
+fn measure(clock: ClockId, f: impl FnOnce()) -> f64 {
+    let now = || {
+        let now = clock_gettime(clock);
+        now.tv_sec as f64 * 1e9 + now.tv_nsec as f64
+    };
+    if clock == ClockId::ProcessCPUTime {
+        // For the threads of who was measured before to fall asleep.
+        thread::sleep(Duration::from_millis(30));
+    }
+    let start = now();
+    f();
+    now() - start
+}
+
+fn best(times: &[f64]) -> f64 {
+    times.iter().copied().fold(f64::INFINITY, f64::min)
+}
+
+fn median(mut values: Vec<f64>) -> f64 {
+    values.sort_by(f64::total_cmp);
+    values[values.len() / 2]
+}
+
+struct Options {
+    words: Vec<String>,
+    only: Option<String>,
+    rounds: usize,
+    operations: Option<u32>,
+}
+
+impl Options {
+    fn from_arguments() -> Options {
+        let mut options = Options {
+            words: Vec::new(),
+            only: None,
+            rounds: 15,
+            operations: None,
+        };
+        let mut arguments = env::args().skip(1);
+        let number = "a number follows";
+        while let Some(argument) = arguments.next() {
+            let mut next = || arguments.next().expect("a value follows");
+            match &*argument {
+                // Cargo says so.
+                "--bench" => {}
+                "--only" => options.only = Some(next()),
+                "--rounds" => options.rounds = next().parse().expect(number),
+                "--operations" => options.operations = Some(next().parse().expect(number)),
+                _ => options.words.push(argument),
+            }
+        }
+        options
+    }
+
+    fn wants(&self, row: &str) -> bool {
+        self.words.is_empty() || self.words.iter().any(|word| row.contains(&**word))
+    }
+
+    fn runs(&self, runtime: &str) -> bool {
+        self.only.as_ref().is_none_or(|only| only == runtime)
+    }
+}
+
+fn main() {
+    let options = Options::from_arguments();
+    let runtimes = Runtimes::new();
+    print!("{:<34}", "nanoseconds");
+    for name in NAMES {
+        print!("{name:>15}");
+    }
+    println!("{:>12}", "faster");
+    for row in rows() {
+        if options.wants(row.name) {
+            run(&options, &runtimes, &row);
+        }
+    }
+    if options.wants(memory::NAME) {
+        memory::run(&runtimes);
+    }
+}
+
+fn run(options: &Options, runtimes: &Runtimes, row: &Row) {
+    let operations = options.operations.unwrap_or(row.operations);
+    let mut times = vec![Vec::new(); NAMES.len()];
+    for round in 0..=options.rounds {
+        for (which, name) in NAMES.iter().enumerate() {
+            let Some(program) = row.programs[which] else {
+                continue;
+            };
+            if !options.runs(name) {
+                continue;
+            }
+            let time = measure(row.clock, || program(runtimes, operations));
+            // The first round warms up.
+            if round > 0 {
+                times[which].push(time / f64::from(operations));
+            }
+        }
+    }
+    print!("{:<34}", row.name);
+    for times in &times {
+        match times.is_empty() {
+            true => print!("{:>15}", ""),
+            false => print!("{:>15.1}", best(times)),
+        }
+    }
+    let ratios = (0..options.rounds).filter_map(|round| {
+        let theirs = times[1..].iter().filter_map(|times| times.get(round));
+        let best = theirs.copied().fold(f64::INFINITY, f64::min);
+        let ours = times[0].get(round)?;
+        best.is_finite().then(|| best / ours)
+    });
+    let ratios: Vec<_> = ratios.collect();
+    match ratios.is_empty() {
+        true => println!(),
+        false => println!("{:>11.2}x", median(ratios)),
+    }
+}
