@@ -25,9 +25,8 @@ pub(crate) struct Poller {
 }
 
 /// Waits for a poller; see [`super`].
-pub(crate) struct Waiter<'a> {
+pub(crate) struct Waiter {
     epoll: RawFd,
-    waker: &'a Eventfd,
 }
 
 /// Ends the wait of the poller that it came with.
@@ -93,10 +92,9 @@ impl Poller {
     #[expect(clippy::unused_self, reason = "other back ends have something to do")]
     pub(crate) fn closing(&self, _registration: Registration) {}
 
-    pub(crate) fn waiter(&self) -> io::Result<Waiter<'_>> {
+    pub(crate) fn waiter(&self) -> io::Result<Waiter> {
         Ok(Waiter {
             epoll: self.number()?,
-            waker: &self.waker,
         })
     }
 
@@ -132,7 +130,7 @@ impl Poller {
     }
 }
 
-impl Waiter<'_> {
+impl Waiter {
     /// Waits until something is ready, a signal arrives, or `timeout` (`None`: never) is over. At
     /// most `most` events come; what is left over is ready at the next wait too.
     pub(crate) fn wait(
@@ -146,22 +144,7 @@ impl Waiter<'_> {
         let count = wait(self.epoll, &mut events.list, most, timeout)?;
         // SAFETY: the kernel has written that many, within the capacity that it was told.
         unsafe { events.list.set_len(count) };
-        if events.list.iter().any(|event| event.u64 == WAKER) {
-            self.quiet();
-        }
         Ok(())
-    }
-
-    /// Takes back what the waker has written.
-    fn quiet(&self) {
-        let mut count = [0; 8];
-        loop {
-            match self.waker.with(|it| rustix::io::read(it, &mut count)) {
-                Some(Err(Errno::INTR)) => {}
-                // Nothing there (`AGAIN`): somebody was faster, which is as good.
-                _ => return,
-            }
-        }
     }
 }
 
@@ -171,7 +154,12 @@ impl Waker {
             let one = 1u64.to_ne_bytes();
             match self.eventfd.with(|it| rustix::io::write(it, &one)) {
                 Some(Err(Errno::INTR)) => {}
-                // The counter being full (`AGAIN`) means that the loop is being woken already.
+                // The counter is full, after more wakes than anybody lives to see. What is read was
+                // seen: only the writing is an event.
+                Some(Err(Errno::AGAIN)) => {
+                    let mut count = [0; 8];
+                    let _ = self.eventfd.with(|it| rustix::io::read(it, &mut count));
+                }
                 _ => return,
             }
         }
@@ -204,8 +192,10 @@ impl Events {
 fn epoll_with(waker: &Eventfd) -> io::Result<OwnedFd> {
     let epoll = epoll::create(epoll::CreateFlags::CLOEXEC)?;
     let data = epoll::EventData::new_u64(WAKER);
+    // Every wake is an edge, told once; so nobody needs to read what was written.
+    let flags = epoll::EventFlags::IN | epoll::EventFlags::ET;
     waker
-        .with(|it| epoll::add(&epoll, it, data, epoll::EventFlags::IN))
+        .with(|it| epoll::add(&epoll, it, data, flags))
         .ok_or_else(closed)??;
     Ok(epoll)
 }
