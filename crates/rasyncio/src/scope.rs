@@ -86,8 +86,9 @@ pub struct Scope {
     flags: Cell<u8>,
     /// How many requests were made and not taken back: asyncio's `cancelling()`.
     requests: Cell<u32>,
-    /// The latest request. Meaningful only with `REQUESTED`, or as the reason later.
-    cancelled: Cell<Option<Cancelled>>,
+    /// The latest request, or none that says anything. Meaningful only with `REQUESTED`, or as the
+    /// reason later.
+    cancelled: Cell<Cancelled>,
     /// Where requests go, for the length of one suspension.
     target: Cell<Option<Target>>,
     /// The leaf that has suspended last in the latest poll, for people.
@@ -139,7 +140,7 @@ impl Scope {
         Scope {
             flags: Cell::new(0),
             requests: Cell::new(0),
-            cancelled: Cell::new(None),
+            cancelled: Cell::new(Cancelled::new()),
             target: Cell::new(None),
             leaf: Cell::new(None),
         }
@@ -165,7 +166,7 @@ impl Scope {
             }
             self.set_flag(REFUSED);
         }
-        self.cancelled.set(Some(cancelled));
+        self.cancelled.set(cancelled);
         self.set_flag(REQUESTED);
         Requested::Waiting
     }
@@ -187,7 +188,7 @@ impl Scope {
         self.requests.set(left);
         if left == 0 {
             self.clear_flags(REQUESTED | REFUSED | DELIVERED);
-            self.cancelled.set(None);
+            drop(self.cancelled.take());
         }
         left
     }
@@ -206,7 +207,7 @@ impl Scope {
         if self.requests.get() == 0 || !ended {
             return None;
         }
-        Some(self.cancelled.take().unwrap_or_default())
+        Some(self.cancelled.take())
     }
 
     /// The request that a leaf has resolved to and nobody took back.
@@ -215,8 +216,8 @@ impl Scope {
     }
 
     fn reason(&self) -> Cancelled {
-        let cancelled = self.cancelled.take().unwrap_or_default();
-        self.cancelled.set(Some(cancelled.clone()));
+        let cancelled = self.cancelled.take();
+        self.cancelled.set(cancelled.clone());
         cancelled
     }
 
@@ -229,7 +230,7 @@ impl Scope {
     pub(crate) fn take_untaken(&self) -> Option<Cancelled> {
         let requested = self.is_requested();
         self.clear_flags(REQUESTED | REFUSED);
-        requested.then(|| self.cancelled.take().unwrap_or_default())
+        requested.then(|| self.cancelled.take())
     }
 
     /// Where the leaf is that the code of this scope waits in; `None` if it does not say.
@@ -246,7 +247,7 @@ impl Scope {
     /// Lets go of everything that the scope holds. Its counts stay.
     pub(crate) fn clear(&self) {
         self.clear_flags(REQUESTED | REFUSED | DELIVERED);
-        self.cancelled.set(None);
+        drop(self.cancelled.take());
         drop(self.target.take());
     }
 
@@ -285,9 +286,9 @@ impl Scope {
 
     fn suspend_on(&self, target: Target) {
         if self.flags.get() & (REQUESTED | REFUSED) == REQUESTED {
-            let cancelled = self.cancelled.take().unwrap_or_default();
+            let cancelled = self.cancelled.take();
             let taken = self.forward(&target, &cancelled);
-            self.cancelled.set(Some(cancelled));
+            self.cancelled.set(cancelled);
             if taken {
                 self.clear_flags(REQUESTED);
             } else {
@@ -382,7 +383,7 @@ pub(crate) fn leave_task(task: &AnyTask) {
 pub fn delivered(cancelled: &Cancelled) {
     with_current(|scope| {
         scope.set_flag(DELIVERED);
-        scope.cancelled.set(Some(cancelled.clone()));
+        scope.cancelled.set(cancelled.clone());
     });
 }
 
@@ -405,7 +406,7 @@ pub(crate) fn cancelling() -> u32 {
 pub(crate) fn give_back(cancelled: Cancelled) {
     with_current(|scope| {
         if scope.cancelling() > 0 {
-            scope.cancelled.set(Some(cancelled));
+            scope.cancelled.set(cancelled);
             scope.set_flag(REQUESTED);
         }
     });

@@ -34,7 +34,7 @@ pub(crate) struct Runtimes {
 impl Runtimes {
     pub(crate) fn new() -> Runtimes {
         let mut builder = tokio::runtime::Builder::new_current_thread();
-        builder.enable_time();
+        builder.enable_all();
         Runtimes {
             rasyncio: rasyncio::Runner::new().expect("a loop"),
             tokio: builder.build().expect("a runtime"),

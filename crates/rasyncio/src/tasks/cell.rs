@@ -50,7 +50,7 @@ pub(super) struct Header {
 
     pub(super) state: State,
     /// How many `AnyTask`s there are.
-    pub(super) handles: Cell<usize>,
+    pub(super) handles: Cell<u32>,
     pub(super) links: Links,
     /// Alive as long as the task is unfinished.
     pub(super) owner: *const LoopState,
@@ -168,7 +168,14 @@ impl Raw {
     pub(super) unsafe fn handle(self) -> AnyTask {
         // SAFETY: alive, because of the list or the other handle.
         let header = unsafe { self.header() };
-        header.handles.set(header.handles.get() + 1);
+        // Not to be reached by counting, but by forgetting handles; and then memory is what ends first.
+        header.handles.set(
+            header
+                .handles
+                .get()
+                .checked_add(1)
+                .expect("too many handles"),
+        );
         AnyTask { raw: self }
     }
 

@@ -163,7 +163,7 @@ impl Raw {
                 handle.discard_output();
             });
         }
-        for waiter in header.waiters.take() {
+        header.waiters.tell(|waiter| {
             events::quietly("a task's waker panicked", || match waiter {
                 Waiter::Waker(waker) => waker.wake(),
                 Waiter::Callback(callback, which) => {
@@ -172,7 +172,7 @@ impl Raw {
                     callback.on_done(which, &task);
                 }
             });
-        }
+        });
 
         header.refs.release_local();
         let has_handles = header.handles.get() > 0;

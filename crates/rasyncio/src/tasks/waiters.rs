@@ -125,12 +125,17 @@ impl Waiters {
         removed.map(|entry| entry.waiter)
     }
 
-    /// Takes all, in order, in order to tell them.
+    /// Takes all, and calls `tell` with each, in order.
     #[inline]
-    pub(super) fn take(&self) -> impl Iterator<Item = Waiter> + use<> {
-        let rest = self.rest.take().into_iter().flat_map(|rest| *rest);
-        let all = self.first.take().into_iter().chain(rest);
-        all.map(|entry| entry.waiter)
+    pub(super) fn tell(&self, mut tell: impl FnMut(Waiter)) {
+        let Some(first) = self.first.take() else {
+            return;
+        };
+        let rest = self.rest.take();
+        tell(first.waiter);
+        for entry in rest.into_iter().flat_map(|rest| *rest) {
+            tell(entry.waiter);
+        }
     }
 
     /// Calls `f`, which runs no foreign code, with each.
@@ -174,7 +179,9 @@ mod tests {
     }
 
     fn told(waiters: &Waiters) -> Vec<u32> {
-        waiters.take().map(number).collect()
+        let mut numbers = Vec::new();
+        waiters.tell(|waiter| numbers.push(number(waiter)));
+        numbers
     }
 
     #[test]
