@@ -1,5 +1,6 @@
 //! Who waits for whom (asyncio's `graph`, and `python -m asyncio pstree`).
 
+use std::collections::HashMap;
 use std::fmt::{self, Write};
 use std::panic::Location;
 
@@ -58,7 +59,8 @@ pub fn format_task_tree() -> String {
 #[track_caller]
 pub fn task_tree() -> Vec<Node> {
     let tasks = all_tasks();
-    let index = |task: &AnyTask| tasks.iter().position(|other| other == task);
+    let numbers: HashMap<_, _> = tasks.iter().map(AnyTask::address).zip(0..).collect();
+    let index = |task: &AnyTask| numbers.get(&task.address()).copied();
     let mut graph = Graph {
         awaits: vec![Vec::new(); tasks.len()],
         shown: vec![false; tasks.len()],

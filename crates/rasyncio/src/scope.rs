@@ -171,6 +171,32 @@ impl Scope {
         Requested::Waiting
     }
 
+    /// The first half of a [`request`](Scope::request), if that has to go to a task: which one.
+    pub(crate) fn begin_forwarding(&self) -> Option<AnyTask> {
+        let target = self.target.take();
+        let task = match &target {
+            Some(Target::Task(task)) => Some(task.clone()),
+            _ => None,
+        };
+        self.target.set(target);
+        if task.is_some() {
+            self.requests.set(self.requests.get().saturating_add(1));
+            self.set_flag(FORWARDING);
+        }
+        task
+    }
+
+    /// The second half: whether the task has taken it.
+    pub(crate) fn end_forwarding(&self, taken: bool, cancelled: &Cancelled) -> Requested {
+        self.clear_flags(FORWARDING);
+        if taken {
+            return Requested::Forwarded;
+        }
+        self.cancelled.set(cancelled.clone());
+        self.set_flag(REFUSED | REQUESTED);
+        Requested::Waiting
+    }
+
     /// Whether a request can be made now. Not if it has come round in a ring.
     pub(crate) fn is_open(&self) -> bool {
         self.flags.get() & FORWARDING == 0

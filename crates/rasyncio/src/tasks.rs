@@ -262,17 +262,39 @@ impl AnyTask {
         self.request(Cancelled::with_message(message))
     }
 
+    /// Without recursion from task to task, for chains of them may be longer than the stack is deep.
     pub(crate) fn request(&self, cancelled: Cancelled) -> bool {
-        let header = self.header();
-        if header.state.has(DONE) || !header.scope.is_open() {
-            return false;
+        let mut above = Vec::new();
+        let mut task = self.clone();
+        let mut taken = loop {
+            let header = task.header();
+            if header.state.has(DONE) || !header.scope.is_open() {
+                break false;
+            }
+            match header.scope.begin_forwarding() {
+                Some(next) => above.push(std::mem::replace(&mut task, next)),
+                None => {
+                    let requested = header.scope.request(cancelled.clone());
+                    task.was_requested(requested);
+                    break true;
+                }
+            }
+        };
+        while let Some(task) = above.pop() {
+            let requested = task.header().scope.end_forwarding(taken, &cancelled);
+            task.was_requested(requested);
+            taken = true;
         }
-        match header.scope.request(cancelled) {
+        taken
+    }
+
+    fn was_requested(&self, requested: Requested) {
+        let header = self.header();
+        match requested {
             Requested::Forwarded => {}
             Requested::Waiting if header.state.has(RUNNING) => header.state.insert(AGAIN),
             Requested::Waiting => waker::wake_ref(self.raw, header),
         }
-        true
     }
 
     /// Whether the task has ended, in whatever way (asyncio's `Task.done`).
@@ -351,6 +373,11 @@ impl AnyTask {
             tasks.extend(task.filter(|task| !tasks.contains(task)));
         });
         tasks
+    }
+
+    /// Tells tasks apart as long as there are handles of them.
+    pub(crate) fn address(&self) -> *const () {
+        self.raw.as_ptr()
     }
 
     /// What the task is at.

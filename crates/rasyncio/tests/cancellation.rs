@@ -389,3 +389,21 @@ async fn it_does_not_go_to_a_task_that_is_awaited_no_more() {
     outer.cancel();
     assert_eq!(outer.await.unwrap(), 1);
 }
+
+#[rasyncio::test]
+async fn a_chain_of_tasks_that_is_cancelled_may_be_longer_than_the_stack_is_deep() {
+    fn chain(length: u32) -> Task<bool> {
+        create_task(async move {
+            match length {
+                0 => sleep(Duration::from_secs(3600)).await.is_err(),
+                _ => chain(length - 1).await.is_err(),
+            }
+        })
+    }
+    let first = chain(50_000);
+    sleep(Duration::from_secs(1)).await.unwrap();
+    assert_eq!(all_tasks().len(), 50_002);
+    first.cancel();
+    assert!(first.await.unwrap_err().cancelled().is_some());
+    assert_eq!(all_tasks().len(), 1);
+}
