@@ -1,7 +1,8 @@
 """Transports of sockets.
 
-What runs for each event is native (`_rasyncio.SocketTransport`: reading, writing, flow control,
-closing). Here is what happens once in a connection's life, and what Python says of it.
+Native are `_rasyncio.SocketTransport` (setting up, reading, writing, flow control, closing) and
+accepting connections (`loop._listen`). Here is what Python says of a transport, and when the standard
+library's own way is taken.
 """
 
 import selectors

@@ -1,8 +1,8 @@
 """The event loop.
 
 Its scheduling half is native (`_rasyncio.BaseLoop`: callbacks, timers, futures, tasks, readers and
-writers, executors), and so are transports of stream sockets (`selector_events`). Servers, datagrams,
-pipes and subprocesses are the methods of the standard library's loop, which run unchanged over our
+writers, executors), and so are transports of stream sockets and accepting connections
+(`selector_events`). Connecting, TLS, datagrams, pipes and subprocesses are the methods of the standard library's loop, which run unchanged over our
 readers, timers and tasks.
 """
 
