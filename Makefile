@@ -14,7 +14,7 @@ help:
 	@echo 'make demo          make .venv, build and install rasyncio into it, run the tour'
 	@echo 'make test          lint, Rust tests, Python tests and conformance on $(PYTHON)'
 	@echo 'make test-all      Python tests and conformance on Python 3.11 to 3.15'
-	@echo 'make test-long     a million of each workload leave nothing behind; 20000 random programs'
+	@echo 'make test-long     a million of each workload leave nothing behind; 30000 random programs'
 	@echo 'make test-asan     the tests under AddressSanitizer'
 	@echo 'make test-loom     what threads share under the loom model checker'
 	@echo 'make conformance   CPython tests alone, those that are only reported included'
