@@ -20,7 +20,7 @@ help:
 	@echo 'make conformance   CPython tests alone, those that are only reported included'
 	@echo 'make bench         measure beside stock asyncio, uvloop and rloop'
 	@echo 'make bench-net     measure an echo server beside theirs, and one in C'
-	@echo 'make bench-rust    measure the Rust crate beside tokio, and its servers beside one in C'
+	@echo 'make bench-rust    measure the Rust crate beside tokio, smol and compio, its servers beside C'
 	@echo 'make fmt lint      format; check format, clippy and layering'
 	@echo 'make build         the extension for $(PYTHON), into build/'
 	@echo 'make clean         remove what was built; distclean: downloaded Pythons and .venv too'
@@ -85,6 +85,7 @@ bench-net: python
 
 bench-rust: python
 	@$(PYTHON) scripts/setup.py
+	cargo bench --quiet --package rasyncio --bench tasks
 	cargo bench --quiet --package rasyncio --bench locks
 	cargo bench --quiet --package rasyncio --bench net
 
