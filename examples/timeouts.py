@@ -51,12 +51,12 @@ async def nested():
 
 
 async def at_a_moment():
-    deadline = asyncio.get_running_loop().time() + 0.1
+    deadline = asyncio.get_running_loop().time() + 0.3
     steps = 0
     try:
         async with asyncio.timeout_at(deadline):
             while True:
-                await asyncio.sleep(0.07)
+                await asyncio.sleep(0.2)
                 steps += 1
     except TimeoutError:
         print("one deadline for several waits; steps:", steps)

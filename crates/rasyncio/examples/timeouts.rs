@@ -61,11 +61,11 @@ async fn nested() {
 }
 
 async fn at_a_moment() {
-    let deadline = events::time() + Duration::from_millis(100);
+    let deadline = events::time() + Duration::from_millis(300);
     let steps = Cell::new(0);
     let body = async {
         loop {
-            sleep(Duration::from_millis(70)).await?;
+            sleep(Duration::from_millis(200)).await?;
             steps.set(steps.get() + 1);
         }
         #[allow(unreachable_code, reason = "it says what `?` gives")]
