@@ -88,6 +88,7 @@ pub mod tasks;
 pub mod threads;
 pub mod timeouts;
 mod timer;
+pub mod tls;
 pub mod transports;
 
 pub use connect::{create_connection, create_datagram_endpoint, create_unix_connection};

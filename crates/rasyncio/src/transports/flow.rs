@@ -90,6 +90,12 @@ impl Flow {
         size > self.high.get() && !self.paused.replace(true)
     }
 
+    /// As [`Flow::grown`] where the high mark itself is too much already, as it is for TLS.
+    #[must_use = "the protocol must be told"]
+    pub fn reached(&self, size: usize) -> bool {
+        size >= self.high.get() && !self.paused.replace(true)
+    }
+
     /// `size` bytes wait now, which may be less than before. True: the protocol must be told to
     /// resume writing.
     #[must_use = "the protocol must be told"]
