@@ -7,6 +7,7 @@ reach for them.
 
 import importlib
 import sys
+import types
 
 # Modules in which nothing is replaced: rasyncio.log *is* asyncio.log.
 SHARED = (
@@ -44,3 +45,22 @@ def fallback(name):
         raise AttributeError(f"module 'rasyncio.{name}' has no attribute {attribute!r}")
 
     return __getattr__
+
+
+def with_names(function, module, names):
+    """A function of a module of asyncio that finds ours under these global names.
+
+    So each version keeps its own ways.
+    """
+    made = types.FunctionType(
+        function.__code__,
+        {**vars(module), **names},
+        function.__name__,
+        function.__defaults__,
+        function.__closure__,
+    )
+    made.__kwdefaults__ = function.__kwdefaults__
+    made.__doc__ = function.__doc__
+    made.__qualname__ = function.__qualname__
+    made.__module__ = function.__module__
+    return made

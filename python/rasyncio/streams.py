@@ -6,14 +6,13 @@ classes in the place of its own, so that each version keeps its own ways.
 """
 
 import sys
-import types
 from asyncio import events, format_helpers
 from asyncio import streams as _stock
 from asyncio.streams import *  # noqa: F403
 from asyncio.streams import __all__  # noqa: F401
 
 from . import _rasyncio
-from ._stock import fallback
+from ._stock import fallback, with_names
 
 _DEFAULT_LIMIT = _stock._DEFAULT_LIMIT  # 64 KiB
 
@@ -109,16 +108,7 @@ class StreamWriter(_rasyncio.StreamWriter):
 
 def _with_our_classes(function):
     """A function of the standard library's module that makes our readers, writers and protocols."""
-    made = types.FunctionType(
-        function.__code__,
-        {**vars(_stock), **_OURS},
-        function.__name__,
-        function.__defaults__,
-        function.__closure__,
-    )
-    made.__kwdefaults__ = function.__kwdefaults__
-    made.__doc__ = function.__doc__
-    made.__qualname__ = function.__qualname__
+    made = with_names(function, _stock, _OURS)
     made.__module__ = __name__
     return made
 
