@@ -18,7 +18,6 @@ SHARED = (
     "format_helpers",
     "log",
     "mixins",
-    "sslproto",
     "trsock",
 )
 

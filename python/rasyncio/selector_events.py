@@ -9,11 +9,11 @@ import selectors
 import socket
 import types
 import warnings
-from asyncio import base_events, constants, sslproto
+from asyncio import base_events, constants
 from asyncio import selector_events as _stock
 from asyncio.log import logger
 
-from . import _rasyncio
+from . import _rasyncio, sslproto
 from ._stock import fallback
 
 # Until 3.12 a server counted its connections; since then it has a set of them.
@@ -150,6 +150,8 @@ class SocketMethods:
         cls = _transport_class(self, rawsock)
         cls(self, rawsock, ssl_protocol, extra=extra, server=server, **_given(context))
         return ssl_protocol._app_transport
+
+    start_tls = sslproto.start_tls
 
 
 def _accepts_natively(loop, sock):

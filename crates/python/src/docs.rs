@@ -194,6 +194,24 @@ docs! {
 }
 
 docs! {
+    /// Methods of a TLS connection's transport that a socket's does not have, or has otherwise.
+    TLS_TRANSPORT:
+    "write" "($self, data, /)"
+        "Encrypt and send data, or queue what the connection does not take at once.",
+    "write_eof" "($self, /)"
+        "Raise NotImplementedError: TLS has no half-closed connections.",
+    "can_write_eof" "($self, /)"
+        "Return False: the writing half cannot be closed alone.",
+    "set_read_buffer_limits" "($self, high=None, low=None)"
+        "Set the water marks of what was received and not read, at which the transport below is \
+         paused and resumed.",
+    "get_read_buffer_limits" "($self, /)"
+        "Return the water marks of what was received and not read, (low, high).",
+    "get_read_buffer_size" "($self, /)"
+        "Return how many bytes were received and not read.",
+}
+
+docs! {
     /// `Lock`.
     LOCK:
     "locked" "($self, /)" "Return True if the lock is locked.",

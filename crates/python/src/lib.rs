@@ -43,6 +43,7 @@ mod threads;
 mod throwing;
 mod timeouts;
 mod timer;
+mod tls;
 mod transports;
 mod types;
 mod wait;
@@ -95,6 +96,7 @@ unsafe fn init(module: *mut pyo3::ffi::PyObject) -> Res<()> {
         transports::init(module)?;
         sockets::init(module)?;
         servers::init(module)?;
+        tls::init(module)?;
         streams::init(module)?;
         boundary::init(module)?;
         Ok(())

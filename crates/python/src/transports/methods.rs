@@ -17,6 +17,7 @@ use crate::object::{
     Raised, Ref, Res, check, import, isinstance, runtime_error, saturating_int, set_slot,
     value_error,
 };
+use crate::tls;
 use crate::types::TypeBuilder;
 
 /// `asyncio.BufferedProtocol`
@@ -36,8 +37,13 @@ pub(super) unsafe fn set_socket(this: *mut TransportObject, sock: *mut PyObject)
 pub(super) unsafe fn set_protocol(this: *mut TransportObject, protocol: *mut PyObject) -> Res<()> {
     // SAFETY: both alive, says the caller.
     unsafe {
-        let buffered = isinstance(protocol, BUFFERED_PROTOCOL.get().ptr())?;
-        (*this).kind = if buffered { Kind::Buffered } else { Kind::Data };
+        (*this).kind = if tls::is_protocol(protocol) {
+            Kind::Tls
+        } else if isinstance(protocol, BUFFERED_PROTOCOL.get().ptr())? {
+            Kind::Buffered
+        } else {
+            Kind::Data
+        };
         (*this).protocol_connected = true;
         set_slot(&raw mut (*this).protocol, ffi::Py_NewRef(protocol));
         Ok(())

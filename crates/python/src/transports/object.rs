@@ -23,6 +23,8 @@ pub(super) enum Kind {
     Data,
     /// `get_buffer` and `buffer_updated`
     Buffered,
+    /// Our own TLS, which is told without a call of Python's.
+    Tls,
 }
 
 /// A transport's C layout. It begins with that of `asyncio.transports._FlowControlMixin`, which

@@ -16,6 +16,7 @@ use crate::event_loop;
 use crate::names::names;
 use crate::object::{Raised, Ref, Res, call_method, runtime_error, take_raised};
 use crate::streams;
+use crate::tls;
 
 unsafe extern "C" {
     // Exported by every supported version, and not in pyo3-ffi.
@@ -28,6 +29,8 @@ const LARGE: usize = 32 * 1024;
 
 /// What is worth telling the loop, which takes less at a time when much comes.
 pub(crate) const NOTABLE: usize = 2 * 1024;
+
+const BUFFER_UPDATED_FAILED: &str = "Fatal error: protocol.buffer_updated() call failed.";
 
 /// Where small reads arrive. One serves all: no Python code runs between the system's call and
 /// the copy.
@@ -43,7 +46,7 @@ pub(super) unsafe fn read_ready(this: *mut TransportObject) -> Res<()> {
     // SAFETY: `this` is alive, says the caller.
     unsafe {
         match (*this).kind {
-            Kind::Data => read_data(this),
+            Kind::Data | Kind::Tls => read_data(this),
             Kind::Buffered => read_into_buffer(this),
         }
     }
@@ -67,6 +70,12 @@ unsafe fn read_data(this: *mut TransportObject) -> Res<()> {
         let Some(protocol) = Ref::borrow_opt((*this).protocol) else {
             return Ok(());
         };
+        if (*this).kind == Kind::Tls {
+            return match tls::received(protocol.ptr(), data.ptr()) {
+                Ok(()) => Ok(()),
+                Err(raised) => failed(this, raised, BUFFER_UPDATED_FAILED),
+            };
+        }
         let told = if streams::is_direct_protocol(protocol.ptr()) {
             streams::data_received(protocol.ptr(), data.ptr())
         } else {
@@ -154,10 +163,7 @@ unsafe fn read_into_buffer(this: *mut TransportObject) -> Res<()> {
         let count = Ref::int(count as i64)?;
         match call_method(protocol.ptr(), names().buffer_updated, &[count.ptr()]) {
             Ok(_) => Ok(()),
-            Err(raised) => {
-                let message = "Fatal error: protocol.buffer_updated() call failed.";
-                failed(this, raised, message)
-            }
+            Err(raised) => failed(this, raised, BUFFER_UPDATED_FAILED),
         }
     }
 }
