@@ -287,6 +287,9 @@ slot_getter!(get_outgoing, outgoing);
 slot_getter!(get_sslobj, sslobj);
 slot_getter!(get_shutdown_timeout, shutdown_timeout);
 slot_getter!(get_handshake_timeout, handshake_timeout);
+getter!(get_app_reading_paused, |this: TlsObject| Ok(Ref::bool(
+    !TlsObject::state(this).is_reading()
+)));
 setter!(set_app_transport, |this: TlsObject, value| {
     let value = if value.is_null() || ptr::eq(value, ffi::Py_None()) {
         ptr::null_mut()
@@ -341,6 +344,7 @@ fn builder() -> TypeBuilder {
             get_app_transport,
             Some(set_app_transport),
         )
+        .get(c"_app_reading_paused", get_app_reading_paused)
         .get(c"_transport", get_link)
         .get(c"_incoming", get_incoming)
         .get(c"_outgoing", get_outgoing)
