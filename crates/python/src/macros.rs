@@ -132,3 +132,45 @@ macro_rules! collected {
         }
     };
 }
+
+/// The same for a class whose layout lists the addresses of what it owns (`slots`), and has no
+/// weak references of its own.
+macro_rules! collected_by_slots {
+    ($layout:ty) => {
+        unsafe extern "C" fn traverse(
+            slf: *mut pyo3::ffi::PyObject,
+            visit: pyo3::ffi::visitproc,
+            arg: *mut core::ffi::c_void,
+        ) -> core::ffi::c_int {
+            // SAFETY: called by the collector on a live instance.
+            unsafe {
+                visit_opt!(pyo3::ffi::Py_TYPE(slf).cast(), visit, arg);
+                for slot in <$layout>::slots(slf.cast()) {
+                    visit_opt!(*slot, visit, arg);
+                }
+            }
+            0
+        }
+
+        unsafe extern "C" fn clear(slf: *mut pyo3::ffi::PyObject) -> core::ffi::c_int {
+            crate::boundary::quiet(|| {
+                // SAFETY: called by the collector on a live instance, or by dealloc.
+                unsafe {
+                    for slot in <$layout>::slots(slf.cast()) {
+                        crate::object::set_slot(slot, core::ptr::null_mut());
+                    }
+                }
+            });
+            0
+        }
+
+        unsafe extern "C" fn dealloc(slf: *mut pyo3::ffi::PyObject) {
+            // SAFETY: the object is dead; untracked before its fields go.
+            unsafe {
+                pyo3::ffi::PyObject_GC_UnTrack(slf.cast());
+                clear(slf);
+                crate::types::free_instance(slf);
+            }
+        }
+    };
+}

@@ -17,7 +17,7 @@ use crate::futures;
 use crate::names::names;
 use crate::object::{Ref, Res, check, raise, set_slot};
 use crate::transports::{self, TransportObject};
-use crate::types::{TypeBuilder, free_instance};
+use crate::types::TypeBuilder;
 
 /// All pointers are owned; NULL before `__init__` only, but for `complete`, which is made when
 /// somebody asks.
@@ -230,41 +230,7 @@ getter!(get_complete, |this: WriterObject| {
     Ok(Ref::borrow((*this).complete))
 });
 
-unsafe extern "C" fn traverse(
-    slf: *mut PyObject,
-    visit: ffi::visitproc,
-    arg: *mut c_void,
-) -> c_int {
-    // SAFETY: called by the collector on a live instance.
-    unsafe {
-        visit_opt!(ffi::Py_TYPE(slf).cast(), visit, arg);
-        for slot in WriterObject::slots(slf.cast()) {
-            visit_opt!(*slot, visit, arg);
-        }
-    }
-    0
-}
-
-unsafe extern "C" fn clear(slf: *mut PyObject) -> c_int {
-    boundary::quiet(|| {
-        // SAFETY: called by the collector on a live instance, or by dealloc.
-        unsafe {
-            for slot in WriterObject::slots(slf.cast()) {
-                set_slot(slot, ptr::null_mut());
-            }
-        }
-    });
-    0
-}
-
-unsafe extern "C" fn dealloc(slf: *mut PyObject) {
-    // SAFETY: the object is dead; untracked before its fields go.
-    unsafe {
-        ffi::PyObject_GC_UnTrack(slf.cast());
-        clear(slf);
-        free_instance(slf);
-    }
-}
+collected_by_slots!(WriterObject);
 
 /// Makes `StreamWriter`; called once by the module's initialisation.
 pub(super) unsafe fn init(module: *mut PyObject) -> Res<()> {

@@ -21,7 +21,7 @@ use crate::object::{
 use crate::stdlib::stdlib;
 use crate::timer;
 use crate::transports::bytes_of;
-use crate::types::{TypeBuilder, free_instance};
+use crate::types::TypeBuilder;
 
 /// Small pieces of `writelines` go out together: more than this, and they are encrypted as they are.
 const JOIN: usize = 16 * 1024;
@@ -335,41 +335,7 @@ impl TlsTransportObject {
     }
 }
 
-unsafe extern "C" fn traverse(
-    slf: *mut PyObject,
-    visit: ffi::visitproc,
-    arg: *mut c_void,
-) -> c_int {
-    // SAFETY: called by the collector on a live instance.
-    unsafe {
-        visit_opt!(ffi::Py_TYPE(slf).cast(), visit, arg);
-        for slot in TlsTransportObject::slots(slf.cast()) {
-            visit_opt!(*slot, visit, arg);
-        }
-    }
-    0
-}
-
-unsafe extern "C" fn clear(slf: *mut PyObject) -> c_int {
-    boundary::quiet(|| {
-        // SAFETY: called by the collector on a live instance, or by dealloc.
-        unsafe {
-            for slot in TlsTransportObject::slots(slf.cast()) {
-                set_slot(slot, ptr::null_mut());
-            }
-        }
-    });
-    0
-}
-
-unsafe extern "C" fn dealloc(slf: *mut PyObject) {
-    // SAFETY: the object is dead; untracked before its fields go.
-    unsafe {
-        ffi::PyObject_GC_UnTrack(slf.cast());
-        clear(slf);
-        free_instance(slf);
-    }
-}
+collected_by_slots!(TlsTransportObject);
 
 /// Makes `TlsTransport`; called once by the module's initialisation.
 pub(super) unsafe fn init(module: *mut PyObject) -> Res<()> {
