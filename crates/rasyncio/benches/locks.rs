@@ -13,15 +13,18 @@
 //! `LocalSet`; where a task yields it does so by waking itself, which is faster than tokio's
 //! `yield_now`; and each row uses what tokio has for the purpose, even if it does less.
 
+#[path = "common/options.rs"]
+mod options;
+
 mod locks {
     pub(crate) mod ours;
     pub(crate) mod theirs;
 }
 
-use std::env;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
+use options::Options;
 use rustix::time::{ClockId, clock_gettime};
 
 /// What both are measured at: name, operations per call, and the two.
@@ -120,44 +123,8 @@ fn best(times: &[f64]) -> f64 {
     times.iter().copied().fold(f64::INFINITY, f64::min)
 }
 
-struct Options {
-    words: Vec<String>,
-    only: Option<String>,
-    rounds: usize,
-    operations: Option<u32>,
-}
-
-impl Options {
-    fn from_arguments() -> Options {
-        let mut options = Options {
-            words: Vec::new(),
-            only: None,
-            rounds: 21,
-            operations: None,
-        };
-        let mut arguments = env::args().skip(1);
-        let number = "a number follows";
-        while let Some(argument) = arguments.next() {
-            let mut next = || arguments.next().expect("a value follows");
-            match &*argument {
-                // Cargo says so.
-                "--bench" => {}
-                "--only" => options.only = Some(next()),
-                "--rounds" => options.rounds = next().parse().expect(number),
-                "--operations" => options.operations = Some(next().parse().expect(number)),
-                _ => options.words.push(argument),
-            }
-        }
-        options
-    }
-
-    fn wants(&self, row: &str) -> bool {
-        self.words.is_empty() || self.words.iter().any(|word| row.contains(&**word))
-    }
-}
-
 fn main() {
-    let options = Options::from_arguments();
+    let options = Options::from_arguments(21);
     let runner = rasyncio::Runner::new().expect("a loop");
     let runtime = tokio::runtime::Builder::new_current_thread()
         .build()

@@ -15,6 +15,9 @@
 //! own way if it has one (smol's, rasyncio's), and wakes itself where that is faster (tokio) or there
 //! is none. Rows without a figure are what a runtime does not have.
 
+#[path = "common/options.rs"]
+mod options;
+
 mod tasks {
     #[macro_use]
     pub(crate) mod programs;
@@ -22,10 +25,10 @@ mod tasks {
     pub(crate) mod runtimes;
 }
 
-use std::env;
 use std::thread;
 use std::time::Duration;
 
+use options::Options;
 use rustix::time::{ClockId, clock_gettime};
 use tasks::memory;
 use tasks::runtimes::{NAMES, Row, Runtimes, rows};
@@ -54,48 +57,8 @@ fn median(mut values: Vec<f64>) -> f64 {
     values[values.len() / 2]
 }
 
-struct Options {
-    words: Vec<String>,
-    only: Option<String>,
-    rounds: usize,
-    operations: Option<u32>,
-}
-
-impl Options {
-    fn from_arguments() -> Options {
-        let mut options = Options {
-            words: Vec::new(),
-            only: None,
-            rounds: 15,
-            operations: None,
-        };
-        let mut arguments = env::args().skip(1);
-        let number = "a number follows";
-        while let Some(argument) = arguments.next() {
-            let mut next = || arguments.next().expect("a value follows");
-            match &*argument {
-                // Cargo says so.
-                "--bench" => {}
-                "--only" => options.only = Some(next()),
-                "--rounds" => options.rounds = next().parse().expect(number),
-                "--operations" => options.operations = Some(next().parse().expect(number)),
-                _ => options.words.push(argument),
-            }
-        }
-        options
-    }
-
-    fn wants(&self, row: &str) -> bool {
-        self.words.is_empty() || self.words.iter().any(|word| row.contains(&**word))
-    }
-
-    fn runs(&self, runtime: &str) -> bool {
-        self.only.as_ref().is_none_or(|only| only == runtime)
-    }
-}
-
 fn main() {
-    let options = Options::from_arguments();
+    let options = Options::from_arguments(15);
     let runtimes = Runtimes::new();
     print!("{:<34}", "nanoseconds");
     for name in NAMES {
@@ -120,7 +83,7 @@ fn run(options: &Options, runtimes: &Runtimes, row: &Row) {
             let Some(program) = row.programs[which] else {
                 continue;
             };
-            if !options.runs(name) {
+            if options.only.as_ref().is_some_and(|only| only != name) {
                 continue;
             }
             let time = measure(row.clock, || program(runtimes, operations));
