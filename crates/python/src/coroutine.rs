@@ -26,6 +26,7 @@
 //! than hand it on takes the exception first (`take_raised`, [`finally`]).
 
 mod awaiting;
+mod body;
 mod bound;
 mod frame;
 mod function;
@@ -33,6 +34,7 @@ mod memory;
 mod methods;
 mod object;
 mod rust;
+mod slots;
 mod waker;
 mod wrapper;
 
@@ -46,7 +48,8 @@ use crate::object::{Raised, Ref, Res, raise_instance, take_raised};
 
 pub(crate) use awaiting::{await_future, await_object, yield_none};
 pub(crate) use function::{FunctionDef, add_function, add_methods};
-pub(crate) use object::{Slots, coroutine, coroutine_at_once, coroutine_without_await, is_native};
+pub(crate) use object::{coroutine, coroutine_at_once, coroutine_without_await, is_native};
+pub(crate) use slots::Slots;
 
 /// What all coroutines of one function share: their name, and what a traceback calls their
 /// file. That is in angle brackets: there are no lines to be looked up and shown.

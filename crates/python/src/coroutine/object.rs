@@ -19,7 +19,6 @@ use core::cell::Cell;
 use core::ffi::{c_int, c_void};
 use core::future::Future;
 use core::panic::AssertUnwindSafe;
-use core::pin::Pin;
 use core::ptr;
 use core::task::{Context, Poll};
 use std::panic::catch_unwind;
@@ -28,14 +27,16 @@ use std::sync::Arc;
 use pyo3::ffi::{self, PyObject, PyTypeObject, PyVarObject};
 
 use super::CoroutineDef;
+use super::body::{Body, ITEM, Layout, conjure};
 use super::frame;
 use super::memory;
+use super::slots::Slots;
 use super::waker::{self, Bell, Turn};
 use crate::boundary::panicked;
 use crate::global::Global;
 use crate::object::{
     Raised, Ref, Res, raise, raise_instance, raised_matches, runtime_error, set_slot, take_raised,
-    take_slot, type_error,
+    type_error,
 };
 use crate::recursion::dealloc_in_turn;
 use crate::types::{TypeBuilder, free_instance};
@@ -75,83 +76,6 @@ pub(super) struct CoroutineObject {
     pub(super) finalized: bool,
 }
 
-const ITEM: usize = 16;
-
-/// What can be done with the future of one coroutine function.
-struct Body {
-    /// Completes without a future, if it can.
-    at_once: Option<unsafe fn(*mut CoroutineObject) -> Option<Res>>,
-    /// Makes the future in its place.
-    start: unsafe fn(*mut CoroutineObject, *mut u8),
-    poll: unsafe fn(*mut u8, &mut Context<'_>) -> Poll<Res>,
-    drop: unsafe fn(*mut u8),
-    /// From the end of the header.
-    offset: usize,
-    slots: usize,
-}
-
-struct Layout<F, Q, Fut, const N: usize>(core::marker::PhantomData<(F, Q, Fut)>);
-
-impl<F, Q, Fut, const N: usize> Layout<F, Q, Fut, N>
-where
-    F: FnOnce(Slots<N>) -> Fut + Copy + 'static,
-    Q: FnOnce(Slots<N>) -> Option<Res> + Copy + 'static,
-    Fut: Future<Output = Res> + 'static,
-{
-    const OFFSET: usize = (N * size_of::<*mut PyObject>()).next_multiple_of(ITEM);
-    const ITEMS: usize = (Self::OFFSET + size_of::<Fut>()).div_ceil(ITEM);
-    const BODY: Body = Body {
-        at_once: None,
-        start: start::<F, Fut, N>,
-        poll: poll::<Fut>,
-        drop: drop_body::<Fut>,
-        offset: Self::OFFSET,
-        slots: {
-            assert!(align_of::<Fut>() <= ITEM, "the allocator aligns no further");
-            N
-        },
-    };
-    const BODY_AT_ONCE: Body = Body {
-        at_once: Some(at_once::<Q, N>),
-        ..Self::BODY
-    };
-}
-
-/// A function or closure that captures nothing, out of thin air.
-fn conjure<F: Copy>() -> F {
-    const {
-        assert!(size_of::<F>() == 0, "what a body needs is in its slots");
-    }
-    // SAFETY: it has no size, and a value of the type existed when the coroutine was made: this
-    // is a copy of it.
-    unsafe { core::ptr::NonNull::<F>::dangling().read() }
-}
-
-unsafe fn at_once<Q, const N: usize>(object: *mut CoroutineObject) -> Option<Res>
-where
-    Q: FnOnce(Slots<N>) -> Option<Res> + Copy,
-{
-    conjure::<Q>()(Slots(object))
-}
-
-unsafe fn start<F, Fut, const N: usize>(object: *mut CoroutineObject, future: *mut u8)
-where
-    F: FnOnce(Slots<N>) -> Fut + Copy,
-{
-    // SAFETY: room for the future, and nothing there yet, says the caller.
-    unsafe { future.cast::<Fut>().write(conjure::<F>()(Slots(object))) }
-}
-
-unsafe fn poll<Fut: Future<Output = Res>>(future: *mut u8, cx: &mut Context<'_>) -> Poll<Res> {
-    // SAFETY: a live `Fut` that stays where it is until it is dropped there.
-    unsafe { Pin::new_unchecked(&mut *future.cast::<Fut>()).poll(cx) }
-}
-
-unsafe fn drop_body<Fut>(future: *mut u8) {
-    // SAFETY: a live `Fut`, not used again.
-    unsafe { future.cast::<Fut>().drop_in_place() }
-}
-
 static TYPE: Global<*mut PyTypeObject> = Global::new();
 
 /// The type of all native coroutines.
@@ -165,56 +89,6 @@ pub(super) fn coroutine_type() -> *mut PyTypeObject {
 pub(crate) fn is_native(object: *mut PyObject) -> bool {
     // SAFETY: alive.
     unsafe { ptr::eq(ffi::Py_TYPE(object), coroutine_type()) }
-}
-
-/// The references that a body works with. Owned by the coroutine object, visible to the
-/// collector, valid as long as the body lives.
-pub(crate) struct Slots<const N: usize>(*mut CoroutineObject);
-
-impl<const N: usize> Clone for Slots<N> {
-    fn clone(&self) -> Self {
-        *self
-    }
-}
-
-impl<const N: usize> Copy for Slots<N> {}
-
-impl<const N: usize> Slots<N> {
-    fn slot(self, index: usize) -> *mut *mut PyObject {
-        assert!(
-            index < N,
-            "a coroutine has as many slots as it was made with"
-        );
-        // SAFETY: the slots begin right after the header, and there are N of them.
-        unsafe { self.0.add(1).cast::<*mut PyObject>().add(index) }
-    }
-
-    /// The object in a slot, borrowed until the slot is changed; NULL when empty.
-    #[inline]
-    pub(crate) fn get(self, index: usize) -> *mut PyObject {
-        // SAFETY: the object, and so the slot, outlives the body.
-        unsafe { *self.slot(index) }
-    }
-
-    /// Puts an object into a slot, and answers it, borrowed.
-    pub(crate) fn set(self, index: usize, value: Ref) -> *mut PyObject {
-        let value = value.into_ptr();
-        // SAFETY: as above; `set_slot` takes the reference over.
-        unsafe { set_slot(self.slot(index), value) };
-        value
-    }
-
-    /// Empties a slot.
-    pub(crate) fn take(self, index: usize) -> Option<Ref> {
-        // SAFETY: as above.
-        unsafe { take_slot(self.slot(index)) }
-    }
-
-    /// Names the coroutine that Python's version of this one awaits from here on.
-    pub(crate) fn inside(self, def: Option<&'static CoroutineDef>) {
-        // SAFETY: the object outlives the body.
-        unsafe { (*self.0).inner.set(def) }
-    }
 }
 
 /// Makes a coroutine object. `body` captures nothing; it receives the slots, filled with `held`,
