@@ -27,6 +27,13 @@ pub trait Driver {
     /// descriptor. The answer leaves the turn.
     fn poll_failed(&mut self, error: io::Error) -> Self::Error;
 
+    /// The time by which timers are due, in nanoseconds, where the floor above has a clock of its
+    /// own. `None` leaves it to the loop's clock.
+    #[inline]
+    fn now(&mut self) -> Result<Option<u64>, Self::Error> {
+        Ok(None)
+    }
+
     /// Called once per poll, which while work is ready means every 61 jobs or 4 ms.
     fn tick(&mut self) -> Result<(), Self::Error> {
         Ok(())

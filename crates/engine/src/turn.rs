@@ -108,8 +108,12 @@ impl EventLoop {
             return self.poll(driver);
         }
         let deadline = self.deadline.get();
-        if deadline != u64::MAX && self.may_be_due(deadline, coarse) {
-            self.fire_timers();
+        if deadline != u64::MAX {
+            match driver.now()? {
+                Some(now) => self.fire_timers(now),
+                None if self.may_be_due(deadline, coarse) => self.fire_timers(self.now()),
+                None => {}
+            }
         }
         Ok(())
     }
@@ -126,7 +130,7 @@ impl EventLoop {
     fn poll<D: Driver>(&self, driver: &mut D) -> Result<(), D::Error> {
         // Before anything is decided: it may run signal handlers, which schedule and stop.
         driver.tick()?;
-        let result = match self.patience() {
+        let result = match self.patience(driver)? {
             // With nobody to watch, there is nothing to see.
             Some(Duration::ZERO) if self.watchers.is_empty() => Ok(()),
             Some(Duration::ZERO) => self.look(),
@@ -145,20 +149,28 @@ impl EventLoop {
             Err(error) => return Err(driver.poll_failed(error)),
         }
         if self.deadline.get() != u64::MAX {
-            self.fire_timers();
+            self.fire_timers(self.time(driver)?);
         }
         Ok(())
     }
 
     /// How long the loop may wait; `None` is for ever.
-    fn patience(&self) -> Option<Duration> {
+    fn patience<D: Driver>(&self, driver: &mut D) -> Result<Option<Duration>, D::Error> {
         if !self.ready.is_empty() || self.stopping.get() || self.is_closed() {
-            return Some(Duration::ZERO);
+            return Ok(Some(Duration::ZERO));
         }
         match self.next_timer() {
-            None | Some(u64::MAX) => None,
-            Some(when) => Some(Duration::from_nanos(when.saturating_sub(self.now()))),
+            None | Some(u64::MAX) => Ok(None),
+            Some(when) => {
+                let now = self.time(driver)?;
+                Ok(Some(Duration::from_nanos(when.saturating_sub(now))))
+            }
         }
+    }
+
+    /// The time by which timers are due.
+    fn time<D: Driver>(&self, driver: &mut D) -> Result<u64, D::Error> {
+        Ok(driver.now()?.unwrap_or_else(|| self.now()))
     }
 
     /// Looks what is ready, without waiting.
@@ -212,9 +224,8 @@ impl EventLoop {
         result
     }
 
-    /// Moves the due timers to the ready queue.
-    fn fire_timers(&self) {
-        let now = self.now();
+    /// Moves the timers that are due at `now` to the ready queue.
+    fn fire_timers(&self, now: u64) {
         if now < self.deadline.get() {
             return;
         }

@@ -11,7 +11,7 @@ use crate::contexts::Entered;
 use crate::handles;
 use crate::jobs;
 use crate::names::names;
-use crate::object::{Raised, Ref, Res, raise, runtime_error, set_slot};
+use crate::object::{Raised, Ref, Res, call_method, raise, runtime_error, set_slot};
 use crate::stdlib::stdlib;
 use crate::tasks::current::Mirror;
 
@@ -54,6 +54,8 @@ pub(crate) struct LoopCore {
     /// The loop object around this, borrowed: it owns us.
     owner: *mut PyObject,
     native: Cell<bool>,
+    /// `time` is, or was, not ours: the clock is asked by that method.
+    own_clock: Cell<bool>,
     debug: Cell<bool>,
     /// `_thread_id`: 0 while not running.
     thread: Cell<core::ffi::c_ulong>,
@@ -72,6 +74,7 @@ impl LoopCore {
         owner: *mut PyObject,
         virtual_time: bool,
         native: bool,
+        own_clock: bool,
     ) -> io::Result<LoopCore> {
         let clock = if virtual_time {
             Clock::Virtual(VirtualClock::new())
@@ -84,6 +87,7 @@ impl LoopCore {
             engine,
             owner,
             native: Cell::new(native),
+            own_clock: Cell::new(own_clock),
             debug: Cell::new(false),
             thread: Cell::new(0),
             mirror: Mirror::new(),
@@ -121,6 +125,20 @@ impl LoopCore {
 
     pub(super) fn set_overridden(&self) {
         self.native.set(false);
+    }
+
+    pub(super) fn set_own_clock(&self) {
+        self.own_clock.set(true);
+    }
+
+    /// `loop.time()` where that is not ours, and None where it is.
+    #[inline]
+    pub(super) fn own_time(&self) -> Res<Option<Ref>> {
+        if !self.own_clock.get() {
+            return Ok(None);
+        }
+        // SAFETY: the owner is alive while its core is in use.
+        unsafe { call_method(self.owner, names().time, &[]) }.map(Some)
     }
 
     /// `loop.get_debug()`
@@ -189,7 +207,8 @@ impl LoopCore {
         self.current_handle.set(None);
     }
 
-    /// `loop.time()`: seconds of `time.monotonic()`'s clock.
+    /// Seconds of the engine's clock, that of `time.monotonic()`: what `loop.time()` answers unless the
+    /// program has put a clock of its own in its place.
     #[inline]
     pub(crate) fn time(&self) -> f64 {
         self.engine.now() as f64 * 1e-9

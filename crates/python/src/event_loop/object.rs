@@ -7,7 +7,7 @@ use pyo3::ffi::{self, PyObject, PyTypeObject};
 use rasyncio_engine::Job;
 
 use super::KNOWN;
-use super::class::{bypassed, overrides};
+use super::class::{bypassed, is_ours, overrides};
 use super::core::{LoopCore, os_error};
 use crate::boundary;
 use crate::jobs;
@@ -50,8 +50,13 @@ pub(super) unsafe extern "C" fn tp_new(
                 Some(wanted) => wanted.truth()?,
                 None => false,
             };
-            let core = LoopCore::new(made.ptr(), virtual_time, !overrides(class)?)
-                .map_err(|error| os_error(&error))?;
+            let core = LoopCore::new(
+                made.ptr(),
+                virtual_time,
+                !overrides(class)?,
+                !is_ours(class, names().time)?,
+            )
+            .map_err(|error| os_error(&error))?;
             core.slow_callback_duration.set(Some(Ref::float(0.1)?));
             (*this).core = Some(Box::new(core));
             if KNOWN.0.get().is_null() {
@@ -75,6 +80,9 @@ pub(super) unsafe extern "C" fn setattro(
             && let Some(core) = (*slf.cast::<LoopObject>()).core()
         {
             core.set_overridden();
+            if ptr::eq(name, names().time) {
+                core.set_own_clock();
+            }
         }
         ffi::PyObject_GenericSetAttr(slf, name, value)
     }

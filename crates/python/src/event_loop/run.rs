@@ -8,7 +8,7 @@ use pyo3::ffi::{self, PyObject};
 use rasyncio_engine::{Driver, Flow, Job};
 
 use super::LoopCore;
-use super::core::os_error;
+use super::core::{os_error, to_nanoseconds};
 use crate::contexts;
 use crate::futures;
 use crate::jobs;
@@ -18,6 +18,7 @@ use crate::object::{
     take_raised, while_handling,
 };
 use crate::stdlib::stdlib;
+use crate::timer::as_f64;
 
 thread_local! {
     /// The loop of ours that runs in this thread, borrowed; NULL if none does.
@@ -69,6 +70,14 @@ impl Driver for Attached<'_> {
 
     fn poll_failed(&mut self, error: io::Error) -> Raised {
         os_error(&error)
+    }
+
+    #[inline]
+    fn now(&mut self) -> Res<Option<u64>> {
+        let Some(time) = self.0.own_time()? else {
+            return Ok(None);
+        };
+        Ok(Some(to_nanoseconds(as_f64(time.ptr())?)))
     }
 
     fn tick(&mut self) -> Res<()> {
