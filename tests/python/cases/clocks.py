@@ -1,6 +1,9 @@
 """A loop whose `time` is the program's own: timers follow it, as in tests that hold time still."""
 
 import asyncio
+import socket
+import threading
+import time
 from unittest import mock
 
 
@@ -13,16 +16,16 @@ async def case_a_timer_is_due_when_the_patched_time_says_so():
     loop = asyncio.get_running_loop()
     now = loop.time()
     fired = []
-    with mock.patch.object(loop, "time") as time:
-        time.return_value = now
+    with mock.patch.object(loop, "time") as clock:
+        clock.return_value = now
         handle = loop.call_later(3600, fired.append, "hour")
         print("an hour from now:", handle.when() == now + 3600)
         await turns(3)
         print("before", fired)
-        time.return_value = now + 3599.999
+        clock.return_value = now + 3599.999
         await turns(3)
         print("just before", fired)
-        time.return_value = now + 3600
+        clock.return_value = now + 3600
         await turns(2)
         print("then", fired)
 
@@ -123,5 +126,100 @@ def case_a_clock_that_raises_ends_the_run_and_loses_no_timer():
     del loop.time
     loop.call_later(0.001, loop.stop)
     loop.run_forever()
+    print(fired)
+    loop.close()
+
+
+def leaping(loop):
+    """Time leaps to the next timer, as libraries for tests let it; answers the list of the leaps."""
+    selector = loop._selector
+    former = selector.select
+    now = 1000.0
+    leaps = []
+
+    def select(timeout):
+        nonlocal now
+        events = former(0)
+        if not events and timeout:
+            now += timeout
+            leaps.append(round(timeout, 3))
+        return events
+
+    selector.select = select
+    loop.time = lambda: now
+    return leaps
+
+
+async def case_time_leaps_where_the_selector_is_patched():
+    loop = asyncio.get_running_loop()
+    started = time.monotonic()
+    leaps = leaping(loop)
+    await asyncio.sleep(100)
+    try:
+        async with asyncio.timeout(1000):
+            await asyncio.Event().wait()
+    except TimeoutError:
+        print("timed out at", round(loop.time(), 3))
+    await asyncio.gather(*(asyncio.sleep(seconds) for seconds in (30, 10, 20)))
+    print(leaps, time.monotonic() - started < 10)
+    del loop._selector.select, loop.time
+
+
+async def case_a_patched_selector_sees_descriptors():
+    loop = asyncio.get_running_loop()
+    seen = []
+    former = loop._selector.select
+
+    def select(timeout):
+        events = former(timeout)
+        seen.append(bool(events))
+        return events
+
+    loop._selector.select = select
+    a, b = socket.socketpair()
+    with a, b:
+        arrived = loop.create_future()
+        loop.add_reader(a, arrived.set_result, True)
+        threading.Timer(0.01, b.send, [b"x"]).start()
+        print(await arrived, any(seen))
+        loop.remove_reader(a)
+    del loop._selector.select
+
+
+def case_a_selector_that_raises_ends_the_run():
+    loop = asyncio.new_event_loop()
+
+    def select(timeout):
+        raise ValueError("no events")
+
+    loop._selector.select = select
+    try:
+        loop.run_forever()
+    except ValueError as error:
+        print("raised", error)
+    del loop._selector.select
+    loop.call_soon(loop.stop)
+    loop.run_forever()
+    loop.close()
+
+
+def case_a_loop_that_gets_another_class():
+    class Late(type(loop := asyncio.new_event_loop())):
+        now = 5.0
+
+        def time(self):
+            return self.now
+
+    loop.__class__ = Late
+    fired = []
+
+    def leap():
+        loop.now = 10.0
+        loop.call_soon(loop.stop)
+
+    print(loop.call_later(1, fired.append, 1).when())
+    loop.call_soon(leap)
+    loop.run_forever()
+    loop.run_until_complete(asyncio.sleep(0))
     print(fired)
     loop.close()

@@ -7,11 +7,12 @@ use std::io;
 use pyo3::ffi::{self, PyObject};
 use rasyncio_engine::{Clock, EventLoop, Remote, TimerKey, VirtualClock};
 
+use super::replaced::Replaced;
 use crate::contexts::Entered;
 use crate::handles;
 use crate::jobs;
 use crate::names::names;
-use crate::object::{Raised, Ref, Res, call_method, raise, runtime_error, set_slot};
+use crate::object::{Raised, Ref, Res, raise, runtime_error, set_slot};
 use crate::stdlib::stdlib;
 use crate::tasks::current::Mirror;
 
@@ -54,8 +55,7 @@ pub(crate) struct LoopCore {
     /// The loop object around this, borrowed: it owns us.
     owner: *mut PyObject,
     native: Cell<bool>,
-    /// `time` is, or was, not ours: the clock is asked by that method.
-    own_clock: Cell<bool>,
+    replaced: Replaced,
     debug: Cell<bool>,
     /// `_thread_id`: 0 while not running.
     thread: Cell<core::ffi::c_ulong>,
@@ -70,12 +70,7 @@ pub(crate) struct LoopCore {
 }
 
 impl LoopCore {
-    pub(super) fn new(
-        owner: *mut PyObject,
-        virtual_time: bool,
-        native: bool,
-        own_clock: bool,
-    ) -> io::Result<LoopCore> {
+    pub(super) fn new(owner: *mut PyObject, virtual_time: bool) -> io::Result<LoopCore> {
         let clock = if virtual_time {
             Clock::Virtual(VirtualClock::new())
         } else {
@@ -86,8 +81,8 @@ impl LoopCore {
             remote: engine.remote(),
             engine,
             owner,
-            native: Cell::new(native),
-            own_clock: Cell::new(own_clock),
+            native: Cell::new(true),
+            replaced: Replaced::default(),
             debug: Cell::new(false),
             thread: Cell::new(0),
             mirror: Mirror::new(),
@@ -127,18 +122,9 @@ impl LoopCore {
         self.native.set(false);
     }
 
-    pub(super) fn set_own_clock(&self) {
-        self.own_clock.set(true);
-    }
-
-    /// `loop.time()` where that is not ours, and None where it is.
     #[inline]
-    pub(super) fn own_time(&self) -> Res<Option<Ref>> {
-        if !self.own_clock.get() {
-            return Ok(None);
-        }
-        // SAFETY: the owner is alive while its core is in use.
-        unsafe { call_method(self.owner, names().time, &[]) }.map(Some)
+    pub(super) fn replaced(&self) -> &Replaced {
+        &self.replaced
     }
 
     /// `loop.get_debug()`

@@ -2,13 +2,14 @@
 
 use core::cell::Cell;
 use core::ptr;
+use core::time::Duration;
 use std::io;
 
 use pyo3::ffi::{self, PyObject};
-use rasyncio_engine::{Driver, Flow, Job};
+use rasyncio_engine::{Driver, Flow, Job, Time};
 
 use super::LoopCore;
-use super::core::{os_error, to_nanoseconds};
+use super::core::os_error;
 use crate::contexts;
 use crate::futures;
 use crate::jobs;
@@ -18,7 +19,6 @@ use crate::object::{
     take_raised, while_handling,
 };
 use crate::stdlib::stdlib;
-use crate::timer::as_f64;
 
 thread_local! {
     /// The loop of ours that runs in this thread, borrowed; NULL if none does.
@@ -43,7 +43,7 @@ pub(crate) fn set_running_native(loop_: *mut PyObject) {
 }
 
 /// Releases the GIL around the poll, and runs signal handlers.
-struct Attached<'a>(&'a LoopCore);
+pub(super) struct Attached<'a>(pub(super) &'a LoopCore);
 
 impl Driver for Attached<'_> {
     type Error = Raised;
@@ -73,11 +73,13 @@ impl Driver for Attached<'_> {
     }
 
     #[inline]
-    fn now(&mut self) -> Res<Option<u64>> {
-        let Some(time) = self.0.own_time()? else {
-            return Ok(None);
-        };
-        Ok(Some(to_nanoseconds(as_f64(time.ptr())?)))
+    fn time(&mut self) -> Res<Option<Time>> {
+        self.0.replaced_engine_time()
+    }
+
+    #[inline]
+    fn select(&mut self, patience: Option<Duration>) -> Res<bool> {
+        self.0.replaced_select(patience)
     }
 
     fn tick(&mut self) -> Res<()> {
