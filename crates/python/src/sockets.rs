@@ -1,4 +1,4 @@
-//! `loop.sock_recv`, `sock_recv_into` and `sock_sendall` of plain sockets.
+//! `loop.sock_recv` and its like, of plain sockets.
 //!
 //! Each tries at once. Where nothing has come yet, the descriptor is watched, and the job of the
 //! watch reads and completes the waiter, as in asyncio. The watch then stays: mostly the next call
@@ -12,16 +12,23 @@
 //! ```text
 //! recv.rs      `sock_recv` and `sock_recv_into`
 //! sendall.rs   `sock_sendall`
+//! datagrams.rs `sock_recvfrom`, `sock_recvfrom_into` and `sock_sendto`
+//! accept.rs    `sock_accept`
+//! connect.rs   `sock_connect`
 //! watch.rs     the watch, and who waits for it
 //! ```
 //!
 //! What is not the common case is left to the standard library's methods: other classes of
 //! sockets, debug mode, a send that does not fit.
 
+mod accept;
+mod connect;
+mod datagrams;
 mod recv;
 mod sendall;
 mod watch;
 
+use core::ffi::c_int;
 use core::ptr;
 
 use pyo3::ffi::{self, PyObject};
@@ -29,12 +36,16 @@ use pyo3::ffi::{self, PyObject};
 use crate::coroutine::{FunctionDef, Slots, add_methods, await_object};
 use crate::event_loop::{self, LoopCore};
 use crate::global::Global;
+use crate::names::names;
 use crate::object::{Ref, Res, import};
 use crate::transports::{Fd, plain_descriptor};
 
+use accept::sock_accept;
+use connect::sock_connect;
+use datagrams::{sock_recvfrom, sock_recvfrom_into, sock_sendto};
 use recv::{sock_recv, sock_recv_into};
 use sendall::sock_sendall;
-pub(crate) use watch::{is_idle_watch, readable};
+pub(crate) use watch::{is_idle_watch, readable, writable};
 
 struct Known {
     /// `socket.socket`
@@ -57,7 +68,7 @@ macro_rules! method {
     };
 }
 
-static METHODS: [&FunctionDef; 3] = [
+static METHODS: [&FunctionDef; 8] = [
     method!(
         c"sock_recv",
         "(self, sock, n)",
@@ -76,6 +87,36 @@ static METHODS: [&FunctionDef; 3] = [
         c"Send all of data to a socket.",
         sock_sendall
     ),
+    method!(
+        c"sock_recvfrom",
+        "(self, sock, bufsize)",
+        c"Return a datagram, of at most bufsize bytes, and the address of its sender, once there is one.",
+        sock_recvfrom
+    ),
+    method!(
+        c"sock_recvfrom_into",
+        "(self, sock, buf, nbytes=0)",
+        c"Put a datagram into a buffer; return how many bytes it has and the address of its sender.",
+        sock_recvfrom_into
+    ),
+    method!(
+        c"sock_sendto",
+        "(self, sock, data, address)",
+        c"Send a datagram to an address; return how many bytes that were.",
+        sock_sendto
+    ),
+    method!(
+        c"sock_accept",
+        "(self, sock)",
+        c"Return a connection to a listening socket, and the address of who has made it.",
+        sock_accept
+    ),
+    method!(
+        c"sock_connect",
+        "(self, sock, address)",
+        c"Connect a socket to an address.",
+        sock_connect
+    ),
 ];
 
 const LOOP: usize = 0;
@@ -85,16 +126,19 @@ const ARGUMENT: usize = 2;
 const WATCH: usize = 3;
 const WAITER: usize = 4;
 
-type SockSlots = Slots<5>;
+/// A second argument.
+const SECOND: usize = 5;
+
+type SockSlots = Slots<6>;
 
 unsafe fn held(
     loop_: *mut PyObject,
     sock: *mut PyObject,
     argument: *mut PyObject,
-) -> [Option<Ref>; 5] {
+) -> [Option<Ref>; 6] {
     // SAFETY: all alive, says the caller.
     let of = |object| Some(unsafe { Ref::borrow(object) });
-    [of(loop_), of(sock), of(argument), None, None]
+    [of(loop_), of(sock), of(argument), None, None, None]
 }
 
 /// The descriptor, if the call is the common case.
@@ -128,11 +172,41 @@ fn was_tried(slots: SockSlots) -> bool {
 
 /// Awaits the standard library's method of that name.
 async fn rarely(slots: SockSlots, method: *mut PyObject, argument: Ref) -> Res {
-    let function = KNOWN.get().stock.attr(method)?;
-    let made = function.call(&[slots.get(LOOP), slots.get(SOCKET), argument.ptr()])?;
-    drop((function, argument));
+    let made = KNOWN.get().stock.attr(method)?.call(&[
+        slots.get(LOOP),
+        slots.get(SOCKET),
+        argument.ptr(),
+    ])?;
+    drop(argument);
     let made = slots.set(WATCH, made);
     await_object(made).await
+}
+
+/// The same of a method that takes none but the socket, or two.
+async fn rarely_as_given(slots: SockSlots, method: *mut PyObject) -> Res {
+    let given: Vec<_> = [LOOP, SOCKET, ARGUMENT, SECOND]
+        .into_iter()
+        .map(|slot| slots.get(slot))
+        .filter(|given| !given.is_null())
+        .collect();
+    let made = KNOWN.get().stock.attr(method)?.call(&given)?;
+    drop(given);
+    let made = slots.set(WATCH, made);
+    await_object(made).await
+}
+
+/// Whether the socket does not block. What takes no flag that says so must ask first.
+unsafe fn never_blocks(sock: *mut PyObject) -> Res<bool> {
+    // SAFETY: a live socket, says the caller, whose timeout is None or a float.
+    unsafe {
+        let timeout = Ref::borrow(sock).call_method(names().gettimeout, &[])?;
+        Ok(!timeout.is_none() && ffi::PyFloat_AsDouble(timeout.ptr()) == 0.0)
+    }
+}
+
+/// Whether addresses of that family can be read and written here.
+fn is_known(family: c_int) -> bool {
+    matches!(family, libc::AF_INET | libc::AF_INET6 | libc::AF_UNIX)
 }
 
 fn argument(slots: SockSlots) -> Ref {

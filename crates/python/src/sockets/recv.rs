@@ -88,7 +88,7 @@ async fn recv_into_body(slots: SockSlots) -> Res {
 }
 
 /// How much to read at most, if it is a number that needs no thought.
-unsafe fn plain_size(given: *mut PyObject) -> Option<usize> {
+pub(super) unsafe fn plain_size(given: *mut PyObject) -> Option<usize> {
     // SAFETY: alive, says the caller.
     unsafe {
         if ffi::PyLong_CheckExact(given) == 0 {

@@ -1,4 +1,4 @@
-//! Who waits for a socket to be readable.
+//! Who waits for a socket to be readable, or to be connected.
 
 use core::cell::Cell;
 use core::ffi::{c_int, c_void};
@@ -20,7 +20,7 @@ use crate::object::{Ref, Res, runtime_error, set_slot, take_raised, take_slot};
 use crate::transports::{Fd, NOTABLE, plain_descriptor};
 use crate::types::{TypeBuilder, free_instance};
 
-/// Who waits for a socket to be readable, and what for.
+/// Who waits for a socket to be ready, and what for.
 #[repr(C)]
 pub(crate) struct SocketWatch {
     ob_base: PyObject,
@@ -28,17 +28,22 @@ pub(crate) struct SocketWatch {
     socket: *mut PyObject,
     /// The future that a coroutine awaits; NULL when nobody waits.
     waiter: *mut PyObject,
-    /// What to fill, for `sock_recv_into`; NULL for `sock_recv`.
+    /// What to fill, for `sock_recv_into`; NULL for `sock_recv`. For others what they were given.
     buffer: *mut PyObject,
     loop_: *mut PyObject,
     fd: c_int,
     most: usize,
     last: Cell<usize>,
+    /// What is done for other methods than these two; `None` for them.
+    attempt: Option<Attempt>,
 }
+
+/// What a watch does when its socket is ready; `None` if that was nothing.
+pub(super) type Attempt = unsafe fn(*mut SocketWatch, Fd) -> Res<Option<Ref>>;
 
 static CLASS: Global<*mut PyTypeObject> = Global::new();
 
-/// Waits until the job of the watch has read.
+/// Waits until the job of the watch has read, as `sock_recv` and `sock_recv_into` do.
 pub(super) async unsafe fn wait(
     slots: SockSlots,
     core: &'static LoopCore,
@@ -46,12 +51,26 @@ pub(super) async unsafe fn wait(
     buffer: *mut PyObject,
     most: usize,
 ) -> Res {
+    // SAFETY: passed on.
+    unsafe { wait_for(slots, core, fd, buffer, most, None).await }
+}
+
+/// Waits until the job of the watch has done something.
+pub(super) async unsafe fn wait_for(
+    slots: SockSlots,
+    core: &'static LoopCore,
+    fd: Fd,
+    buffer: *mut PyObject,
+    most: usize,
+    attempt: Option<Attempt>,
+) -> Res {
     // SAFETY: alive, says the caller; the slots keep the watch and the waiter alive.
     unsafe {
         let watch = slots.set(WATCH, watched(core, fd, slots.get(SOCKET))?);
         let watch = watch.cast::<SocketWatch>();
         let waiter = slots.set(WAITER, futures::new_future(slots.get(LOOP))?);
         (*watch).most = most;
+        (*watch).attempt = attempt;
         let held = if buffer.is_null() {
             buffer
         } else {
@@ -86,17 +105,118 @@ unsafe fn watched(core: &LoopCore, fd: Fd, sock: *mut PyObject) -> Res {
             }
         }
         let owner = Ref::borrow(core.owner());
-        owner.call_method(names()._ensure_fd_no_transport, &[sock])?;
-        let made = Ref::checked(ffi::PyType_GenericAlloc(*CLASS.get(), 0))?;
-        let this = made.ptr().cast::<SocketWatch>();
-        (*this).socket = Ref::checked(ffi::PyWeakref_NewRef(sock, ptr::null_mut()))?.into_ptr();
-        (*this).loop_ = owner.into_ptr();
-        (*this).fd = fd.0;
+        let number = Ref::int(i64::from(fd.0))?;
+        owner.call_method(names()._ensure_fd_no_transport, &[number.ptr()])?;
+        let made = new(owner, fd, sock)?;
         let replaced = core
             .engine()
             .set_reader(fd.0, jobs::socket_readable(made.clone()));
         event_loop::forget_watcher(replaced.map_err(|error| event_loop::os_error(&error))?)?;
         Ok(made)
+    }
+}
+
+/// A watch that nobody waits for yet.
+unsafe fn new(loop_: Ref, fd: Fd, sock: *mut PyObject) -> Res {
+    // SAFETY: all alive, says the caller; zeroed memory of the class's size.
+    unsafe {
+        let made = Ref::checked(ffi::PyType_GenericAlloc(*CLASS.get(), 0))?;
+        let this = made.ptr().cast::<SocketWatch>();
+        (*this).socket = Ref::checked(ffi::PyWeakref_NewRef(sock, ptr::null_mut()))?.into_ptr();
+        (*this).loop_ = loop_.into_ptr();
+        (*this).fd = fd.0;
+        Ok(made)
+    }
+}
+
+/// Waits until the socket is writable and `attempt` has done something. Unlike a reader's, the watch
+/// ends with the wait, for connecting is done once.
+pub(super) async unsafe fn wait_to_write(
+    slots: SockSlots,
+    core: &'static LoopCore,
+    fd: Fd,
+    argument: *mut PyObject,
+    attempt: Attempt,
+) -> Res {
+    // SAFETY: alive, says the caller; the slots keep the watch and the waiter alive.
+    unsafe {
+        core.check_closed()?;
+        let owner = Ref::borrow(core.owner());
+        let number = Ref::int(i64::from(fd.0))?;
+        owner.call_method(names()._ensure_fd_no_transport, &[number.ptr()])?;
+        let watch = new(owner, fd, slots.get(SOCKET))?;
+        let waiter = slots.set(WAITER, futures::new_future(slots.get(LOOP))?);
+        let job = jobs::socket_writable(watch.clone());
+        let watch = slots.set(WATCH, watch).cast::<SocketWatch>();
+        set_slot(&raw mut (*watch).buffer, ffi::Py_NewRef(argument));
+        set_slot(&raw mut (*watch).waiter, ffi::Py_NewRef(waiter));
+        (*watch).attempt = Some(attempt);
+        let replaced = core.engine().set_writer(fd.0, job);
+        event_loop::forget_watcher(replaced.map_err(|error| event_loop::os_error(&error))?)?;
+        let done = await_future(waiter).await;
+        finally(done, || {
+            if take_slot(&raw mut (*watch).waiter).is_some() {
+                stop_writing(watch)?;
+            }
+            Ok(())
+        })
+    }
+}
+
+/// The job of such a watch.
+pub(crate) unsafe fn writable(this: *mut SocketWatch) -> Res<()> {
+    // SAFETY: the job keeps `this` alive.
+    unsafe {
+        let Some(waiter) = Ref::borrow_opt((*this).waiter) else {
+            return Ok(());
+        };
+        if futures::is_done(waiter.ptr())? {
+            return Ok(());
+        }
+        let outcome = socket_of(this).and_then(|fd| match (*this).attempt {
+            Some(attempt) => attempt(this, fd),
+            None => Ok(None),
+        });
+        if matches!(outcome, Ok(None)) {
+            return Ok(());
+        }
+        let outcome = outcome.map_err(take_raised);
+        drop(take_slot(&raw mut (*this).waiter));
+        drop(take_slot(&raw mut (*this).buffer));
+        stop_writing(this)?;
+        match outcome {
+            Ok(Some(answer)) => futures::set_result_unless_cancelled(waiter.ptr(), answer.ptr()),
+            Ok(None) => Ok(()),
+            Err(exception) => futures::set_exception(waiter.ptr(), exception.ptr()),
+        }
+    }
+}
+
+/// Ends the watch, unless the number is somebody else's by now.
+unsafe fn stop_writing(this: *mut SocketWatch) -> Res<()> {
+    // SAFETY: alive, says the caller.
+    unsafe {
+        let Some(core) = event_loop::any_native((*this).loop_) else {
+            return Ok(());
+        };
+        let Some(job) = core.engine().remove_writer((*this).fd) else {
+            return Ok(());
+        };
+        if !ptr::eq(job.data().cast(), this) {
+            drop(core.engine().set_writer((*this).fd, job));
+        }
+        Ok(())
+    }
+}
+
+/// The descriptor of the socket that a watch is for.
+unsafe fn socket_of(this: *mut SocketWatch) -> Res<Fd> {
+    // SAFETY: alive, says the caller.
+    unsafe {
+        let sock = Ref::borrow((*this).socket).call0()?;
+        let fd = (!sock.is_none()).then(|| plain_descriptor(sock.ptr()));
+        fd.flatten()
+            .ok_or_else(|| runtime_error("the socket is gone"))
     }
 }
 
@@ -111,13 +231,10 @@ pub(crate) unsafe fn readable(this: *mut SocketWatch) -> Res<()> {
             return stop(this);
         }
         let outcome = (|| {
-            let sock = Ref::borrow((*this).socket).call0()?;
-            let Some(fd) = (!sock.is_none())
-                .then(|| plain_descriptor(sock.ptr()))
-                .flatten()
-            else {
-                return Err(runtime_error("the socket is gone"));
-            };
+            let fd = socket_of(this)?;
+            if let Some(attempt) = (*this).attempt {
+                return attempt(this, fd);
+            }
             if (*this).buffer.is_null() {
                 let got = recv(fd, (*this).last.get(), (*this).most)?;
                 return Ok(got.map(|(data, count)| {
@@ -174,6 +291,24 @@ pub(crate) fn is_idle_watch(job: &Job) -> bool {
 }
 
 impl SocketWatch {
+    /// What the method was given besides the socket, borrowed; NULL if that was nothing.
+    pub(super) unsafe fn argument(this: *mut SocketWatch) -> *mut PyObject {
+        // SAFETY: alive, says the caller.
+        unsafe { (*this).buffer }
+    }
+
+    /// How much is to be read at most.
+    pub(super) unsafe fn most(this: *mut SocketWatch) -> usize {
+        // SAFETY: alive, says the caller.
+        unsafe { (*this).most }
+    }
+
+    /// The socket, if it is there still.
+    pub(super) unsafe fn socket(this: *mut SocketWatch) -> Res {
+        // SAFETY: alive, says the caller.
+        unsafe { Ref::borrow((*this).socket).call0() }
+    }
+
     unsafe fn slots(this: *mut SocketWatch) -> [*mut *mut PyObject; 4] {
         // SAFETY: addresses of fields of a live object.
         unsafe {
