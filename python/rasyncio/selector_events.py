@@ -167,10 +167,12 @@ def _transport_class(loop, sock):
     cls = type(sock)
     if cls is not socket.socket and not _is_plain(cls):
         return _stock._SelectorSocketTransport
-    if not isinstance(type(loop)._add_reader, types.MethodDescriptorType):
-        # It is overridden in Python.
-        return _stock._SelectorSocketTransport
-    return _SelectorSocketTransport
+    return _SelectorSocketTransport if watches_natively(loop) else _stock._SelectorSocketTransport
+
+
+def watches_natively(loop):
+    """Whether the loop's way to watch descriptors is not overridden in Python."""
+    return isinstance(type(loop)._add_reader, types.MethodDescriptorType)
 
 
 def _is_plain(cls):

@@ -35,7 +35,7 @@ use crate::object::{
     Ref, Res, import, raised_matches, runtime_error, saturating_int, set_slot, take_raised,
     take_slot,
 };
-use crate::transports::{Fd, NOTABLE, View, bytes_of, plain_descriptor, receive};
+use crate::transports::{Fd, NOTABLE, Source, View, bytes_of, plain_descriptor, receive};
 use crate::types::{TypeBuilder, free_instance};
 
 /// Who waits for a socket to be readable, and what for.

@@ -1,4 +1,4 @@
-//! Transports of connected stream sockets, TCP and Unix.
+//! Transports of connected stream sockets, TCP and Unix, and of pipes.
 //!
 //! What happens when is decided in `rasyncio::transports` ([`StreamState`]); here are the
 //! calls: of the system, of the protocol, of the loop. The class is the base of
@@ -14,6 +14,7 @@
 //! reading.rs    from the socket to the protocol
 //! writing.rs    from the program to the socket
 //! closing.rs    the ends: close, abort, errors, connection_lost
+//! pipes.rs      the same of pipes
 //! methods.rs    the class as Python sees it
 //! ```
 
@@ -23,6 +24,7 @@ mod closing;
 mod making;
 mod methods;
 mod object;
+mod pipes;
 mod reading;
 mod socket;
 mod watching;
@@ -33,6 +35,6 @@ pub(crate) use chunk::{View, bytes_of};
 pub(crate) use methods::init;
 pub(crate) use object::{TransportObject, as_direct};
 pub(crate) use reading::{NOTABLE, receive};
-pub(crate) use socket::{Fd, plain_descriptor};
+pub(crate) use socket::{Fd, Source, plain_descriptor};
 pub(crate) use watching::{readable, writable};
-pub(crate) use writing::write;
+pub(crate) use writing::{write, write_to};

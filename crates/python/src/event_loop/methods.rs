@@ -221,6 +221,7 @@ pub(crate) unsafe fn init(module: *mut PyObject) -> Res<()> {
         .onearg(c"_remove_writer", readers::remove_writer)
         .onearg(c"_interest", readers::interest)
         .fastcall(c"_listen", crate::servers::listen)
+        .fastcall(c"_watch_child", crate::children::watch)
         .noargs(c"_abi_capsule", abi_capsule)
         .docs(docs::LOOP)
         .get(c"_closed", get_closed)

@@ -44,13 +44,13 @@ pub(super) unsafe extern "C" fn tp_init(
             let [loop_, sock, protocol, rest @ ..] = INIT.parse_tuple::<7>(args, kwargs)?;
             let [waiter, extra, server, context] = rest.map(|value| given(value));
             start(slf.cast(), [loop_, sock, protocol], extra, server, context)?;
-            announce(slf.cast(), waiter)
+            announce(slf.cast(), waiter, true)
         }
     })
 }
 
 /// NULL for None.
-unsafe fn given(value: *mut PyObject) -> *mut PyObject {
+pub(super) unsafe fn given(value: *mut PyObject) -> *mut PyObject {
     // SAFETY: None lives for ever.
     if unsafe { ptr::eq(value, ffi::Py_None()) } {
         ptr::null_mut()
@@ -156,7 +156,11 @@ fn name(sock: &Ref, known: Option<Address>, method: *mut PyObject) -> Res {
 }
 
 /// Schedules what follows, by the public way: a program may look at it in debug mode.
-unsafe fn announce(this: *mut TransportObject, waiter: *mut PyObject) -> Res<()> {
+pub(super) unsafe fn announce(
+    this: *mut TransportObject,
+    waiter: *mut PyObject,
+    watched: bool,
+) -> Res<()> {
     // SAFETY: all alive or NULL, says the caller.
     unsafe {
         let call_soon = Ref::borrow((*this).loop_).attr(names().call_soon)?;
@@ -168,8 +172,10 @@ unsafe fn announce(this: *mut TransportObject, waiter: *mut PyObject) -> Res<()>
         };
         let made = Ref::borrow((*this).protocol).attr(names().connection_made)?;
         soon(&[made.ptr(), this.cast()])?;
-        let start_reading = Ref::borrow(this.cast()).attr(names()._start_reading)?;
-        soon(&[start_reading.ptr()])?;
+        if watched {
+            let start_reading = Ref::borrow(this.cast()).attr(names()._start_reading)?;
+            soon(&[start_reading.ptr()])?;
+        }
         if waiter.is_null() {
             return Ok(());
         }

@@ -7,7 +7,7 @@ use pyo3::ffi::{self, PyObject};
 
 use super::object::{self, Kind, TransportObject};
 use super::watching::{Side, unwatch, watch};
-use super::{closing, making, reading, socket, writing};
+use super::{closing, making, pipes, reading, socket, writing};
 use crate::args::Signature;
 use crate::boundary;
 use crate::docs;
@@ -52,7 +52,10 @@ pub(super) unsafe fn set_protocol(this: *mut TransportObject, protocol: *mut PyO
 
 macro_rules! onearg {
     ($name:ident, |$this:ident, $arg:ident| $body:expr) => {
-        unsafe extern "C" fn $name(slf: *mut PyObject, $arg: *mut PyObject) -> *mut PyObject {
+        pub(super) unsafe extern "C" fn $name(
+            slf: *mut PyObject,
+            $arg: *mut PyObject,
+        ) -> *mut PyObject {
             let $this = slf.cast::<TransportObject>();
             // SAFETY: the interpreter passes a live instance and a live object.
             boundary::object(|| unsafe { $body })
@@ -269,6 +272,7 @@ pub(crate) unsafe fn init(module: *mut PyObject) -> Res<()> {
         }
         let class = builder().build(module, base)?;
         object::init(class);
+        pipes::init(module)?;
         check(ffi::PyModule_AddObjectRef(
             module,
             c"SocketTransport".as_ptr(),

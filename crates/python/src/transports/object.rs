@@ -25,6 +25,10 @@ pub(super) enum Kind {
     Buffered,
     /// Our own TLS, which is told without a call of Python's.
     Tls,
+    /// It is no socket's transport, but that of a pipe that is read.
+    ReadPipe,
+    /// And here it is one that is written to.
+    WritePipe,
 }
 
 /// A transport's C layout. It begins with that of `asyncio.transports._FlowControlMixin`, which
@@ -61,6 +65,8 @@ pub(crate) struct TransportObject {
     pub(super) kind: Kind,
     /// The size of the last read; the next one prepares for as much.
     pub(super) last_read: Cell<usize>,
+    /// How often a pipe has refused to be written to (asyncio's `_conn_lost`).
+    pub(super) lost_writes: Cell<u32>,
     /// Written by `__new__`, dropped by dealloc only.
     pub(super) state: StreamState<Chunk>,
 }
@@ -137,11 +143,17 @@ static CLASS: Global<*mut PyTypeObject> = Global::new();
 static DIRECT: Direct = Direct::new();
 
 /// The methods that others of ours call directly.
-fn direct_methods() -> [*mut PyObject; 2] {
+pub(super) fn direct_methods() -> [*mut PyObject; 2] {
     [names().write, names().is_closing]
 }
 
-/// A transport whose methods may be called directly.
+/// Whether such a method of the object was replaced.
+pub(super) unsafe fn is_altered(this: *mut TransportObject) -> bool {
+    // SAFETY: alive, says the caller.
+    unsafe { (*this).altered }
+}
+
+/// A socket's transport whose methods may be called directly.
 #[inline]
 pub(crate) unsafe fn as_direct(object: *mut PyObject) -> Option<*mut TransportObject> {
     // SAFETY: alive, says the caller; an instance of our class has our layout.

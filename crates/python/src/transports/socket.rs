@@ -64,18 +64,26 @@ unsafe fn word_behind_head(sock: *mut PyObject) -> c_int {
     unsafe { *sock.cast::<u8>().add(size_of::<PyObject>()).cast::<c_int>() }
 }
 
-fn answer(result: isize) -> io::Result<usize> {
+pub(super) fn answer(result: isize) -> io::Result<usize> {
     usize::try_from(result).map_err(|_| io::Error::last_os_error())
 }
 
-impl Fd {
+/// What bytes come from.
+pub(crate) trait Source {
+    /// One call that brings `room` bytes at most.
+    unsafe fn receive(self, start: *mut u8, room: usize) -> io::Result<usize>;
+}
+
+impl Source for Fd {
     /// `recv(fd, start, room)`
     #[inline]
-    pub(crate) unsafe fn receive(self, start: *mut u8, room: usize) -> io::Result<usize> {
+    unsafe fn receive(self, start: *mut u8, room: usize) -> io::Result<usize> {
         // SAFETY: `room` bytes may be written there, says the caller.
         answer(unsafe { libc::recv(self.0, start.cast(), room, 0) })
     }
+}
 
+impl Fd {
     /// `TCP_NODELAY`, where there is such a thing.
     pub(super) fn set_no_delay(self) {
         let on: c_int = 1;
