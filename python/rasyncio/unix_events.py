@@ -1,9 +1,9 @@
 """The event loop.
 
 Its scheduling half is native (`_rasyncio.BaseLoop`: callbacks, timers, futures, tasks, readers and
-writers, executors), and so are transports of stream sockets and accepting connections
-(`selector_events`). Connecting, TLS, datagrams, pipes and subprocesses are the methods of the standard library's loop, which run unchanged over our
-readers, timers and tasks.
+writers, executors), and so are transports of sockets, accepting connections and the methods of plain
+sockets (`selector_events`). Setting up connections and endpoints, pipes and subprocesses are the methods
+of the standard library's loop, which run unchanged over our readers, timers and tasks.
 """
 
 import selectors
