@@ -1,10 +1,10 @@
 """The event loop.
 
 Its scheduling half is native (`_rasyncio.BaseLoop`: callbacks, timers, futures, tasks, readers and
-writers, executors), and so are transports of stream sockets and accepting connections
-(`selector_events`), of pipes (`_pipes`) and waiting for child processes (`base_subprocess`). Connecting
-and datagrams are the methods of the standard library's loop, which run unchanged over our readers,
-timers and tasks.
+writers, executors), and so are transports of sockets, accepting connections and the methods of plain
+sockets (`selector_events`), transports of pipes (`_pipes`) and waiting for child processes
+(`base_subprocess`). Setting up connections and endpoints is done by the methods of the standard library's
+loop, which run unchanged over our readers, timers and tasks.
 """
 
 import selectors
