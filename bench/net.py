@@ -15,7 +15,7 @@ from datetime import UTC, datetime
 
 from contestants import CONTESTANTS, FLOOR, NATIVE
 from environment import HERE, Environment, SetupError, find_interpreter, output, say
-from net_servers import KINDS
+from net_servers import CERTIFICATE, KINDS
 
 SIZES = (1, 10, 100)  # KiB
 CONNECTIONS = (1, 50, 1000)
@@ -24,6 +24,8 @@ CONNECT = "connect"
 #: A load that has not ended by then never will; a sample takes a hundredth of it.
 PATIENCE = 30.0
 C = "C"
+#: These kinds speak TLS.
+TLS = "tls-"
 
 
 class Broken(Exception):
@@ -87,17 +89,26 @@ def sample(
 
 
 class Bench:
-    def __init__(self, python: str, echo: str, options):
-        self.python = python
-        self.echo = echo
+    def __init__(self, environment: Environment, options):
+        self.python = environment.python
+        self.environment = environment
         self.options = options
         #: (kind, size, connections): contestant: one figure per turn, None where it failed.
         self.samples: dict[tuple, dict[str, list]] = {}
         self.errors: dict[str, str] = {}
 
+    def echo(self, kind: str) -> str:
+        """The program in C for that kind."""
+        if kind.startswith(TLS):
+            return str(self.environment.build_tls_echo())
+        return str(self.environment.build_echo())
+
     def start(self, name: str, kind: str) -> Server | None:
-        command = [self.echo, "serve"]
+        tls = kind.startswith(TLS)
+        command = [self.echo(kind), "serve", *([str(CERTIFICATE)] if tls else [])]
         if name != C:
+            if tls and not CONTESTANTS[name].tls:
+                return None
             command = [self.python, str(HERE / "net_servers.py"), name, kind]
         try:
             return Server(command)
@@ -137,7 +148,7 @@ class Bench:
             figure = None
             if (server := servers[name]) is not None:
                 try:
-                    figure = sample(self.echo, server, connections, size * 1024, requests, load)
+                    figure = sample(self.echo(kind), server, connections, size * 1024, requests, load)
                 except Broken as error:
                     self.errors[f"{name}, {kind}, {connections} connections, {load} {size} KiB"] = str(error)
                     # It may hang; the others go on.
@@ -194,7 +205,10 @@ def main() -> int:
             environment.prepare()
         if not environment.exists():
             raise SetupError("run it with --setup first")
-        echo = str(environment.build_echo())
+        environment.build_echo()
+        kinds = options.kinds.split(",") if options.kinds else list(KINDS)
+        if any(kind.startswith(TLS) for kind in kinds):
+            environment.build_tls_echo()
     except SetupError as error:
         say(str(error))
         return 1
@@ -211,9 +225,8 @@ def main() -> int:
         "print(*(c.name for c in CONTESTANTS.values() if c.present()), sep='\\n')",
     )
     names = [name for name in (present or "").split("\n") if name in wanted and name != FLOOR]
-    kinds = options.kinds.split(",") if options.kinds else list(KINDS)
     rows = [(size, count) for size in options.sizes for count in options.connections]
-    bench = Bench(environment.python, echo, options)
+    bench = Bench(environment, options)
     bench.measure(names, kinds, rows)
 
     print(*table(bench, names), sep="\n")

@@ -5,9 +5,13 @@ Prints the port that it listens on, on the loopback, and ends with its standard 
 
 import asyncio
 import socket
+import ssl
 import sys
+from pathlib import Path
 
 import contestants
+
+CERTIFICATE = Path(__file__).resolve().parent.parent / "tests" / "python" / "localhost.pem"
 
 #: What one read may bring: the largest request, so that a whole one can come at once.
 MOST = 256 * 1024
@@ -34,20 +38,29 @@ class BufferedProtocol(asyncio.BufferedProtocol):
         self.transport.write(bytes(self.buffer[:nbytes]))
 
 
-async def with_protocol(protocol):
+def tls():
+    """As `tls_echo.c` has it: TLS 1.3, and no session is taken up again. The load chooses the cipher."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.minimum_version = ssl.TLSVersion.TLSv1_3
+    context.num_tickets = 0
+    context.load_cert_chain(CERTIFICATE)
+    return {"ssl": context}
+
+
+async def with_protocol(protocol, **options):
     loop = asyncio.get_running_loop()
-    server = await loop.create_server(protocol, "127.0.0.1", 0, backlog=4096)
+    server = await loop.create_server(protocol, "127.0.0.1", 0, backlog=4096, **options)
     return server.sockets[0].getsockname()[1], server
 
 
-async def with_streams():
+async def with_streams(**options):
     async def serve(reader, writer):
         while data := await reader.read(MOST):
             writer.write(data)
             await writer.drain()
         writer.close()
 
-    server = await asyncio.start_server(serve, "127.0.0.1", 0, backlog=4096)
+    server = await asyncio.start_server(serve, "127.0.0.1", 0, backlog=4096, **options)
     return server.sockets[0].getsockname()[1], server
 
 
@@ -80,6 +93,9 @@ KINDS = {
     "buffered": lambda: with_protocol(BufferedProtocol),
     "streams": with_streams,
     "sock": with_sockets,
+    "tls-protocol": lambda: with_protocol(Protocol, **tls()),
+    "tls-buffered": lambda: with_protocol(BufferedProtocol, **tls()),
+    "tls-streams": lambda: with_streams(**tls()),
 }
 
 

@@ -17,7 +17,8 @@ def told(value):
         return f"{len(value)} bytes"
     if isinstance(value, BaseException):
         return f"{type(value).__name__}({value})"
-    return re.sub(r"fd=\d+", "fd=N", str(value))
+    # Where a callback of the standard library's was defined is its own business.
+    return re.sub(r" at \S+\.py:\d+", "", re.sub(r"fd=\d+", "fd=N", str(value)))
 
 
 class Recorder(asyncio.Protocol):

@@ -123,8 +123,22 @@ job_kind!(
 );
 
 job_kind!(
+    /// A datagram transport whose descriptor is readable.
+    datagram_readable, DATAGRAM_READABLE, run_datagram_readable, transports::datagram_readable
+);
+job_kind!(
+    /// A datagram transport whose descriptor is writable.
+    datagram_writable, DATAGRAM_WRITABLE, run_datagram_writable, transports::datagram_writable
+);
+
+job_kind!(
     /// A socket that `sock_recv` waits for is readable.
     socket_readable, SOCKET, run_socket, sockets::readable
+);
+
+job_kind!(
+    /// A socket that `sock_connect` waits for is writable.
+    socket_writable, SOCKET_WRITABLE, run_socket_writable, sockets::writable
 );
 
 job_kind!(
@@ -142,9 +156,11 @@ pub(crate) fn is_handle(job: &Job) -> bool {
     ptr::eq(job.vtable(), &HANDLE)
 }
 
+static TRANSPORTS: [&JobVTable; 4] = [&READABLE, &WRITABLE, &DATAGRAM_READABLE, &DATAGRAM_WRITABLE];
+
 /// Whether the job is a transport's.
 pub(crate) fn is_transport(job: &Job) -> bool {
-    ptr::eq(job.vtable(), &READABLE) || ptr::eq(job.vtable(), &WRITABLE)
+    TRANSPORTS.iter().any(|&known| ptr::eq(job.vtable(), known))
 }
 
 /// Runs a job of the loop of `core`: those with a context at once, all others (Rust tasks of
@@ -186,7 +202,10 @@ pub(crate) unsafe fn visit(job: &Job, visit: ffi::visitproc, arg: *mut c_void) -
         &LONE_CALLBACK,
         &READABLE,
         &WRITABLE,
+        &DATAGRAM_READABLE,
+        &DATAGRAM_WRITABLE,
         &SOCKET,
+        &SOCKET_WRITABLE,
         &LISTENER,
     ];
     if !ours.iter().any(|known| ptr::eq(*known, table)) {

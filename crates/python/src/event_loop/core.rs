@@ -8,6 +8,7 @@ use pyo3::ffi::{self, PyObject};
 use rasyncio_engine::{Clock, EventLoop, Remote, TimerKey, VirtualClock};
 
 use super::readers::Watched;
+use super::replaced::Replaced;
 use crate::contexts::Entered;
 use crate::handles;
 use crate::jobs;
@@ -54,6 +55,7 @@ pub(crate) struct LoopCore {
     /// The loop object around this, borrowed: it owns us.
     owner: *mut PyObject,
     native: Cell<bool>,
+    replaced: Replaced,
     debug: Cell<bool>,
     /// `_thread_id`: 0 while not running.
     thread: Cell<core::ffi::c_ulong>,
@@ -69,11 +71,7 @@ pub(crate) struct LoopCore {
 }
 
 impl LoopCore {
-    pub(super) fn new(
-        owner: *mut PyObject,
-        virtual_time: bool,
-        native: bool,
-    ) -> io::Result<LoopCore> {
+    pub(super) fn new(owner: *mut PyObject, virtual_time: bool) -> io::Result<LoopCore> {
         let clock = if virtual_time {
             Clock::Virtual(VirtualClock::new())
         } else {
@@ -84,7 +82,8 @@ impl LoopCore {
             remote: engine.remote(),
             engine,
             owner,
-            native: Cell::new(native),
+            native: Cell::new(true),
+            replaced: Replaced::default(),
             debug: Cell::new(false),
             thread: Cell::new(0),
             mirror: Mirror::new(),
@@ -123,6 +122,11 @@ impl LoopCore {
 
     pub(super) fn set_overridden(&self) {
         self.native.set(false);
+    }
+
+    #[inline]
+    pub(super) fn replaced(&self) -> &Replaced {
+        &self.replaced
     }
 
     /// `loop.get_debug()`
@@ -197,7 +201,8 @@ impl LoopCore {
         self.current_handle.set(None);
     }
 
-    /// `loop.time()`: seconds of `time.monotonic()`'s clock.
+    /// Seconds of the engine's clock, that of `time.monotonic()`: what `loop.time()` answers unless the
+    /// program has put a clock of its own in its place.
     #[inline]
     pub(crate) fn time(&self) -> f64 {
         self.engine.now() as f64 * 1e-9

@@ -7,7 +7,7 @@ use pyo3::ffi::{self, PyObject};
 
 use super::core::LoopCore;
 use super::object::{self, LoopObject};
-use super::{TYPE, capsule, class, executor, readers, run, scheduling};
+use super::{TYPE, capsule, class, executor, readers, replaced, run, scheduling};
 use crate::boundary;
 use crate::docs;
 use crate::futures;
@@ -221,6 +221,8 @@ pub(crate) unsafe fn init(module: *mut PyObject) -> Res<()> {
         .onearg(c"_remove_reader", readers::remove_reader)
         .onearg(c"_remove_writer", readers::remove_writer)
         .onearg(c"_interest", readers::interest)
+        .onearg(c"_select", replaced::select)
+        .noargs(c"_select_is_replaced", replaced::select_is_replaced)
         .fastcall(c"_listen", crate::servers::listen)
         .noargs(c"_abi_capsule", abi_capsule)
         .docs(docs::LOOP)

@@ -7,6 +7,7 @@ use std::io;
 use pyo3::ffi::{self, PyObject};
 use rasyncio::transports::stream::{Closing, MAX_RECEIVE, Received, received};
 
+use super::addresses::Address;
 use super::chunk::View;
 use super::closing::{closed, failed, log_debug};
 use super::object::{Kind, TransportObject};
@@ -110,6 +111,23 @@ pub(crate) unsafe fn receive(fd: Fd, last: usize, most: usize) -> Res<(Received,
             _ => None,
         };
         Ok((got, data))
+    }
+}
+
+/// One datagram, and where it came from.
+#[inline]
+pub(crate) unsafe fn receive_from(fd: Fd, most: usize) -> Res<io::Result<(Ref, Address)>> {
+    // SAFETY: the scratch buffer is ours until we return.
+    unsafe {
+        let start = SCRATCH.0.get().cast::<u8>();
+        Ok(match fd.receive_from(start, most.min(MAX_RECEIVE)) {
+            Ok((count, from)) => {
+                let count = count as ffi::Py_ssize_t;
+                let data = ffi::PyBytes_FromStringAndSize(start.cast(), count);
+                Ok((Ref::checked(data)?, from))
+            }
+            Err(error) => Err(error),
+        })
     }
 }
 

@@ -135,8 +135,8 @@ fn refused(why: WriteRefused, method: &str) -> Raised {
 }
 
 /// Calls `pause_writing` or `resume_writing`. What it raises is reported and harms nothing.
-pub(super) unsafe fn tell_protocol(
-    this: *mut TransportObject,
+pub(super) unsafe fn tell_protocol<S>(
+    this: *mut TransportObject<S>,
     method: *mut PyObject,
     name: &str,
 ) -> Res<()> {
@@ -210,8 +210,8 @@ pub(super) unsafe fn write_eof(this: *mut TransportObject) -> Res<()> {
 }
 
 /// Gives `sendfile`'s waiter an outcome, if somebody waits still.
-pub(super) unsafe fn finish_waiter(
-    this: *mut TransportObject,
+pub(super) unsafe fn finish_waiter<S>(
+    this: *mut TransportObject<S>,
     finish: impl FnOnce(*mut PyObject) -> Res<()>,
 ) -> Res<()> {
     // SAFETY: `this` is alive, says the caller; the waiter is held over the call.
