@@ -10,8 +10,9 @@ import warnings
 
 import pytest
 from _compare import MODULE
+from _failures import FAILURES
 from _faults import Recorder, connect, pair, received, settled
-from _leaks import allocated
+from _leaks import allocated, growth
 from _soak import connections, descriptors
 
 aio = importlib.import_module(MODULE)
@@ -51,6 +52,25 @@ def test_connections_leave_nothing_behind(tls):
 @TLS
 def test_ten_thousand_connections_leave_nothing_behind(tls):
     soak(10_000, tls)
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("name", FAILURES)
+def test_failures_leave_nothing_behind(name):
+    async def repeat(count):
+        for _ in range(count):
+            await FAILURES[name](aio)
+
+    def run(count):
+        with aio.Runner(loop_factory=aio.new_event_loop) as runner:
+            runner.run(repeat(count))
+
+    before = descriptors()
+    grown = growth(run, 30)
+    assert descriptors() == before
+    assert grown.objects < 20, grown
+    assert grown.blocks < 60, grown
+    assert grown.allocated < 20_000, grown
 
 
 def quiet(*what):
