@@ -43,6 +43,7 @@ names! {
     _accept_connection = "_accept_connection",
     _listen = "_listen",
     fileno = "fileno",
+    logger = "logger",
     type_ = "type",
     family = "family",
     proto = "proto",

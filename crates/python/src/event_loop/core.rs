@@ -7,13 +7,13 @@ use std::io;
 use pyo3::ffi::{self, PyObject};
 use rasyncio_engine::{Clock, EventLoop, Remote, TimerKey, VirtualClock};
 
+use super::readers::Watched;
 use super::replaced::Replaced;
 use crate::contexts::Entered;
 use crate::handles;
 use crate::jobs;
 use crate::names::names;
-use crate::object::{Raised, Ref, Res, raise, runtime_error, set_slot};
-use crate::stdlib::stdlib;
+use crate::object::{Raised, Ref, Res, import, raise, runtime_error, set_slot};
 use crate::tasks::current::Mirror;
 
 /// An owned, nullable reference in a cell.
@@ -67,6 +67,7 @@ pub(crate) struct LoopCore {
     pub(super) exception_handler: Slot,
     pub(super) task_factory: Slot,
     current_handle: Slot,
+    watched: Watched,
 }
 
 impl LoopCore {
@@ -92,6 +93,7 @@ impl LoopCore {
             exception_handler: Slot::new(),
             task_factory: Slot::new(),
             current_handle: Slot::new(),
+            watched: Watched::new(),
         })
     }
 
@@ -184,9 +186,15 @@ impl LoopCore {
         ]
     }
 
+    /// The objects that were given as descriptors.
+    pub(super) fn watched(&self) -> &Watched {
+        &self.watched
+    }
+
     /// Drops all that is scheduled and all that is held.
     pub(super) fn clear(&self) {
         self.engine.clear();
+        self.watched.clear();
         self.default_executor.set(None);
         self.exception_handler.set(None);
         self.task_factory.set(None);
@@ -252,7 +260,9 @@ impl LoopCore {
         let text = Ref::str(&describe()?)?;
         let format = Ref::str("Executing %s took %.3f seconds")?;
         let took = Ref::float(took)?;
-        let warning = stdlib().logger.attr(names().warning)?;
+        // Where asyncio has it, and where tests put one of their own.
+        let logger = import(c"asyncio.base_events")?.attr(names().logger)?;
+        let warning = logger.attr(names().warning)?;
         warning
             .call(&[format.ptr(), text.ptr(), took.ptr()])
             .map(drop)

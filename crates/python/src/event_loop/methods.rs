@@ -78,6 +78,7 @@ noargs!(close, |core| {
         return Err(runtime_error("Cannot close a running event loop"));
     }
     core.engine().close();
+    core.watched().clear();
     Ok(Ref::none())
 });
 noargs!(is_running, |core| Ok(Ref::bool(core.thread() != 0)));

@@ -121,6 +121,11 @@ pub(super) unsafe extern "C" fn traverse(
             visit_opt!(held, visit, arg);
         }
         let mut answer = 0;
+        core.watched().for_each(|held| {
+            if answer == 0 {
+                answer = visit(held, arg);
+            }
+        });
         core.engine().for_each_job(&mut |job: &Job| {
             if answer == 0 {
                 answer = jobs::visit(job, visit, arg);

@@ -173,10 +173,7 @@ unsafe fn read_into_buffer(this: *mut TransportObject) -> Res<()> {
                 return failed(this, raised, message);
             }
         };
-        // `get_buffer` may have closed the transport, or paused it.
-        if TransportObject::state(this).is_lost() {
-            return Ok(());
-        }
+        // If `get_buffer` has closed the transport, what came is delivered all the same.
         let got = match View::of(buffer.ptr(), ffi::PyBUF_WRITABLE) {
             Ok(view) => received(descriptor(this).receive(view.start(), view.len())),
             Err(raised) => return refused(this, &buffer, raised),
@@ -186,6 +183,8 @@ unsafe fn read_into_buffer(this: *mut TransportObject) -> Res<()> {
             return no_data(this, got);
         };
         let count = Ref::int(count as i64)?;
+        // Another one, if `get_buffer` has let one take over.
+        let protocol = Ref::borrow_opt((*this).protocol).unwrap_or(protocol);
         match call_method(protocol.ptr(), names().buffer_updated, &[count.ptr()]) {
             Ok(_) => Ok(()),
             Err(raised) => failed(this, raised, BUFFER_UPDATED_FAILED),
