@@ -1,9 +1,10 @@
 //! `loop.sock_recv`, `sock_recv_into` and `sock_sendall` of plain sockets.
 //!
 //! Each tries at once. Where nothing has come yet, the descriptor is watched, and the job of the
-//! watch reads and completes the waiter, as in asyncio. The watch then stays: mostly the next call
-//! waits for the same socket, and telling the kernel twice for each would cost two system calls. It
-//! goes when it fires without a waiter.
+//! watch wakes who waits, who reads when its turn comes: so what many wait for is not in memory at
+//! once, and a cancelled wait takes nothing from the socket. The watch then stays: mostly the next
+//! call waits for the same socket, and telling the kernel twice for each would cost two system calls.
+//! It goes when it fires without a waiter.
 //!
 //! **A watch that stays must not be mistaken.** Numbers of descriptors are used again, and so are
 //! addresses of objects. So it knows its socket by a weak reference, which a new socket in the
@@ -12,7 +13,6 @@
 //! What is not the common case is left to the standard library's methods: other classes of
 //! sockets, debug mode, a send that does not fit.
 
-use core::cell::Cell;
 use core::ffi::{c_int, c_void};
 use core::ptr;
 
@@ -35,10 +35,10 @@ use crate::object::{
     Ref, Res, import, raised_matches, runtime_error, saturating_int, set_slot, take_raised,
     take_slot,
 };
-use crate::transports::{Fd, NOTABLE, View, bytes_of, plain_descriptor, receive};
+use crate::transports::{Fd, View, bytes_of, plain_descriptor, receive};
 use crate::types::{TypeBuilder, free_instance};
 
-/// Who waits for a socket to be readable, and what for.
+/// Who waits for a socket to be readable.
 #[repr(C)]
 pub(crate) struct SocketWatch {
     ob_base: PyObject,
@@ -46,12 +46,10 @@ pub(crate) struct SocketWatch {
     socket: *mut PyObject,
     /// The future that a coroutine awaits; NULL when nobody waits.
     waiter: *mut PyObject,
-    /// What to fill, for `sock_recv_into`; NULL for `sock_recv`.
-    buffer: *mut PyObject,
     loop_: *mut PyObject,
     fd: c_int,
-    most: usize,
-    last: Cell<usize>,
+    /// How much the last reading has brought that did not succeed at once.
+    last: usize,
 }
 
 struct Known {
@@ -210,7 +208,14 @@ async fn recv_body(slots: SockSlots) -> Res {
         else {
             return rarely(slots, names().sock_recv, argument(slots)).await;
         };
-        wait(slots, core, fd, ptr::null_mut(), most).await
+        loop {
+            let watch = wait(slots, core, fd).await?;
+            let fd = descriptor(slots)?;
+            if let Some((data, count)) = recv(fd, (*watch).last, most)? {
+                (*watch).last = count;
+                return Ok(data);
+            }
+        }
     }
 }
 
@@ -237,7 +242,12 @@ async fn recv_into_body(slots: SockSlots) -> Res {
         let Some((core, fd)) = common(slots).filter(|_| was_tried(slots)) else {
             return rarely(slots, names().sock_recv_into, argument(slots)).await;
         };
-        wait(slots, core, fd, slots.get(ARGUMENT), 0).await
+        loop {
+            wait(slots, core, fd).await?;
+            if let Some(count) = recv_into(descriptor(slots)?, slots.get(ARGUMENT))? {
+                return Ok(count);
+            }
+        }
     }
 }
 
@@ -316,36 +326,30 @@ unsafe fn recv_into(fd: Fd, buffer: *mut PyObject) -> Res<Option<Ref>> {
     }
 }
 
-/// Waits until the job of the watch has read.
-async unsafe fn wait(
-    slots: SockSlots,
-    core: &'static LoopCore,
-    fd: Fd,
-    buffer: *mut PyObject,
-    most: usize,
-) -> Res {
+/// The descriptor as it is after a wait.
+unsafe fn descriptor(slots: SockSlots) -> Res<Fd> {
+    // SAFETY: the slot keeps the socket alive, which is a plain one.
+    unsafe { plain_descriptor(slots.get(SOCKET)) }
+        .ok_or_else(|| runtime_error("the socket has no descriptor"))
+}
+
+/// Waits until there is something to read, and answers the watch, which a slot keeps.
+async unsafe fn wait(slots: SockSlots, core: &'static LoopCore, fd: Fd) -> Res<*mut SocketWatch> {
     // SAFETY: alive, says the caller; the slots keep the watch and the waiter alive.
     unsafe {
         let watch = slots.set(WATCH, watched(core, fd, slots.get(SOCKET))?);
         let watch = watch.cast::<SocketWatch>();
         let waiter = slots.set(WAITER, futures::new_future(slots.get(LOOP))?);
-        (*watch).most = most;
-        let held = if buffer.is_null() {
-            buffer
-        } else {
-            ffi::Py_NewRef(buffer)
-        };
-        set_slot(&raw mut (*watch).buffer, held);
         set_slot(&raw mut (*watch).waiter, ffi::Py_NewRef(waiter));
-        let read = await_future(waiter).await;
-        finally(read, || {
+        let woken = await_future(waiter).await;
+        finally(woken, || {
             // Somebody else may have begun to wait in our place.
             if ptr::eq((*watch).waiter, waiter) {
                 set_slot(&raw mut (*watch).waiter, ptr::null_mut());
-                set_slot(&raw mut (*watch).buffer, ptr::null_mut());
             }
             Ok(())
-        })
+        })?;
+        Ok(watch)
     }
 }
 
@@ -378,51 +382,15 @@ unsafe fn watched(core: &LoopCore, fd: Fd, sock: *mut PyObject) -> Res {
     }
 }
 
-/// The job of a watch: reads for who waits.
+/// The job of a watch: wakes who waits.
 pub(crate) unsafe fn readable(this: *mut SocketWatch) -> Res<()> {
     // SAFETY: the job keeps `this` alive.
     unsafe {
-        let Some(waiter) = Ref::borrow_opt((*this).waiter) else {
-            return stop(this);
-        };
-        if futures::is_done(waiter.ptr())? {
-            return stop(this);
-        }
-        let outcome = (|| {
-            let sock = Ref::borrow((*this).socket).call0()?;
-            let Some(fd) = (!sock.is_none())
-                .then(|| plain_descriptor(sock.ptr()))
-                .flatten()
-            else {
-                return Err(runtime_error("the socket is gone"));
-            };
-            if (*this).buffer.is_null() {
-                let got = recv(fd, (*this).last.get(), (*this).most)?;
-                return Ok(got.map(|(data, count)| {
-                    (*this).last.set(count);
-                    if count >= NOTABLE
-                        && let Some(core) = event_loop::any_native((*this).loop_)
-                    {
-                        core.engine().has_read(count);
-                    }
-                    data
-                }));
+        match take_slot(&raw mut (*this).waiter) {
+            Some(waiter) if !futures::is_done(waiter.ptr())? => {
+                futures::set_result(waiter.ptr(), ffi::Py_None())
             }
-            let buffer = Ref::borrow((*this).buffer);
-            recv_into(fd, buffer.ptr())
-        })();
-        match outcome {
-            Ok(None) => Ok(()),
-            Ok(Some(answer)) => {
-                drop(take_slot(&raw mut (*this).waiter));
-                drop(take_slot(&raw mut (*this).buffer));
-                futures::set_result_unless_cancelled(waiter.ptr(), answer.ptr())
-            }
-            Err(raised) => {
-                let exception = take_raised(raised);
-                drop(take_slot(&raw mut (*this).waiter));
-                futures::set_exception(waiter.ptr(), exception.ptr())
-            }
+            _ => stop(this),
         }
     }
 }
@@ -452,13 +420,12 @@ pub(crate) fn is_idle_watch(job: &Job) -> bool {
 }
 
 impl SocketWatch {
-    unsafe fn slots(this: *mut SocketWatch) -> [*mut *mut PyObject; 4] {
+    unsafe fn slots(this: *mut SocketWatch) -> [*mut *mut PyObject; 3] {
         // SAFETY: addresses of fields of a live object.
         unsafe {
             [
                 &raw mut (*this).socket,
                 &raw mut (*this).waiter,
-                &raw mut (*this).buffer,
                 &raw mut (*this).loop_,
             ]
         }

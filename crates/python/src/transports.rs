@@ -12,6 +12,7 @@
 //! chunk.rs      bytes that wait to be written
 //! watching.rs   readiness: watching for it, and the jobs that it schedules
 //! reading.rs    from the socket to the protocol
+//! pulling.rs    from the socket to a stream's reader that waits
 //! writing.rs    from the program to the socket
 //! closing.rs    the ends: close, abort, errors, connection_lost
 //! methods.rs    the class as Python sees it
@@ -23,6 +24,7 @@ mod closing;
 mod making;
 mod methods;
 mod object;
+mod pulling;
 mod reading;
 mod socket;
 mod watching;
@@ -32,7 +34,8 @@ pub(crate) use addresses::Address;
 pub(crate) use chunk::{View, bytes_of};
 pub(crate) use methods::init;
 pub(crate) use object::{TransportObject, as_direct};
-pub(crate) use reading::{NOTABLE, receive};
+pub(crate) use pulling::{Pulled, pull, settle_object};
+pub(crate) use reading::receive;
 pub(crate) use socket::{Fd, plain_descriptor};
 pub(crate) use watching::{readable, writable};
 pub(crate) use writing::write;

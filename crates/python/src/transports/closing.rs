@@ -6,6 +6,7 @@ use pyo3::ffi::{self, PyObject};
 use rasyncio::transports::stream::Closing;
 
 use super::object::TransportObject;
+use super::pulling::settle;
 use super::watching::{Side, unwatch};
 use super::writing::finish_waiter;
 use crate::coroutine::finally;
@@ -20,7 +21,10 @@ use crate::stdlib::stdlib;
 /// `transport.close()`
 pub(super) unsafe fn close(this: *mut TransportObject) -> Res<()> {
     // SAFETY: `this` is alive, says the caller.
-    unsafe { closed(this, TransportObject::state(this).close()) }
+    unsafe {
+        settle(this)?;
+        closed(this, TransportObject::state(this).close())
+    }
 }
 
 /// Does what closing asks for.
@@ -43,6 +47,7 @@ pub(super) unsafe fn closed(this: *mut TransportObject, closing: Closing) -> Res
 pub(super) unsafe fn force_close(this: *mut TransportObject, exception: *mut PyObject) -> Res<()> {
     // SAFETY: both alive, says the caller.
     unsafe {
+        settle(this)?;
         if !TransportObject::state(this).abort() {
             return Ok(());
         }

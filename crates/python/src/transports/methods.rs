@@ -7,7 +7,7 @@ use pyo3::ffi::{self, PyObject};
 
 use super::object::{self, Kind, TransportObject};
 use super::watching::{Side, unwatch, watch};
-use super::{closing, making, reading, socket, writing};
+use super::{closing, making, pulling, reading, socket, writing};
 use crate::args::Signature;
 use crate::boundary;
 use crate::docs;
@@ -17,6 +17,7 @@ use crate::object::{
     Raised, Ref, Res, check, import, isinstance, runtime_error, saturating_int, set_slot,
     value_error,
 };
+use crate::streams;
 use crate::tls;
 use crate::types::TypeBuilder;
 
@@ -37,8 +38,11 @@ pub(super) unsafe fn set_socket(this: *mut TransportObject, sock: *mut PyObject)
 pub(super) unsafe fn set_protocol(this: *mut TransportObject, protocol: *mut PyObject) -> Res<()> {
     // SAFETY: both alive, says the caller.
     unsafe {
+        pulling::settle(this)?;
         (*this).kind = if tls::is_protocol(protocol) {
             Kind::Tls
+        } else if streams::is_protocol(protocol) {
+            Kind::Stream
         } else if isinstance(protocol, BUFFERED_PROTOCOL.get().ptr())? {
             Kind::Buffered
         } else {
@@ -106,6 +110,7 @@ noargs!(get_protocol, |this: TransportObject| Ok(Ref::borrow_opt(
 .unwrap_or_else(Ref::none)));
 
 noargs!(pause_reading, |this: TransportObject| {
+    pulling::settle(this)?;
     let state = TransportObject::state(this);
     let was_reading = state.is_reading();
     if state.pause_reading() {

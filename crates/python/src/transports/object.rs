@@ -21,6 +21,8 @@ use crate::types::free_instance;
 pub(super) enum Kind {
     /// `data_received`
     Data,
+    /// The protocol of a stream of ours, whose reader may receive itself.
+    Stream,
     /// `get_buffer` and `buffer_updated`
     Buffered,
     /// Our own TLS, which is told without a call of Python's.
@@ -165,6 +167,15 @@ pub(super) unsafe extern "C" fn setattro(
             (*slf.cast::<TransportObject>()).altered = true;
         }
         ffi::PyObject_GenericSetAttr(slf, name, value)
+    }
+}
+
+/// A transport of ours, whatever its methods are.
+#[inline]
+pub(super) unsafe fn as_transport(object: *mut PyObject) -> Option<*mut TransportObject> {
+    // SAFETY: alive, says the caller; an instance of our class has our layout.
+    unsafe {
+        (ffi::PyType_IsSubtype(ffi::Py_TYPE(object), *CLASS.get()) != 0).then(|| object.cast())
     }
 }
 

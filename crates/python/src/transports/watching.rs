@@ -10,7 +10,7 @@ use pyo3::ffi::{self, PyObject};
 use rasyncio_engine::Job;
 
 use super::object::TransportObject;
-use super::{reading, writing};
+use super::{pulling, reading, writing};
 use crate::boundary;
 use crate::event_loop;
 use crate::jobs;
@@ -120,7 +120,7 @@ unsafe fn context_of(this: *mut TransportObject, side: Side) -> *mut *mut PyObje
 pub(crate) unsafe fn readable(this: *mut TransportObject) -> Res<()> {
     // SAFETY: the job keeps `this` alive.
     unsafe {
-        if !TransportObject::state(this).may_receive() {
+        if !TransportObject::state(this).may_receive() || pulling::left(this)? {
             return Ok(());
         }
         run(this, Side::Read)
