@@ -147,6 +147,33 @@ def test_cancelled():
     same(scenario)
 
 
+def test_a_wait_that_is_cancelled_takes_nothing():
+    async def main():
+        loop = asyncio.get_running_loop()
+        one, other = pair()
+        hint, hinted = pair()
+        task = loop.create_task(loop.sock_recv(one, 10))
+        await turns()
+
+        def event():
+            loop.remove_reader(hinted)
+            task.cancel()
+
+        loop.add_reader(hinted, event)
+        # Ready in this order, hence told in this order: the task is woken, then cancelled.
+        other.send(b"data")
+        hint.send(b"now")
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        # In asyncio it would be lost.
+        assert await loop.sock_recv(one, 10) == b"data"
+        for sock in (one, other, hint, hinted):
+            sock.close()
+
+    with asyncio.Runner(loop_factory=rasyncio.new_event_loop) as runner:
+        runner.run(main())
+
+
 def test_debug_mode_wants_sockets_that_do_not_block():
     async def scenario(log):
         loop = asyncio.get_running_loop()

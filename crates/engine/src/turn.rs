@@ -7,7 +7,9 @@
 //! asyncio polls on every turn. That costs a system call (100 to 200 ns), often for the
 //! sake of a single job that takes no longer. So while work is ready, I/O is looked at only
 //! every [`JOBS_PER_POLL`] jobs, which makes it 3 ns for each, or once the kernel's clock has
-//! ticked (every 4 ms, mostly), which costs 6 ns a turn to find out.
+//! ticked (every 4 ms, mostly), which costs 6 ns a turn to find out. The turn after events never
+//! looks: those whom they have woken may be about to read, and until then the same events would come
+//! again.
 //!
 //! Timers are not put off, for their order among the jobs can be seen. The coarse clock tells
 //! that none can be due; where it cannot tell, the precise one is asked (20 to 30 ns).
@@ -39,6 +41,8 @@ pub(crate) struct Polled {
     jobs: Cell<usize>,
     /// The coarse clock then.
     at: Cell<u64>,
+    /// It has brought events, and no turn has passed since.
+    fresh: Cell<bool>,
 }
 
 impl EventLoop {
@@ -63,6 +67,7 @@ impl EventLoop {
     pub fn run<D: Driver>(&self, driver: &mut D) -> Result<Flow, D::Error> {
         self.shared.bind_thread();
         self.polled.jobs.set(JOBS_PER_POLL);
+        self.polled.fresh.set(false);
         let result = loop {
             match self.turn_here(driver) {
                 Ok(Flow::Continue) if !self.stopping.get() && !self.is_closed() => {}
@@ -99,9 +104,9 @@ impl EventLoop {
     #[inline]
     fn collect<D: Driver>(&self, driver: &mut D) -> Result<(), D::Error> {
         let coarse = monotonic_coarse();
+        let fresh = self.polled.fresh.replace(false);
         if self.ready.is_empty()
-            || self.polled.jobs.get() >= JOBS_PER_POLL
-            || coarse != self.polled.at.get()
+            || !fresh && (self.polled.jobs.get() >= JOBS_PER_POLL || coarse != self.polled.at.get())
         {
             self.polled.jobs.set(0);
             self.polled.at.set(coarse);
@@ -233,6 +238,7 @@ impl EventLoop {
         let count = events.len();
         if result.is_ok() {
             self.batch.came(events.len());
+            self.polled.fresh.set(events.len() > 0);
             self.watchers
                 .dispatch(&self.poller, &events, |job| self.schedule(job));
         }

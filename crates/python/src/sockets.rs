@@ -1,9 +1,10 @@
 //! `loop.sock_recv` and its like, of plain sockets.
 //!
 //! Each tries at once. Where nothing has come yet, the descriptor is watched, and the job of the
-//! watch reads and completes the waiter, as in asyncio. The watch then stays: mostly the next call
-//! waits for the same socket, and telling the kernel twice for each would cost two system calls. It
-//! goes when it fires without a waiter.
+//! watch wakes who waits, who reads when its turn comes: so what many wait for is not in memory at
+//! once, and a cancelled wait takes nothing from the socket. The watch then stays: mostly the next
+//! call waits for the same socket, and telling the kernel twice for each would cost two system calls.
+//! It goes when it fires without a waiter.
 //!
 //! **A watch that stays must not be mistaken.** Numbers of descriptors are used again, and so are
 //! addresses of objects. So it knows its socket by a weak reference, which a new socket in the

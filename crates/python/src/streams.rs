@@ -21,7 +21,9 @@ mod reader;
 mod reading;
 mod writer;
 
-pub(crate) use protocol::{data_received, is_direct as is_direct_protocol};
+pub(crate) use protocol::{
+    data_received, is_direct as is_direct_protocol, is_protocol, wake_puller,
+};
 
 use pyo3::ffi::PyObject;
 

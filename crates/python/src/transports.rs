@@ -12,6 +12,7 @@
 //! chunk.rs      bytes that wait to be written
 //! watching.rs   readiness: watching for it, and the jobs that it schedules
 //! reading.rs    from the socket to the protocol
+//! pulling.rs    from the socket to a stream's reader that waits
 //! writing.rs    from the program to the socket
 //! closing.rs    the ends: close, abort, errors, connection_lost
 //! pipes.rs      the same of pipes
@@ -27,6 +28,7 @@ mod making;
 mod methods;
 mod object;
 mod pipes;
+mod pulling;
 mod reading;
 mod socket;
 mod watching;
@@ -37,7 +39,8 @@ pub(crate) use chunk::{View, bytes_of};
 pub(crate) use datagram::audit;
 pub(crate) use datagram::{readable as datagram_readable, writable as datagram_writable};
 pub(crate) use object::{TransportObject, as_direct};
-pub(crate) use reading::{NOTABLE, receive, receive_from};
+pub(crate) use pulling::{Pulled, pull, settle_object};
+pub(crate) use reading::{receive, receive_from};
 pub(crate) use socket::{Fd, Source, plain_descriptor, plain_kind};
 pub(crate) use watching::{readable, writable};
 pub(crate) use writing::{write, write_to};

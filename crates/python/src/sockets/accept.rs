@@ -5,7 +5,7 @@ use std::os::fd::{AsRawFd, FromRawFd, IntoRawFd, OwnedFd};
 use pyo3::ffi::PyObject;
 use rasyncio::transports::stream::is_blocked;
 
-use super::watch::{Attempt, SocketWatch, wait_for};
+use super::watch::until_read;
 use super::{
     ARGUMENT, KNOWN, SOCKET, SockSlots, common, held, is_known, never_blocks, rarely_as_given,
     tried, was_tried,
@@ -59,14 +59,7 @@ async fn accept_body(slots: SockSlots) -> Res {
         let Some((core, fd)) = common(slots).filter(|_| was_tried(slots)) else {
             return rarely_as_given(slots, names().sock_accept).await;
         };
-        let again: Attempt = |this, fd| {
-            let sock = SocketWatch::socket(this)?;
-            if sock.is_none() {
-                return Err(runtime_error("the socket is gone"));
-            }
-            accept(fd, sock.ptr())
-        };
-        wait_for(slots, core, fd, core::ptr::null_mut(), 0, Some(again)).await
+        until_read(slots, core, fd, |fd| accept(fd, slots.get(SOCKET))).await
     }
 }
 

@@ -8,7 +8,7 @@ use std::io::{self, ErrorKind};
 
 use pyo3::ffi::{self, PyObject};
 
-use super::watch::{Attempt, SocketWatch, wait_to_write};
+use super::watch::{descriptor, wait_to_write};
 use super::{
     ARGUMENT, SOCKET, SockSlots, common, held, never_blocks, rarely_as_given, tried, was_tried,
 };
@@ -105,8 +105,8 @@ async fn connect_body(slots: SockSlots) -> Res {
         let Some((core, fd)) = common(slots).filter(|_| was_tried(slots)) else {
             return rarely_as_given(slots, names().sock_connect).await;
         };
-        let ended: Attempt = |this, fd| outcome(fd, SocketWatch::argument(this)).map(Some);
-        wait_to_write(slots, core, fd, slots.get(ARGUMENT), ended).await
+        wait_to_write(slots, core, fd).await?;
+        outcome(descriptor(slots)?, slots.get(ARGUMENT))
     }
 }
 

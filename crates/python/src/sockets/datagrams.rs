@@ -6,7 +6,7 @@ use pyo3::ffi::{self, PyObject};
 use rasyncio::transports::stream::is_blocked;
 
 use super::recv::plain_size;
-use super::watch::{Attempt, SocketWatch, wait_for};
+use super::watch::until_read;
 use super::{
     ARGUMENT, SECOND, SOCKET, SockSlots, common, held, is_known, rarely_as_given, tried, was_tried,
 };
@@ -95,8 +95,7 @@ async fn recvfrom_body(slots: SockSlots) -> Res {
         else {
             return rarely_as_given(slots, names().sock_recvfrom).await;
         };
-        let again: Attempt = |this, fd| recvfrom(fd, SocketWatch::most(this));
-        wait_for(slots, core, fd, core::ptr::null_mut(), most, Some(again)).await
+        until_read(slots, core, fd, |fd| recvfrom(fd, most)).await
     }
 }
 
@@ -158,16 +157,15 @@ async fn recvfrom_into_body(slots: SockSlots) -> Res {
         let (Some((core, fd)), Some(room)) = (found, room) else {
             return rarely_as_given(slots, names().sock_recvfrom_into).await;
         };
-        let again: Attempt = |this, fd| {
-            let view = View::of(SocketWatch::argument(this), ffi::PyBUF_WRITABLE)?;
-            let room = SocketWatch::most(this);
+        until_read(slots, core, fd, |fd| {
+            let view = View::of(slots.get(ARGUMENT), ffi::PyBUF_WRITABLE)?;
             if room > view.len() {
                 let message = "nbytes is greater than the length of the buffer";
                 return Err(value_error(message));
             }
             recvfrom_into(fd, &view, room)
-        };
-        wait_for(slots, core, fd, slots.get(ARGUMENT), room, Some(again)).await
+        })
+        .await
     }
 }
 

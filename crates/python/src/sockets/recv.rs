@@ -5,7 +5,7 @@ use core::ptr;
 use pyo3::ffi::{self, PyObject};
 use rasyncio::transports::stream::{MAX_RECEIVE, Received, is_blocked};
 
-use super::watch::wait;
+use super::watch::{descriptor, until_read, wait};
 use super::{ARGUMENT, SockSlots, argument, common, held, rarely, tried, was_tried};
 use crate::args::Signature;
 use crate::coroutine::{CoroutineDef, coroutine_at_once};
@@ -56,7 +56,13 @@ async fn recv_body(slots: SockSlots) -> Res {
         else {
             return rarely(slots, names().sock_recv, argument(slots)).await;
         };
-        wait(slots, core, fd, ptr::null_mut(), most).await
+        loop {
+            let watch = wait(slots, core, fd).await?;
+            if let Some((data, count)) = recv(descriptor(slots)?, (*watch).last, most)? {
+                (*watch).last = count;
+                return Ok(data);
+            }
+        }
     }
 }
 
@@ -83,7 +89,7 @@ async fn recv_into_body(slots: SockSlots) -> Res {
         let Some((core, fd)) = common(slots).filter(|_| was_tried(slots)) else {
             return rarely(slots, names().sock_recv_into, argument(slots)).await;
         };
-        wait(slots, core, fd, slots.get(ARGUMENT), 0).await
+        until_read(slots, core, fd, |fd| recv_into(fd, slots.get(ARGUMENT))).await
     }
 }
 

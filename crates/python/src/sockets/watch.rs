@@ -1,13 +1,11 @@
 //! Who waits for a socket to be readable, or to be connected.
 
-use core::cell::Cell;
 use core::ffi::{c_int, c_void};
 use core::ptr;
 
 use pyo3::ffi::{self, PyObject, PyTypeObject};
 use rasyncio_engine::Job;
 
-use super::recv::{recv, recv_into};
 use super::{LOOP, SOCKET, SockSlots, WAITER, WATCH};
 use crate::boundary;
 use crate::coroutine::{await_future, finally};
@@ -16,11 +14,11 @@ use crate::futures;
 use crate::global::Global;
 use crate::jobs;
 use crate::names::names;
-use crate::object::{Ref, Res, runtime_error, set_slot, take_raised, take_slot};
-use crate::transports::{Fd, NOTABLE, plain_descriptor};
+use crate::object::{Ref, Res, runtime_error, set_slot, take_slot};
+use crate::transports::{Fd, plain_descriptor};
 use crate::types::{TypeBuilder, free_instance};
 
-/// Who waits for a socket to be ready, and what for.
+/// Who waits for a socket to be ready.
 #[repr(C)]
 pub(crate) struct SocketWatch {
     ob_base: PyObject,
@@ -28,66 +26,62 @@ pub(crate) struct SocketWatch {
     socket: *mut PyObject,
     /// The future that a coroutine awaits; NULL when nobody waits.
     waiter: *mut PyObject,
-    /// What to fill, for `sock_recv_into`; NULL for `sock_recv`. For others what they were given.
-    buffer: *mut PyObject,
     loop_: *mut PyObject,
     fd: c_int,
-    most: usize,
-    last: Cell<usize>,
-    /// What is done for other methods than these two; `None` for them.
-    attempt: Option<Attempt>,
+    /// How much the last `recv` has brought that did not succeed at once.
+    pub(super) last: usize,
 }
-
-/// What a watch does when its socket is ready; `None` if that was nothing.
-pub(super) type Attempt = unsafe fn(*mut SocketWatch, Fd) -> Res<Option<Ref>>;
 
 static CLASS: Global<*mut PyTypeObject> = Global::new();
 
-/// Waits until the job of the watch has read, as `sock_recv` and `sock_recv_into` do.
+/// Waits until there is something to read, and answers the watch, which a slot keeps.
 pub(super) async unsafe fn wait(
     slots: SockSlots,
     core: &'static LoopCore,
     fd: Fd,
-    buffer: *mut PyObject,
-    most: usize,
-) -> Res {
-    // SAFETY: passed on.
-    unsafe { wait_for(slots, core, fd, buffer, most, None).await }
-}
-
-/// Waits until the job of the watch has done something.
-pub(super) async unsafe fn wait_for(
-    slots: SockSlots,
-    core: &'static LoopCore,
-    fd: Fd,
-    buffer: *mut PyObject,
-    most: usize,
-    attempt: Option<Attempt>,
-) -> Res {
+) -> Res<*mut SocketWatch> {
     // SAFETY: alive, says the caller; the slots keep the watch and the waiter alive.
     unsafe {
         let watch = slots.set(WATCH, watched(core, fd, slots.get(SOCKET))?);
         let watch = watch.cast::<SocketWatch>();
         let waiter = slots.set(WAITER, futures::new_future(slots.get(LOOP))?);
-        (*watch).most = most;
-        (*watch).attempt = attempt;
-        let held = if buffer.is_null() {
-            buffer
-        } else {
-            ffi::Py_NewRef(buffer)
-        };
-        set_slot(&raw mut (*watch).buffer, held);
         set_slot(&raw mut (*watch).waiter, ffi::Py_NewRef(waiter));
-        let read = await_future(waiter).await;
-        finally(read, || {
+        let woken = await_future(waiter).await;
+        finally(woken, || {
             // Somebody else may have begun to wait in our place.
             if ptr::eq((*watch).waiter, waiter) {
                 set_slot(&raw mut (*watch).waiter, ptr::null_mut());
-                set_slot(&raw mut (*watch).buffer, ptr::null_mut());
             }
             Ok(())
-        })
+        })?;
+        Ok(watch)
     }
+}
+
+/// Tries whenever there is something to read, until that has an answer.
+pub(super) async unsafe fn until_read(
+    slots: SockSlots,
+    core: &'static LoopCore,
+    fd: Fd,
+    mut attempt: impl FnMut(Fd) -> Res<Option<Ref>>,
+) -> Res {
+    loop {
+        // SAFETY: as said there.
+        let now = unsafe {
+            wait(slots, core, fd).await?;
+            descriptor(slots)?
+        };
+        if let Some(answer) = attempt(now)? {
+            return Ok(answer);
+        }
+    }
+}
+
+/// The descriptor as it is after a wait.
+pub(super) unsafe fn descriptor(slots: SockSlots) -> Res<Fd> {
+    // SAFETY: the slot keeps the socket alive, which is a plain one.
+    unsafe { plain_descriptor(slots.get(SOCKET)) }
+        .ok_or_else(|| runtime_error("the socket has no descriptor"))
 }
 
 /// The watch of a socket: the one that has stayed, or a new one.
@@ -129,15 +123,13 @@ unsafe fn new(loop_: Ref, fd: Fd, sock: *mut PyObject) -> Res {
     }
 }
 
-/// Waits until the socket is writable and `attempt` has done something. Unlike a reader's, the watch
-/// ends with the wait, for connecting is done once.
+/// Waits until the socket is writable. Unlike a reader's, the watch ends with the wait, for connecting
+/// is done once.
 pub(super) async unsafe fn wait_to_write(
     slots: SockSlots,
     core: &'static LoopCore,
     fd: Fd,
-    argument: *mut PyObject,
-    attempt: Attempt,
-) -> Res {
+) -> Res<()> {
     // SAFETY: alive, says the caller; the slots keep the watch and the waiter alive.
     unsafe {
         core.check_closed()?;
@@ -148,47 +140,29 @@ pub(super) async unsafe fn wait_to_write(
         let waiter = slots.set(WAITER, futures::new_future(slots.get(LOOP))?);
         let job = jobs::socket_writable(watch.clone());
         let watch = slots.set(WATCH, watch).cast::<SocketWatch>();
-        set_slot(&raw mut (*watch).buffer, ffi::Py_NewRef(argument));
         set_slot(&raw mut (*watch).waiter, ffi::Py_NewRef(waiter));
-        (*watch).attempt = Some(attempt);
         let replaced = core.engine().set_writer(fd.0, job);
         event_loop::forget_watcher(replaced.map_err(|error| event_loop::os_error(&error))?)?;
-        let done = await_future(waiter).await;
-        finally(done, || {
+        let woken = await_future(waiter).await;
+        finally(woken, || {
             if take_slot(&raw mut (*watch).waiter).is_some() {
                 stop_writing(watch)?;
             }
             Ok(())
-        })
+        })?;
+        Ok(())
     }
 }
 
-/// The job of such a watch.
+/// The job of such a watch: wakes who waits.
 pub(crate) unsafe fn writable(this: *mut SocketWatch) -> Res<()> {
     // SAFETY: the job keeps `this` alive.
     unsafe {
-        let Some(waiter) = Ref::borrow_opt((*this).waiter) else {
+        let Some(waiter) = take_slot(&raw mut (*this).waiter) else {
             return Ok(());
         };
-        if futures::is_done(waiter.ptr())? {
-            return Ok(());
-        }
-        let outcome = socket_of(this).and_then(|fd| match (*this).attempt {
-            Some(attempt) => attempt(this, fd),
-            None => Ok(None),
-        });
-        if matches!(outcome, Ok(None)) {
-            return Ok(());
-        }
-        let outcome = outcome.map_err(take_raised);
-        drop(take_slot(&raw mut (*this).waiter));
-        drop(take_slot(&raw mut (*this).buffer));
         stop_writing(this)?;
-        match outcome {
-            Ok(Some(answer)) => futures::set_result_unless_cancelled(waiter.ptr(), answer.ptr()),
-            Ok(None) => Ok(()),
-            Err(exception) => futures::set_exception(waiter.ptr(), exception.ptr()),
-        }
+        futures::set_result_unless_cancelled(waiter.ptr(), ffi::Py_None())
     }
 }
 
@@ -209,59 +183,15 @@ unsafe fn stop_writing(this: *mut SocketWatch) -> Res<()> {
     }
 }
 
-/// The descriptor of the socket that a watch is for.
-unsafe fn socket_of(this: *mut SocketWatch) -> Res<Fd> {
-    // SAFETY: alive, says the caller.
-    unsafe {
-        let sock = Ref::borrow((*this).socket).call0()?;
-        let fd = (!sock.is_none()).then(|| plain_descriptor(sock.ptr()));
-        fd.flatten()
-            .ok_or_else(|| runtime_error("the socket is gone"))
-    }
-}
-
-/// The job of a watch: reads for who waits.
+/// The job of a watch: wakes who waits.
 pub(crate) unsafe fn readable(this: *mut SocketWatch) -> Res<()> {
     // SAFETY: the job keeps `this` alive.
     unsafe {
-        let Some(waiter) = Ref::borrow_opt((*this).waiter) else {
-            return stop(this);
-        };
-        if futures::is_done(waiter.ptr())? {
-            return stop(this);
-        }
-        let outcome = (|| {
-            let fd = socket_of(this)?;
-            if let Some(attempt) = (*this).attempt {
-                return attempt(this, fd);
+        match take_slot(&raw mut (*this).waiter) {
+            Some(waiter) if !futures::is_done(waiter.ptr())? => {
+                futures::set_result(waiter.ptr(), ffi::Py_None())
             }
-            if (*this).buffer.is_null() {
-                let got = recv(fd, (*this).last.get(), (*this).most)?;
-                return Ok(got.map(|(data, count)| {
-                    (*this).last.set(count);
-                    if count >= NOTABLE
-                        && let Some(core) = event_loop::any_native((*this).loop_)
-                    {
-                        core.engine().has_read(count);
-                    }
-                    data
-                }));
-            }
-            let buffer = Ref::borrow((*this).buffer);
-            recv_into(fd, buffer.ptr())
-        })();
-        match outcome {
-            Ok(None) => Ok(()),
-            Ok(Some(answer)) => {
-                drop(take_slot(&raw mut (*this).waiter));
-                drop(take_slot(&raw mut (*this).buffer));
-                futures::set_result_unless_cancelled(waiter.ptr(), answer.ptr())
-            }
-            Err(raised) => {
-                let exception = take_raised(raised);
-                drop(take_slot(&raw mut (*this).waiter));
-                futures::set_exception(waiter.ptr(), exception.ptr())
-            }
+            _ => stop(this),
         }
     }
 }
@@ -291,31 +221,12 @@ pub(crate) fn is_idle_watch(job: &Job) -> bool {
 }
 
 impl SocketWatch {
-    /// What the method was given besides the socket, borrowed; NULL if that was nothing.
-    pub(super) unsafe fn argument(this: *mut SocketWatch) -> *mut PyObject {
-        // SAFETY: alive, says the caller.
-        unsafe { (*this).buffer }
-    }
-
-    /// How much is to be read at most.
-    pub(super) unsafe fn most(this: *mut SocketWatch) -> usize {
-        // SAFETY: alive, says the caller.
-        unsafe { (*this).most }
-    }
-
-    /// The socket, if it is there still.
-    pub(super) unsafe fn socket(this: *mut SocketWatch) -> Res {
-        // SAFETY: alive, says the caller.
-        unsafe { Ref::borrow((*this).socket).call0() }
-    }
-
-    unsafe fn slots(this: *mut SocketWatch) -> [*mut *mut PyObject; 4] {
+    unsafe fn slots(this: *mut SocketWatch) -> [*mut *mut PyObject; 3] {
         // SAFETY: addresses of fields of a live object.
         unsafe {
             [
                 &raw mut (*this).socket,
                 &raw mut (*this).waiter,
-                &raw mut (*this).buffer,
                 &raw mut (*this).loop_,
             ]
         }

@@ -5,7 +5,7 @@ use core::ptr;
 
 use pyo3::ffi::{self, PyObject};
 
-use super::reader::{self, ReaderObject};
+use super::reader::{self, ReaderObject, settle};
 use super::{piece::Piece, reading};
 use crate::args::Signature;
 use crate::boundary;
@@ -44,6 +44,7 @@ macro_rules! onearg {
 }
 
 onearg!(feed_data, |this, data| {
+    settle(this)?;
     reader::feed_data(this, data)?;
     Ok(Ref::none())
 });
@@ -62,15 +63,18 @@ onearg!(replace_transport, |this, transport| {
     if (*this).transport.is_null() {
         return Err(raise(ffi::PyExc_AssertionError, "Transport not set"));
     }
+    settle(this)?;
     reader::set_transport(this, transport);
     Ok(Ref::none())
 });
 onearg!(take, |this, count| {
+    settle(this)?;
     let here = ReaderObject::state(this).buffered();
     let count = saturating_int(count)?.max(0) as usize;
     reader::take(this, count.min(here))
 });
 onearg!(put, |this, data| {
+    settle(this)?;
     // Behind what is there, and nobody is told.
     let waiter = ReaderObject::state(this).end_wait();
     let fed = ReaderObject::state(this).feed(Piece::of(data)?);
@@ -85,9 +89,10 @@ noargs!(feed_eof, |this: ReaderObject| {
     reader::feed_eof(this)?;
     Ok(Ref::none())
 });
-noargs!(at_eof, |this: ReaderObject| Ok(Ref::bool(
-    ReaderObject::state(this).at_eof()
-)));
+noargs!(at_eof, |this: ReaderObject| {
+    settle(this)?;
+    Ok(Ref::bool(ReaderObject::state(this).at_eof()))
+});
 noargs!(exception, |this: ReaderObject| Ok(ReaderObject::state(
     this
 )
@@ -103,10 +108,16 @@ noargs!(wakeup_waiter, |this: ReaderObject| {
     }
     Ok(Ref::none())
 });
-noargs!(peek, |this: ReaderObject| ReaderObject::state(this)
-    .with_bytes(|bytes| Ref::checked(
-        ffi::PyBytes_FromStringAndSize(bytes.as_ptr().cast(), bytes.len() as ffi::Py_ssize_t)
-    )));
+noargs!(peek, |this: ReaderObject| {
+    settle(this)?;
+    ReaderObject::state(this).with_bytes(|bytes| {
+        let length = bytes.len() as ffi::Py_ssize_t;
+        Ref::checked(ffi::PyBytes_FromStringAndSize(
+            bytes.as_ptr().cast(),
+            length,
+        ))
+    })
+});
 
 unsafe extern "C" fn aiter(slf: *mut PyObject) -> *mut PyObject {
     // SAFETY: the interpreter passes a live instance.

@@ -23,7 +23,7 @@ pub(super) struct ProtocolObject {
     reader: *mut PyObject,
     paused: bool,
     connection_lost: bool,
-    /// `data_received` of the object was replaced.
+    /// A method of the object was replaced that others of ours call directly.
     altered: bool,
 }
 
@@ -77,12 +77,23 @@ pub(super) unsafe fn flow(protocol: *mut PyObject) -> Res<Flow> {
 
 static DIRECT: Direct = Direct::new();
 
-/// Whether [`data_received`] is the object's method of that name.
+/// The methods that others of ours call directly, or go past.
+fn direct_methods() -> [*mut PyObject; 2] {
+    [names().data_received, names().eof_received]
+}
+
+/// Whether it is one of ours, whatever its methods are.
+pub(crate) unsafe fn is_protocol(object: *mut PyObject) -> bool {
+    // SAFETY: alive, says the caller.
+    unsafe { ffi::PyType_IsSubtype(ffi::Py_TYPE(object), KNOWN.get().class) != 0 }
+}
+
+/// Whether [`data_received`] is the object's method of that name, and its end of file is ours too.
 #[inline]
 pub(crate) unsafe fn is_direct(protocol: *mut PyObject) -> bool {
     // SAFETY: alive, says the caller; an instance of our class has our layout.
     unsafe {
-        DIRECT.has(protocol, KNOWN.get().class, || [names().data_received])
+        DIRECT.has(protocol, KNOWN.get().class, direct_methods)
             && !(*protocol.cast::<ProtocolObject>()).altered
     }
 }
@@ -94,10 +105,37 @@ unsafe extern "C" fn setattro(
 ) -> c_int {
     // SAFETY: the interpreter passes an instance, a str, and a value or NULL.
     unsafe {
-        if name == names().data_received {
+        if direct_methods().contains(&name) {
             (*slf.cast::<ProtocolObject>()).altered = true;
         }
         ffi::PyObject_GenericSetAttr(slf, name, value)
+    }
+}
+
+/// The reader, or None.
+#[inline]
+unsafe fn reader_of(protocol: *mut PyObject) -> Res {
+    // SAFETY: alive, says the caller.
+    match unsafe { Ref::borrow_opt((*protocol.cast::<ProtocolObject>()).reader) } {
+        Some(reference) => reference.call0(),
+        None => Ok(Ref::none()),
+    }
+}
+
+/// Something has come for one of ours on that transport: wakes who waits to receive it. False if it
+/// is to be received now.
+#[inline]
+pub(crate) unsafe fn wake_puller(protocol: *mut PyObject, transport: *mut PyObject) -> Res<bool> {
+    // SAFETY: both alive, says the caller.
+    unsafe {
+        if !is_direct(protocol) {
+            return Ok(false);
+        }
+        let reader = reader_of(protocol)?;
+        match reader::as_direct(reader.ptr()) {
+            Some(reader) => reader::wake_puller(reader, transport),
+            None => Ok(false),
+        }
     }
 }
 
@@ -106,10 +144,7 @@ unsafe extern "C" fn setattro(
 pub(crate) unsafe fn data_received(protocol: *mut PyObject, data: *mut PyObject) -> Res<()> {
     // SAFETY: both alive, says the caller.
     unsafe {
-        let Some(reference) = Ref::borrow_opt((*protocol.cast::<ProtocolObject>()).reader) else {
-            return Ok(());
-        };
-        let reader = reference.call0()?;
+        let reader = reader_of(protocol)?;
         match reader::as_direct(reader.ptr()) {
             Some(reader) => reader::feed_data(reader, data),
             None if reader.is_none() => Ok(()),
@@ -125,6 +160,18 @@ unsafe extern "C" fn data_received_method(
     // SAFETY: the interpreter passes a live instance and a live object.
     boundary::object(|| unsafe { data_received(slf, data) }.map(|()| Ref::none()))
 }
+
+// The transport stays open for writing, unless that would be half a TLS connection.
+noargs!(eof_received, |this: ProtocolObject| {
+    let reader = reader_of(this.cast())?;
+    match reader::as_direct(reader.ptr()) {
+        Some(reader) => reader::feed_eof(reader)?,
+        None if reader.is_none() => {}
+        None => drop(reader.call_method(names().feed_eof, &[])?),
+    }
+    let over_tls = Ref::borrow(this.cast()).attr(names()._over_ssl)?.truth()?;
+    Ok(Ref::bool(!over_tls))
+});
 
 getter!(get_reader, |this: ProtocolObject| Ok(Ref::borrow_opt(
     (*this).reader
@@ -201,6 +248,7 @@ pub(super) unsafe fn init(module: *mut PyObject) -> Res<()> {
         .slot(ffi::Py_tp_traverse, traverse as *mut c_void)
         .slot(ffi::Py_tp_clear, clear as *mut c_void)
         .onearg(c"data_received", data_received_method)
+        .noargs(c"eof_received", eof_received)
         .property(c"_stream_reader_wr", get_reader, Some(set_reader))
         .property(c"_paused", get_paused, Some(set_paused))
         .property(

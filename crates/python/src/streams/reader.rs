@@ -13,6 +13,7 @@ use crate::futures;
 use crate::global::Global;
 use crate::names::names;
 use crate::object::{Raised, Ref, Res, raise, raised_matches, set_slot, take_raised};
+use crate::transports::{self, Pulled};
 use crate::types::free_instance;
 
 /// Waiters are futures, exceptions are instances.
@@ -57,8 +58,8 @@ static CLASS: Global<*mut PyTypeObject> = Global::new();
 static DIRECT: Direct = Direct::new();
 
 /// The methods that others of ours call directly.
-fn direct_methods() -> [*mut PyObject; 2] {
-    [names().feed_data, names().exception]
+fn direct_methods() -> [*mut PyObject; 3] {
+    [names().feed_data, names().feed_eof, names().exception]
 }
 
 /// A reader whose methods may be called directly.
@@ -149,10 +150,62 @@ pub(super) unsafe fn resume(this: *mut ReaderObject) -> Res<()> {
 pub(super) unsafe fn taken(this: *mut ReaderObject) -> Res<()> {
     // SAFETY: alive, says the caller.
     unsafe {
-        if ReaderObject::state(this).taken() {
+        let state = ReaderObject::state(this);
+        if state.taken() {
             resume(this)
+        } else if state.overflows() {
+            pause(this)
         } else {
             Ok(())
+        }
+    }
+}
+
+/// Something has come on a transport: wakes who waits to receive it. False if nobody does, or not
+/// from there.
+#[inline]
+pub(super) unsafe fn wake_puller(this: *mut ReaderObject, transport: *mut PyObject) -> Res<bool> {
+    // SAFETY: both alive, says the caller.
+    unsafe {
+        if !ptr::eq((*this).transport, transport) {
+            return Ok(false);
+        }
+        let Some(waiter) = ReaderObject::state(this).take_puller() else {
+            return Ok(false);
+        };
+        if futures::is_done(waiter.ptr())? {
+            return Ok(false);
+        }
+        futures::set_result(waiter.ptr(), ffi::Py_None())?;
+        Ok(true)
+    }
+}
+
+/// Receives what a reader was woken for, if that is still left unread. False if it is not.
+#[inline]
+pub(super) unsafe fn pull(this: *mut ReaderObject) -> Res<bool> {
+    // SAFETY: alive, says the caller; the transport is held over the call.
+    unsafe {
+        let Some(transport) = Ref::borrow_opt((*this).transport) else {
+            return Ok(false);
+        };
+        match transports::pull(transport.ptr())? {
+            Pulled::Data(data) => ReaderObject::state(this).put(Piece::of(data.ptr())?),
+            Pulled::Other => {}
+            Pulled::NothingLeft => return Ok(false),
+        }
+        Ok(true)
+    }
+}
+
+/// Has the transport read what was left unread: somebody else than the one who was woken looks, or
+/// that one has given up.
+pub(super) unsafe fn settle(this: *mut ReaderObject) -> Res<()> {
+    // SAFETY: alive, says the caller; the transport is held over the call.
+    unsafe {
+        match Ref::borrow_opt((*this).transport) {
+            Some(transport) => transports::settle_object(transport.ptr()),
+            None => Ok(()),
         }
     }
 }

@@ -6,7 +6,7 @@ use pyo3::ffi::{self, PyObject};
 use rasyncio::streams::reader::Step;
 use rasyncio::streams::search::{Overrun, Search, SeparatorError, Separators};
 
-use super::reader::{ReaderObject, raise_failure, resume, take, taken};
+use super::reader::{ReaderObject, pull, raise_failure, resume, settle, take, taken};
 use crate::args::Signature;
 use crate::boundary;
 use crate::coroutine::{
@@ -317,6 +317,10 @@ async unsafe fn wait(
         if step == Step::Failed {
             check_failure(reader)?;
         }
+        // It was left for another one, who has not come yet.
+        if pull(reader)? {
+            return Ok(());
+        }
         let state = ReaderObject::state(reader);
         if state.has_waiter() {
             return Err(runtime_error(&format!(
@@ -326,15 +330,17 @@ async unsafe fn wait(
         let loop_ = Ref::borrow_opt((*reader).loop_).unwrap_or_else(Ref::none);
         let waiter = slots.set(WAITER, futures::new_future(loop_.ptr())?);
         drop(loop_);
-        if state.wait(Ref::borrow(waiter)) {
+        if state.wait_to_pull(Ref::borrow(waiter)) {
             resume(reader)?;
         }
         let woken = await_future(waiter).await;
+        let gives_up = woken.is_err();
         finally(woken, || {
             drop(ReaderObject::state(reader).end_wait());
-            Ok(())
+            if gives_up { settle(reader) } else { Ok(()) }
         })?;
         drop(slots.take(WAITER));
+        pull(reader)?;
         Ok(())
     }
 }

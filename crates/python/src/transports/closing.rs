@@ -20,7 +20,10 @@ use crate::stdlib::stdlib;
 /// `transport.close()`
 pub(super) unsafe fn close<S: State>(this: *mut TransportObject<S>) -> Res<()> {
     // SAFETY: `this` is alive, says the caller.
-    unsafe { closed(this, TransportObject::state(this).close()) }
+    unsafe {
+        S::settle(this)?;
+        closed(this, TransportObject::state(this).close())
+    }
 }
 
 /// Does what closing asks for.
@@ -46,6 +49,7 @@ pub(super) unsafe fn force_close<S: State>(
 ) -> Res<()> {
     // SAFETY: both alive, says the caller.
     unsafe {
+        S::settle(this)?;
         if !TransportObject::state(this).abort() {
             return Ok(());
         }

@@ -7,9 +7,9 @@ use pyo3::ffi::{self, PyObject};
 use rasyncio::transports::stream::StreamState;
 
 use super::chunk::Chunk;
-use super::object::{self, Kind, TransportObject};
+use super::object::{self, Kind, State, TransportObject};
 use super::watching::{Side, unwatch, watch};
-use super::{closing, making, reading, socket, writing};
+use super::{closing, making, pulling, reading, socket, writing};
 use crate::args::Signature;
 use crate::boundary;
 use crate::docs;
@@ -19,6 +19,7 @@ use crate::object::{
     Raised, Ref, Res, check, import, isinstance, runtime_error, saturating_int, set_slot,
     value_error,
 };
+use crate::streams;
 use crate::tls;
 use crate::types::TypeBuilder;
 
@@ -36,14 +37,17 @@ pub(super) unsafe fn set_socket<S>(this: *mut TransportObject<S>, sock: *mut PyO
     }
 }
 
-pub(super) unsafe fn set_protocol<S>(
+pub(super) unsafe fn set_protocol<S: State>(
     this: *mut TransportObject<S>,
     protocol: *mut PyObject,
 ) -> Res<()> {
     // SAFETY: both alive, says the caller.
     unsafe {
+        S::settle(this)?;
         (*this).kind = if tls::is_protocol(protocol) {
             Kind::Tls
+        } else if streams::is_protocol(protocol) {
+            Kind::Stream
         } else if isinstance(protocol, BUFFERED_PROTOCOL.get().ptr())? {
             Kind::Buffered
         } else {
@@ -114,6 +118,7 @@ noargs!(get_protocol, |this: TransportObject| Ok(Ref::borrow_opt(
 .unwrap_or_else(Ref::none)));
 
 noargs!(pause_reading, |this: TransportObject| {
+    pulling::settle(this)?;
     let state = TransportObject::state(this);
     let was_reading = state.is_reading();
     if state.pause_reading() {

@@ -10,7 +10,7 @@ use rasyncio_engine::Job;
 
 use super::chunk::Chunk;
 use super::watching::Side;
-use super::{pipes, reading, writing};
+use super::{pipes, pulling, reading, writing};
 use crate::boundary;
 use crate::direct::Direct;
 use crate::event_loop::{self, LoopCore};
@@ -25,6 +25,8 @@ use crate::types::free_instance;
 pub(super) enum Kind {
     /// `data_received`
     Data,
+    /// The protocol of a stream of ours, whose reader may receive itself.
+    Stream,
     /// `get_buffer` and `buffer_updated`
     Buffered,
     /// Our own TLS, which is told without a call of Python's.
@@ -42,6 +44,11 @@ pub(super) trait State: Sized + 'static {
 
     /// Whether a job that was queued at readiness still has something to do.
     unsafe fn wants(this: *mut TransportObject<Self>, side: Side) -> bool;
+
+    /// Reads what was left unread, before something happens that would come after it.
+    unsafe fn settle(_this: *mut TransportObject<Self>) -> Res<()> {
+        Ok(())
+    }
 
     /// Begins to close.
     fn close(&self) -> Closing;
@@ -194,6 +201,12 @@ impl State for StreamState<Chunk> {
         }
     }
 
+    #[inline]
+    unsafe fn settle(this: *mut TransportObject) -> Res<()> {
+        // SAFETY: passed on.
+        unsafe { pulling::settle(this) }
+    }
+
     fn close(&self) -> Closing {
         self.close()
     }
@@ -279,6 +292,15 @@ pub(super) unsafe extern "C" fn setattro(
             (*slf.cast::<TransportObject>()).altered = true;
         }
         ffi::PyObject_GenericSetAttr(slf, name, value)
+    }
+}
+
+/// A transport of ours, whatever its methods are.
+#[inline]
+pub(super) unsafe fn as_transport(object: *mut PyObject) -> Option<*mut TransportObject> {
+    // SAFETY: alive, says the caller; an instance of our class has our layout.
+    unsafe {
+        (ffi::PyType_IsSubtype(ffi::Py_TYPE(object), *CLASS.get()) != 0).then(|| object.cast())
     }
 }
 

@@ -30,8 +30,9 @@ unsafe extern "C" {
 const LARGE: usize = 32 * 1024;
 
 /// What is worth telling the loop, which takes less at a time when much comes.
-pub(crate) const NOTABLE: usize = 2 * 1024;
+pub(super) const NOTABLE: usize = 2 * 1024;
 
+pub(super) const FATAL: &str = "Fatal read error on socket transport";
 const BUFFER_UPDATED_FAILED: &str = "Fatal error: protocol.buffer_updated() call failed.";
 
 /// Where small reads arrive. One serves all: no Python code runs between the system's call and
@@ -48,7 +49,7 @@ pub(super) unsafe fn read_ready(this: *mut TransportObject) -> Res<()> {
     // SAFETY: `this` is alive, says the caller.
     unsafe {
         match (*this).kind {
-            Kind::Data | Kind::Tls => read_data(this),
+            Kind::Data | Kind::Stream | Kind::Tls => read_data(this),
             Kind::Buffered => read_into_buffer(this),
             Kind::ReadPipe => pipes::read_ready(this),
             Kind::WritePipe => pipes::peer_has_gone(this),
@@ -69,7 +70,7 @@ unsafe fn read_data(this: *mut TransportObject) -> Res<()> {
                 data
             }
             Ok((other, _)) => return no_data(this, other),
-            Err(raised) => return failed(this, raised, "Fatal read error on socket transport"),
+            Err(raised) => return failed(this, raised, FATAL),
         };
         let Some(protocol) = Ref::borrow_opt((*this).protocol) else {
             return Ok(());
@@ -80,7 +81,7 @@ unsafe fn read_data(this: *mut TransportObject) -> Res<()> {
                 Err(raised) => failed(this, raised, BUFFER_UPDATED_FAILED),
             };
         }
-        let told = if streams::is_direct_protocol(protocol.ptr()) {
+        let told = if (*this).kind == Kind::Stream && streams::is_direct_protocol(protocol.ptr()) {
             streams::data_received(protocol.ptr(), data.ptr())
         } else {
             call_method(protocol.ptr(), names().data_received, &[data.ptr()]).map(drop)
@@ -201,7 +202,7 @@ unsafe fn refused(this: *mut TransportObject, buffer: &Ref, raised: Raised) -> R
         let sock = Ref::borrow_opt((*this).sock).unwrap_or_else(Ref::none);
         match sock.call_method(names().recv_into, &[buffer.ptr()]) {
             Ok(_) => Ok(()),
-            Err(raised) => failed(this, raised, "Fatal read error on socket transport"),
+            Err(raised) => failed(this, raised, FATAL),
         }
     }
 }
@@ -219,7 +220,7 @@ unsafe fn get_buffer(protocol: &Ref) -> Res {
 
 /// A read that brought nothing.
 #[cold]
-unsafe fn no_data(this: *mut TransportObject, got: Received) -> Res<()> {
+pub(super) unsafe fn no_data(this: *mut TransportObject, got: Received) -> Res<()> {
     // SAFETY: `this` is alive, says the caller.
     unsafe {
         match got {
@@ -233,7 +234,7 @@ unsafe fn no_data(this: *mut TransportObject, got: Received) -> Res<()> {
 unsafe fn read_failed(this: *mut TransportObject, error: &io::Error) -> Res<()> {
     let raised = event_loop::os_error(error);
     // SAFETY: `this` is alive, says the caller.
-    unsafe { failed(this, raised, "Fatal read error on socket transport") }
+    unsafe { failed(this, raised, FATAL) }
 }
 
 /// The peer sends no more. The protocol says whether the connection stays open for writing.

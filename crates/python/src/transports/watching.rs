@@ -10,6 +10,7 @@ use pyo3::ffi::{self, PyObject};
 use rasyncio_engine::Job;
 
 use super::object::{State, TransportObject};
+use super::pulling;
 use crate::boundary;
 use crate::event_loop;
 use crate::jobs;
@@ -112,7 +113,12 @@ unsafe fn context_of<S>(this: *mut TransportObject<S>, side: Side) -> *mut *mut 
 /// The job of a descriptor that is readable.
 pub(crate) unsafe fn readable(this: *mut TransportObject) -> Res<()> {
     // SAFETY: the job keeps `this` alive.
-    unsafe { run(this, Side::Read, event_loop::report_callback_error) }
+    unsafe {
+        if TransportObject::state(this).may_receive() && pulling::left(this)? {
+            return Ok(());
+        }
+        run(this, Side::Read, event_loop::report_callback_error)
+    }
 }
 
 /// The job of a descriptor that is writable.

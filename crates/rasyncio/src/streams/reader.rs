@@ -43,6 +43,10 @@ pub struct ReaderState<B, W, E> {
     eof: Cell<bool>,
     exception: RefCell<Option<E>>,
     waiter: RefCell<Option<W>>,
+    /// Who waits receives what comes by itself.
+    pulls: Cell<bool>,
+    /// Nobody has looked yet whether what was put is too much.
+    unmeasured: Cell<bool>,
     /// The transport was told to pause, and not yet to resume.
     paused: Cell<bool>,
     /// There is a transport, and it can pause.
@@ -87,6 +91,8 @@ impl<B, W, E> ReaderState<B, W, E> {
             eof: Cell::new(false),
             exception: RefCell::new(None),
             waiter: RefCell::new(None),
+            pulls: Cell::new(false),
+            unmeasured: Cell::new(false),
             paused: Cell::new(false),
             pausable: Cell::new(false),
         }
@@ -166,6 +172,30 @@ impl<B, W, E> ReaderState<B, W, E> {
     /// now, or else nothing would ever come.
     #[must_use = "the transport may have to resume"]
     pub fn wait(&self, waiter: W) -> bool {
+        self.pulls.set(false);
+        self.wait_as_told(waiter)
+    }
+
+    /// As [`ReaderState::wait`], for one that receives what has come when it is its turn, rather than
+    /// have it fed before: so what many wait for is not in memory at once. What it receives it
+    /// [puts](ReaderState::put) here.
+    #[must_use = "the transport may have to resume"]
+    pub fn wait_to_pull(&self, waiter: W) -> bool {
+        self.pulls.set(true);
+        self.wait_as_told(waiter)
+    }
+
+    /// Something has come: who waits to pull it, to be woken.
+    #[must_use = "it has to be woken"]
+    pub fn take_puller(&self) -> Option<W> {
+        if self.pulls.get() {
+            self.waiter.take()
+        } else {
+            None
+        }
+    }
+
+    fn wait_as_told(&self, waiter: W) -> bool {
         let old = self.waiter.replace(Some(waiter));
         drop(old);
         self.paused.replace(false)
@@ -192,6 +222,19 @@ impl<B, W, E> ReaderState<B, W, E> {
         self.buffer.borrow().chunks().for_each(visit);
     }
 
+    /// After something was [put](ReaderState::put): whether so much is here that the transport has to
+    /// pause reading. It counts as paused then.
+    #[must_use = "the transport may have to pause"]
+    pub fn overflows(&self) -> bool {
+        self.unmeasured.replace(false) && self.is_too_much()
+    }
+
+    fn is_too_much(&self) -> bool {
+        self.buffered() > self.limit.saturating_mul(2)
+            && self.pausable.get()
+            && !self.paused.replace(true)
+    }
+
     /// Some bytes were taken out. True: the transport has to resume reading.
     #[must_use = "the transport may have to resume"]
     pub fn taken(&self) -> bool {
@@ -208,17 +251,23 @@ impl<B: AsRef<[u8]>, W, E> ReaderState<B, W, E> {
                 pause: false,
             };
         }
-        let (spent, len) = {
-            let mut buffer = self.buffer.borrow_mut();
-            (buffer.push(chunk), buffer.len())
-        };
-        drop(spent);
-        let pause =
-            len > self.limit.saturating_mul(2) && self.pausable.get() && !self.paused.replace(true);
+        self.keep(chunk);
         Fed {
             wake: self.waiter.take(),
-            pause,
+            pause: self.is_too_much(),
         }
+    }
+
+    /// Who reads has received this itself. When it has taken out what it wants, there may be too much
+    /// left: [`ReaderState::overflows`].
+    pub fn put(&self, chunk: B) {
+        self.unmeasured.set(true);
+        self.keep(chunk);
+    }
+
+    fn keep(&self, chunk: B) {
+        let spent = self.buffer.borrow_mut().push(chunk);
+        drop(spent);
     }
 
     /// Up to `count` bytes, at least one (asyncio's `read(n)`). Ready with none at the end.

@@ -63,6 +63,8 @@ pub struct StreamState<B> {
     /// Not 0: `connection_lost` is scheduled, or was called. Counts the writes since, too.
     lost: Cell<u32>,
     paused: Cell<bool>,
+    /// There is something to read, and who waits for it was told to receive it.
+    unread: Cell<bool>,
     /// The peer has sent its last byte, and the protocol keeps the stream open.
     read_eof: Cell<bool>,
     write_eof: Cell<bool>,
@@ -186,6 +188,7 @@ impl<B> StreamState<B> {
             closing: Cell::new(false),
             lost: Cell::new(0),
             paused: Cell::new(false),
+            unread: Cell::new(false),
             read_eof: Cell::new(false),
             write_eof: Cell::new(false),
             reserved: Cell::new(false),
@@ -220,6 +223,21 @@ impl<B> StreamState<B> {
     /// Whether a `recv` makes sense: whoever watches may be told of readability a moment late.
     pub fn may_receive(&self) -> bool {
         !self.is_lost() && self.wants_read()
+    }
+
+    /// The descriptor is readable, and who waits for that is woken, to receive when its turn comes.
+    /// False if it was left unread before and nobody has come: then it is to be read now.
+    #[must_use]
+    pub fn leave_unread(&self) -> bool {
+        let left = !self.unread.get();
+        self.unread.set(left);
+        left
+    }
+
+    /// Whether something was [left unread](StreamState::leave_unread). It is for the caller now.
+    #[must_use]
+    pub fn take_unread(&self) -> bool {
+        self.unread.replace(false)
     }
 
     /// Stops reading (asyncio's `pause_reading`). True: stop watching for readability.

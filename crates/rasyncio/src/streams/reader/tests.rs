@@ -273,3 +273,31 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn who_pulls_is_woken_before_anything_is_fed() {
+    let reader = Reader::new(10);
+    assert_eq!(reader.take_puller(), None);
+    assert!(!reader.wait(1));
+    assert_eq!(reader.take_puller(), None, "it waits to be fed");
+    assert!(!reader.wait_to_pull(2));
+    assert_eq!(reader.take_puller(), Some(2));
+    assert_eq!(reader.take_puller(), None);
+    assert!(!reader.wait_to_pull(3));
+    assert_eq!(reader.feed(b"fed".to_vec()).wake, Some(3));
+}
+
+#[test]
+fn what_was_pulled_is_too_much_only_if_it_is_left() {
+    let reader = Reader::new(5);
+    reader.can_pause();
+    reader.put(vec![0; 20]);
+    take(&reader, 20);
+    assert!(!reader.overflows());
+    reader.put(vec![0; 20]);
+    take(&reader, 9);
+    assert!(reader.overflows());
+    assert!(!reader.overflows(), "it is paused already");
+    take(&reader, 6);
+    assert!(reader.taken());
+}

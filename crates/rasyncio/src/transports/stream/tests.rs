@@ -53,6 +53,18 @@ fn write(state: &StreamState<Vec<u8>>, to: &Script, data: &[u8]) -> Written {
 }
 
 #[test]
+fn what_is_left_unread_is_for_one_and_not_for_ever() {
+    let state = StreamState::<Vec<u8>>::new();
+    assert!(!state.take_unread());
+    assert!(state.leave_unread());
+    assert!(state.take_unread());
+    assert!(!state.take_unread());
+    assert!(state.leave_unread());
+    assert!(!state.leave_unread(), "nobody has come");
+    assert!(!state.take_unread());
+}
+
+#[test]
 fn a_write_goes_out_at_once_if_nothing_waits() {
     let (state, script) = (StreamState::new(), Script::new([Ok(5)]));
     assert!(matches!(write(&state, &script, b"hello"), Written::Sent));
