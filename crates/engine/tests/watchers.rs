@@ -6,8 +6,10 @@ use std::fs::File;
 use std::io::{self, Read, Write};
 use std::os::fd::{AsRawFd, FromRawFd, IntoRawFd, OwnedFd, RawFd};
 use std::os::unix::net::UnixStream;
+use std::rc::Rc;
 
 use common::{Bench, tracked};
+use rasyncio_engine::Job;
 
 /// A descriptor that can be read, one that feeds it, and the number of the first.
 fn pair() -> (UnixStream, UnixStream, RawFd) {
@@ -323,4 +325,28 @@ fn many_descriptors_fire_in_one_poll() {
     }
     bench.poll();
     assert_eq!(bench.log().split(' ').count(), 200);
+}
+
+#[test]
+fn those_woken_by_events_read_before_the_same_events_come_again() {
+    const COUNT: usize = 100;
+    let bench = Bench::new();
+    let pairs: Vec<_> = (0..COUNT).map(|_| pair()).collect();
+    for (near, far, fd) in &pairs {
+        (&mut &*far).write_all(b"x").unwrap();
+        let (reader, event) = (near.try_clone().unwrap(), bench.says("event"));
+        let event_loop = Rc::clone(&bench.event_loop);
+        let woken = Job::from_fn_mut(move || {
+            let mut reader = reader.try_clone().unwrap();
+            let read = Job::from_fn(move || reader.read_exact(&mut [0]).unwrap());
+            event_loop.schedule(event.clone());
+            event_loop.schedule(read);
+        });
+        bench.event_loop.set_reader(*fd, woken).unwrap();
+    }
+    for _ in 0..4 {
+        bench.event_loop.schedule(bench.says(""));
+        bench.turn();
+    }
+    assert_eq!(bench.log().matches("event").count(), COUNT);
 }
