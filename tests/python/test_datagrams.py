@@ -534,6 +534,59 @@ def test_the_order_of_datagrams_and_callbacks():
     ]
 
 
+def test_the_order_among_several_sockets():
+    """Each has several datagrams, and what one's protocol schedules runs before the next of any."""
+
+    async def scenario(log):
+        loop = asyncio.get_running_loop()
+        other, _ = plain()
+        endpoints = []
+        for name in "abc":
+            then = {"datagram_received": lambda self, name=name: loop.call_soon(log, "callback", name)}
+            endpoints.append(await endpoint(log, then, local_addr=("127.0.0.1", 0)))
+        for round in range(2):
+            for number in range(30):
+                for recorder in endpoints[: 1 + number % 3]:
+                    own = recorder.transport.get_extra_info("sockname")
+                    other.sendto(b"%d" % number, own)
+            await settled()
+            # Nothing is left of what was found out: one at a time again.
+            for recorder in endpoints:
+                other.sendto(b"one", recorder.transport.get_extra_info("sockname"))
+                await settled()
+        for recorder in endpoints:
+            log(recorder.got.qsize())
+        await ended(*endpoints)
+        other.close()
+
+    same(scenario)
+
+
+@pytest.mark.parametrize("call", ["pause_reading", "close", "abort"])
+@pytest.mark.parametrize("after", [1, 2, 3, 5])
+def test_no_datagram_after_a_call_in_the_midst_of_many(call, after):
+    async def scenario(log):
+        def then(self):
+            if self.got.qsize() == after:
+                getattr(self.transport, call)()
+
+        other, _ = plain()
+        recorder = await endpoint(log, {"datagram_received": then}, local_addr=("127.0.0.1", 0))
+        for number in range(10):
+            other.sendto(b"%d" % number, recorder.transport.get_extra_info("sockname"))
+        await settled()
+        log(recorder.got.qsize())
+        if call == "pause_reading":
+            recorder.transport.resume_reading()
+            await settled()
+            log(recorder.got.qsize())
+            recorder.transport.close()
+        await recorder.lost
+        other.close()
+
+    same(scenario)
+
+
 def test_pause_and_resume_reading():
     async def scenario(log):
         other, address = plain()
