@@ -4,8 +4,6 @@ import asyncio
 import re
 import socket
 
-import rasyncio
-
 
 class Log(list):
     """What happened, in order."""
@@ -117,6 +115,8 @@ def run(scenario, factory):
 
 def same(scenario):
     """Runs it both ways, and answers the log."""
+    import rasyncio
+
     ours = run(scenario, rasyncio.new_event_loop)
     assert ours == run(scenario, asyncio.SelectorEventLoop)
     return ours
