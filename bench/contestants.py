@@ -18,6 +18,8 @@ class Contestant:
     peer: bool = False
     #: Its connections can be encrypted.
     tls: bool = True
+    #: Kinds of network rows that it cannot run.
+    lacks: tuple[str, ...] = ()
 
     def present(self) -> bool:
         return importlib.util.find_spec(self.module) is not None
@@ -32,8 +34,8 @@ CONTESTANTS = {
     for contestant in [
         Contestant(FLOOR, "rasyncio_floor"),
         Contestant("asyncio", "asyncio", peer=True),
-        Contestant("uvloop", "uvloop", peer=True),
-        Contestant("rloop", "rloop", peer=True, tls=False),
+        Contestant("uvloop", "uvloop", peer=True, lacks=("udp-sock",)),
+        Contestant("rloop", "rloop", peer=True, tls=False, lacks=("udp-sock", "unix")),
         # Our loop under the standard library's asyncio.
         Contestant(LOOP, "rasyncio"),
         # Everything ours, put in the place of the standard library's.

@@ -138,7 +138,8 @@ class Bench:
         if kind in CLIENTS:
             command = [self.echo(kind), "dial"]
         if name != C:
-            if tls and not CONTESTANTS[name].tls:
+            contestant = CONTESTANTS[name]
+            if (tls and not contestant.tls) or kind in contestant.lacks:
                 return None
             command = [self.python, str(HERE / "net_servers.py"), name, kind]
         try:

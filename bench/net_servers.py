@@ -154,25 +154,25 @@ async def dial_socket(port):
 
 
 async def with_client(dial):
+    loop = asyncio.get_running_loop()
+
     async def serve():
-        reader = asyncio.StreamReader()
-        loop = asyncio.get_running_loop()
-        await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin)
-        while line := await reader.readline():
+        while line := await loop.run_in_executor(None, sys.stdin.readline):
             port, count = map(int, line.split())
             for _ in range(count):
                 await dial(port)
             print(count, flush=True)
 
-    return 0, asyncio.get_running_loop().create_task(serve())
+    return 0, loop.create_task(serve())
 
 
-#: Each answers the port, and what must live as long as the server.
+#: What connects and closes again.
 CLIENTS = {
     "client-protocol": lambda: with_client(dial_protocol),
     "client-streams": lambda: with_client(dial_streams),
     "client-sock": lambda: with_client(dial_socket),
 }
+#: Each answers the port, and what must live as long as the server.
 SERVERS = {
     "protocol": lambda: with_protocol(Protocol),
     "buffered": lambda: with_protocol(BufferedProtocol),

@@ -102,6 +102,16 @@ async def ended(*recorders):
         await recorder.lost
 
 
+async def arrived(recorder, count):
+    """Until it was told of so many datagrams, and then a while, for there should be no more."""
+    for _ in range(2000):
+        if recorder.got.qsize() >= count:
+            break
+        await asyncio.sleep(0.001)
+    await turns(10)
+    await settled()
+
+
 def plain(host="127.0.0.1"):
     """A socket of the standard library's that does not block, and its address."""
     sock = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, socket.SOCK_DGRAM)
@@ -355,7 +365,7 @@ def test_empty_datagrams():
             own = recorder.transport.get_extra_info("sockname")
             other.sendto(b"", own)
             other.sendto(b"not empty", own)
-            await settled()
+            await arrived(recorder, 2)
             await ended(recorder)
         other.close()
 
@@ -522,7 +532,7 @@ def test_the_order_of_datagrams_and_callbacks():
         other, address = plain()
         for number in range(4):
             other.sendto(b"%d" % number, one.transport.get_extra_info("sockname"))
-        await settled()
+        await arrived(one, 4)
         await ended(one)
         other.close()
 
@@ -532,6 +542,61 @@ def test_the_order_of_datagrams_and_callbacks():
         "datagram_received b'1' ('127.0.0.1', PORT)",
         "a callback",
     ]
+
+
+def test_the_order_among_several_sockets():
+    """Each has several datagrams, and what one's protocol schedules runs before the next of any."""
+
+    async def scenario(log):
+        loop = asyncio.get_running_loop()
+        other, _ = plain()
+        endpoints = []
+        for name in "abc":
+            then = {"datagram_received": lambda self, name=name: loop.call_soon(log, "callback", name)}
+            endpoints.append(await endpoint(log, then, local_addr=("127.0.0.1", 0)))
+        for round in range(2):
+            for number in range(30):
+                for recorder in endpoints[: 1 + number % 3]:
+                    own = recorder.transport.get_extra_info("sockname")
+                    other.sendto(b"%d" % number, own)
+            for recorder, count in zip(endpoints, (31 * round + 30, 21 * round + 20, 11 * round + 10)):
+                await arrived(recorder, count)
+            # Nothing is left of what was found out: one at a time again.
+            for recorder in endpoints:
+                before = recorder.got.qsize()
+                other.sendto(b"one", recorder.transport.get_extra_info("sockname"))
+                await arrived(recorder, before + 1)
+        for recorder in endpoints:
+            log(recorder.got.qsize())
+        await ended(*endpoints)
+        other.close()
+
+    same(scenario)
+
+
+@pytest.mark.parametrize("call", ["pause_reading", "close", "abort"])
+@pytest.mark.parametrize("after", [1, 2, 3, 5])
+def test_no_datagram_after_a_call_in_the_midst_of_many(call, after):
+    async def scenario(log):
+        def then(self):
+            if self.got.qsize() == after:
+                getattr(self.transport, call)()
+
+        other, _ = plain()
+        recorder = await endpoint(log, {"datagram_received": then}, local_addr=("127.0.0.1", 0))
+        for number in range(10):
+            other.sendto(b"%d" % number, recorder.transport.get_extra_info("sockname"))
+        await arrived(recorder, after)
+        log(recorder.got.qsize())
+        if call == "pause_reading":
+            recorder.transport.resume_reading()
+            await arrived(recorder, 10)
+            log(recorder.got.qsize())
+            recorder.transport.close()
+        await recorder.lost
+        other.close()
+
+    same(scenario)
 
 
 def test_pause_and_resume_reading():

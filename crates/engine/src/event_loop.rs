@@ -31,6 +31,8 @@ use crate::watchers::{Firing, Side, Watchers};
 /// as Python's GIL) may move a loop between threads under that lock.
 pub struct EventLoop {
     pub(crate) ready: ReadyQueue,
+    /// What [`EventLoop::schedule_as_event`] was given since the turn began.
+    pub(crate) known_events: RefCell<Vec<Job>>,
     pub(crate) timers: RefCell<Timers>,
     /// No timer is due before this. May be too early (after a cancellation), never too late.
     pub(crate) deadline: Cell<u64>,
@@ -59,6 +61,7 @@ impl EventLoop {
         let (poller, waker) = Poller::new()?;
         Ok(EventLoop {
             ready: ReadyQueue::new(),
+            known_events: RefCell::default(),
             timers: RefCell::new(Timers::new()),
             deadline: Cell::new(u64::MAX),
             watchers: Watchers::new(),
@@ -80,6 +83,22 @@ impl EventLoop {
     pub fn schedule(&self, job: Job) {
         // What comes back from a closed loop is dropped here, where nothing is borrowed.
         let _ = self.ready.push(job);
+    }
+
+    /// Puts a job where the events of the next turn go: behind all that is scheduled until then. For
+    /// whoever knows without a poll that a descriptor is ready. A closed loop drops it.
+    pub fn schedule_as_event(&self, job: Job) {
+        if !self.is_closed() {
+            self.known_events.borrow_mut().push(job);
+        }
+    }
+
+    /// Moves what is in [`EventLoop::known_events`] to the ready queue.
+    #[cold]
+    pub(crate) fn take_known_events(&self) {
+        for job in self.known_events.take() {
+            self.schedule(job);
+        }
     }
 
     /// How many jobs are in the ready queue.
@@ -243,6 +262,7 @@ impl EventLoop {
     /// collector's traversal. Allocates nothing; `f` must not call back into the loop.
     pub fn for_each_job(&self, f: &mut dyn FnMut(&Job)) {
         self.ready.for_each(f);
+        self.known_events.borrow().iter().for_each(&mut *f);
         self.timers.borrow().for_each(f);
         self.watchers.for_each(f);
     }
@@ -252,6 +272,8 @@ impl EventLoop {
     pub fn clear(&self) {
         drop(self.shared.inbox.take());
         drop(self.ready.take());
+        let known = self.known_events.take();
+        drop(known);
         let timers = self.timers.borrow().len();
         for _ in 0..timers {
             let timer = self.timers.borrow_mut().pop_any();

@@ -83,6 +83,9 @@ impl EventLoop {
         if self.shared.inbox.has_values() {
             self.enqueue(self.shared.inbox.take());
         }
+        if !self.known_events.borrow().is_empty() {
+            self.take_known_events();
+        }
         self.collect(driver)?;
 
         let end = self.ready.end();

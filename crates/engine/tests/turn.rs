@@ -38,6 +38,39 @@ fn what_a_job_schedules_waits_for_the_next_turn() {
 }
 
 #[test]
+fn a_known_event_comes_behind_all_that_its_turn_schedules() {
+    let bench = Bench::new();
+    let event = bench.says("event");
+    let later = bench.says("later");
+    bench
+        .event_loop
+        .schedule(bench.job(|event_loop| event_loop.schedule_as_event(event)));
+    bench
+        .event_loop
+        .schedule(bench.job(|event_loop| event_loop.schedule(later)));
+    bench.turn();
+    assert_eq!(bench.log(), "");
+    bench.turn();
+    assert_eq!(bench.log(), "later event");
+}
+
+#[test]
+fn a_known_event_keeps_the_loop_from_waiting_and_goes_when_it_is_cleared() {
+    let bench = Bench::new();
+    bench.event_loop.schedule_as_event(bench.says("event"));
+    let mut seen = 0;
+    bench.event_loop.for_each_job(&mut |_| seen += 1);
+    assert_eq!(seen, 1);
+    bench.turn();
+    assert_eq!(bench.log(), "event");
+    bench.event_loop.schedule_as_event(bench.says("dropped"));
+    bench.event_loop.clear();
+    bench.event_loop.schedule(bench.says("end"));
+    bench.turn();
+    assert_eq!(bench.log(), "end");
+}
+
+#[test]
 fn order_survives_growth_in_the_midst_of_a_turn() {
     let bench = Bench::new();
     let mut words = Vec::new();

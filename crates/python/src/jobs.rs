@@ -128,6 +128,10 @@ job_kind!(
     datagram_readable, DATAGRAM_READABLE, run_datagram_readable, transports::datagram_readable
 );
 job_kind!(
+    /// A datagram transport that looks for another datagram by itself.
+    datagram_again, DATAGRAM_AGAIN, run_datagram_again, transports::datagram_again
+);
+job_kind!(
     /// A datagram transport whose descriptor is writable.
     datagram_writable, DATAGRAM_WRITABLE, run_datagram_writable, transports::datagram_writable
 );
@@ -209,6 +213,7 @@ pub(crate) unsafe fn visit(job: &Job, visit: ffi::visitproc, arg: *mut c_void) -
         &READABLE,
         &WRITABLE,
         &DATAGRAM_READABLE,
+        &DATAGRAM_AGAIN,
         &DATAGRAM_WRITABLE,
         &SOCKET,
         &SOCKET_WRITABLE,

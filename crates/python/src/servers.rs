@@ -24,6 +24,8 @@ use crate::object::{Raised, Ref, Res, check, import, set_slot, take_raised};
 use crate::transports::{Address, plain_descriptor};
 use crate::types::{TypeBuilder, free_instance};
 
+pub(crate) use connection::refuse_a_number_in_use;
+
 /// What a listening socket's watch holds. All pointers are owned; only `context` may be NULL.
 #[repr(C)]
 pub(crate) struct Listener {

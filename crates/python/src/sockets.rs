@@ -16,6 +16,7 @@
 //! datagrams.rs `sock_recvfrom`, `sock_recvfrom_into` and `sock_sendto`
 //! accept.rs    `sock_accept`
 //! connect.rs   `sock_connect`
+//! connection.rs  `create_connection` and `create_unix_connection`
 //! watch.rs     the watch, and who waits for it
 //! ```
 //!
@@ -24,6 +25,7 @@
 
 mod accept;
 mod connect;
+mod connection;
 mod datagrams;
 mod recv;
 mod sendall;
@@ -43,6 +45,7 @@ use crate::transports::{Fd, plain_descriptor};
 
 use accept::sock_accept;
 use connect::sock_connect;
+use connection::{create_connection, create_unix_connection};
 use datagrams::{sock_recvfrom, sock_recvfrom_into, sock_sendto};
 use recv::{sock_recv, sock_recv_into};
 use sendall::sock_sendall;
@@ -118,6 +121,23 @@ static METHODS: [&FunctionDef; 8] = [
         c"Connect a socket to an address.",
         sock_connect
     ),
+];
+
+static CONNECTIONS: [&FunctionDef; 2] = [
+    &FunctionDef {
+        name: c"create_connection",
+        module: c"rasyncio.base_events",
+        doc: c"Connect to a TCP server; return the transport and the protocol.",
+        signature: "(self, protocol_factory, host=None, port=None, **kwargs)",
+        call: create_connection,
+    },
+    &FunctionDef {
+        name: c"create_unix_connection",
+        module: c"rasyncio.unix_events",
+        doc: c"Connect to a server on a Unix socket; return the transport and the protocol.",
+        signature: "(self, protocol_factory, path=None, **kwargs)",
+        call: create_unix_connection,
+    },
 ];
 
 const LOOP: usize = 0;
@@ -225,6 +245,8 @@ pub(crate) unsafe fn init(module: *mut PyObject) -> Res<()> {
     unsafe {
         watch::init(module)?;
         KNOWN.set(Known { plain, stock });
-        add_methods(event_loop::base_class(), &METHODS)
+        connection::init()?;
+        add_methods(event_loop::base_class(), &METHODS)?;
+        add_methods(event_loop::base_class(), &CONNECTIONS)
     }
 }

@@ -37,7 +37,9 @@ mod writing;
 pub(crate) use addresses::Address;
 pub(crate) use chunk::{View, bytes_of};
 pub(crate) use datagram::audit;
-pub(crate) use datagram::{readable as datagram_readable, writable as datagram_writable};
+pub(crate) use datagram::{
+    again as datagram_again, readable as datagram_readable, writable as datagram_writable,
+};
 pub(crate) use object::{TransportObject, as_direct};
 pub(crate) use pulling::{Pulled, pull, settle_object};
 pub(crate) use reading::{receive, receive_from};

@@ -105,7 +105,7 @@ fn make(slots: ConnectionSlots) -> Res<()> {
 }
 
 /// A socket may have been closed behind its transport's back, which then still has the number.
-unsafe fn refuse_a_number_in_use(loop_: *mut PyObject, sock: *mut PyObject) -> Res<()> {
+pub(crate) unsafe fn refuse_a_number_in_use(loop_: *mut PyObject, sock: *mut PyObject) -> Res<()> {
     // SAFETY: both alive, says the caller.
     unsafe {
         let loop_ = Ref::borrow(loop_);

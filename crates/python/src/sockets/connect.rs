@@ -85,12 +85,12 @@ unsafe fn resolved(given: *mut PyObject, address: &Address) -> Res {
 }
 
 /// Whether connecting goes on by itself. A signal does not end it either.
-fn goes_on(error: &io::Error) -> bool {
+pub(super) fn goes_on(error: &io::Error) -> bool {
     error.raw_os_error() == Some(libc::EINPROGRESS)
         || matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::Interrupted)
 }
 
-fn connect(fd: Fd, address: &Address) -> io::Result<()> {
+pub(super) fn connect(fd: Fd, address: &Address) -> io::Result<()> {
     let (at, length) = address.as_system();
     // SAFETY: an address of that length.
     match unsafe { libc::connect(fd.0, at, length) } {
@@ -111,7 +111,7 @@ async fn connect_body(slots: SockSlots) -> Res {
 }
 
 /// What has become of a connection.
-unsafe fn outcome(fd: Fd, address: *mut PyObject) -> Res {
+pub(super) unsafe fn outcome(fd: Fd, address: *mut PyObject) -> Res {
     let mut error: c_int = 0;
     let mut length = size_of::<c_int>() as libc::socklen_t;
     // SAFETY: memory of the length that is told.

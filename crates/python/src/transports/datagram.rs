@@ -1,8 +1,9 @@
 //! Transports of datagram sockets: of the internet and of Unix.
 //!
 //! What waits, and when the protocol has to pause, is known to [`DatagramState`]; an object is laid
-//! out as that of a stream is (`object.rs`). As in asyncio there is one datagram for each event: what
-//! a protocol schedules runs before it is told of the next one.
+//! out as that of a stream is (`object.rs`). As in asyncio there is one datagram for each turn: what
+//! a protocol schedules runs before it is told of the next one. While several wait, the next one is
+//! looked for without a poll (`ahead.rs`).
 //!
 //! An address that is numbers is handed to the system; any other (a name, or what is none) to the
 //! socket's own method, which resolves it or says what is wrong with it.
@@ -10,9 +11,11 @@
 //! ```text
 //! sending.rs     from the program to the socket
 //! receiving.rs   from the socket to the protocol, and the jobs
+//! ahead.rs       whether it is worth while to look for another one
 //! methods.rs     the class as Python sees it
 //! ```
 
+mod ahead;
 mod methods;
 mod receiving;
 mod sending;
@@ -34,8 +37,9 @@ use crate::jobs;
 use crate::names::names;
 use crate::object::{Raised, Ref, Res, raised_matches, set_slot};
 
+use ahead::Ahead;
 pub(crate) use methods::init;
-pub(crate) use receiving::{readable, writable};
+pub(crate) use receiving::{again, readable, writable};
 use sending::Target;
 pub(crate) use sending::audit;
 
@@ -57,6 +61,7 @@ pub(crate) struct Datagrams {
     /// is answered. Owned; NULL before the first.
     last: Cell<*mut PyObject>,
     last_address: RefCell<Option<Address>>,
+    ahead: Ahead,
 }
 
 impl Datagrams {
@@ -80,6 +85,7 @@ impl State for Datagrams {
             family: Cell::new(libc::AF_UNSPEC),
             last: Cell::new(ptr::null_mut()),
             last_address: RefCell::new(None),
+            ahead: Ahead::default(),
         }
     }
 

@@ -6,9 +6,11 @@ use pyo3::ffi::{self, PyObject};
 use rasyncio::transports::datagram::MAX_DATAGRAM;
 use rasyncio::transports::stream::is_blocked;
 
+use super::ahead::Got;
 use super::{DatagramObject, call_protocol};
 use crate::event_loop;
 use crate::handles;
+use crate::jobs;
 use crate::names::names;
 use crate::object::{Raised, Ref, Res, raise, set_slot, take_raised, while_handling};
 use crate::transports::addresses::Address;
@@ -22,9 +24,52 @@ use crate::transports::watching::{Side, run};
 pub(crate) unsafe fn readable(this: *mut DatagramObject) -> Res<()> {
     // SAFETY: the job keeps `this` alive.
     unsafe {
+        let ahead = &TransportObject::state(this).ahead;
+        if ahead.is_scheduled() {
+            return Ok(());
+        }
+        ahead.got.set(Got::Other);
+        read(this)?;
+        if ahead.after_event() {
+            look_again(this);
+        }
+        Ok(())
+    }
+}
+
+/// The job of one that may be.
+pub(crate) unsafe fn again(this: *mut DatagramObject) -> Res<()> {
+    // SAFETY: the job keeps `this` alive.
+    unsafe {
+        let ahead = &TransportObject::state(this).ahead;
+        let is_first = ahead.begins();
+        read(this)?;
+        if ahead.after_look(is_first) {
+            look_again(this);
+        }
+        Ok(())
+    }
+}
+
+#[inline]
+unsafe fn read(this: *mut DatagramObject) -> Res<()> {
+    // SAFETY: alive, says the caller.
+    unsafe {
         run(this, Side::Read, |outcome, _| {
             report(this, outcome, names()._read_ready)
         })
+    }
+}
+
+unsafe fn look_again(this: *mut DatagramObject) {
+    // SAFETY: alive, says the caller.
+    unsafe {
+        if let Some(core) = event_loop::any_native((*this).loop_) {
+            let job = jobs::datagram_again(Ref::borrow(this.cast()));
+            core.engine().schedule_as_event(job);
+        } else {
+            TransportObject::state(this).ahead.begins();
+        }
     }
 }
 
@@ -75,10 +120,14 @@ pub(super) unsafe fn read_ready(this: *mut DatagramObject) -> Res<()> {
                 if count >= NOTABLE {
                     TransportObject::core(this)?.engine().has_read(count);
                 }
+                TransportObject::state(this).ahead.got.set(Got::Datagram);
                 let from = shown(this, &from)?;
                 call_protocol(this, names().datagram_received, &[data.ptr(), from.ptr()])
             }
-            Ok(Err(error)) if is_blocked(&error) => Ok(()),
+            Ok(Err(error)) if is_blocked(&error) => {
+                TransportObject::state(this).ahead.got.set(Got::Nothing);
+                Ok(())
+            }
             Ok(Err(error)) => not_received(this, &error),
             Err(raised) => failed(this, raised, "Fatal read error on datagram transport"),
         }
