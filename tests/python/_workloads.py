@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import functools
 import importlib
+import os
 import socket
 import tempfile
 
@@ -799,3 +800,45 @@ async def socket_connections(aio, count):
     with contextlib.suppress(ConnectionRefusedError):
         await loop.sock_connect(closed, address)
     closed.close()
+
+
+@workload
+async def pipes(aio, count):
+    loop = aio.get_running_loop()
+    for number in range(count // 10):
+        reader, writer = os.pipe()
+        reading, _ = await loop.connect_read_pipe(aio.Protocol, open(reader, "rb", 0))
+        writing, _ = await loop.connect_write_pipe(aio.Protocol, open(writer, "wb", 0))
+        match number % 4:
+            case 0:
+                writing.write(b"data")
+                writing.close()
+            case 1:
+                writing.write(bytes(100_000))
+                writing.abort()
+            case 2:
+                reading.close()
+                await aio.sleep(0)
+                writing.write(b"nobody gets it")
+            case _:
+                reading.pause_reading()
+                writing.write(b"data")
+                writing.write_eof()
+                reading.resume_reading()
+        while not (reading.is_closing() and writing.is_closing()):
+            await aio.sleep(0)
+        await aio.sleep(0)
+    await aio.sleep(0.01)
+
+
+@workload
+async def subprocesses(aio, count):
+    pipe = aio.subprocess.PIPE
+    for number in range(count // 40):
+        if number % 2:
+            process = await aio.create_subprocess_exec("/bin/true")
+            await process.wait()
+        else:
+            process = await aio.create_subprocess_exec("/bin/cat", stdin=pipe, stdout=pipe)
+            await process.communicate(b"some data")
+    await aio.sleep(0.01)

@@ -23,7 +23,7 @@ use std::fmt;
 use std::future::poll_fn;
 use std::io::{self, ErrorKind};
 use std::os::fd::OwnedFd;
-use std::os::unix::process::ExitStatusExt;
+use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::Path;
 use std::pin::pin;
 use std::process::{self, ExitStatus, Stdio};
@@ -31,7 +31,7 @@ use std::rc::Rc;
 use std::task::Poll;
 
 use rasyncio_engine::Child;
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::{Pid, Signal, kill_process, test_kill_process};
 
 use crate::events;
 use crate::locks::Event;
@@ -73,6 +73,7 @@ pub fn create_subprocess_shell(
 pub struct Command {
     inner: process::Command,
     limit: usize,
+    kill_on_drop: bool,
 }
 
 impl Command {
@@ -101,6 +102,67 @@ impl Command {
     /// Sets a variable of the environment.
     pub fn env(mut self, name: impl AsRef<OsStr>, value: impl AsRef<OsStr>) -> Command {
         self.inner.env(name, value);
+        self
+    }
+
+    /// Sets variables of the environment.
+    pub fn envs<N: AsRef<OsStr>, V: AsRef<OsStr>>(
+        mut self,
+        variables: impl IntoIterator<Item = (N, V)>,
+    ) -> Command {
+        self.inner.envs(variables);
+        self
+    }
+
+    /// Leaves a variable of this process's environment out.
+    pub fn env_remove(mut self, name: impl AsRef<OsStr>) -> Command {
+        self.inner.env_remove(name);
+        self
+    }
+
+    /// Leaves all of this process's environment out, as asyncio's `env` does; what is set afterwards
+    /// is all that there is.
+    ///
+    /// ```
+    /// use std::process::Stdio;
+    /// use rasyncio::subprocess::Command;
+    ///
+    /// rasyncio::run(async {
+    ///     let command = Command::new("/usr/bin/env").env_clear().env("NAME", "value");
+    ///     let mut process = command.stdout(Stdio::piped()).spawn()?;
+    ///     let (output, _) = process.communicate(b"").await?;
+    ///     assert_eq!(output.unwrap(), b"NAME=value\n");
+    ///     Ok::<_, std::io::Error>(())
+    /// })
+    /// .unwrap();
+    /// ```
+    pub fn env_clear(mut self) -> Command {
+        self.inner.env_clear();
+        self
+    }
+
+    /// The process group to be in: 0 for one of its own (asyncio's `process_group`). A signal that
+    /// the terminal sends does not reach it there.
+    pub fn process_group(mut self, group: i32) -> Command {
+        self.inner.process_group(group);
+        self
+    }
+
+    /// Whether the process is killed when its [`Process`] is dropped. As in asyncio it is not, unless
+    /// said: it runs on. Whatever it says, the loop reaps the process when it has ended.
+    ///
+    /// ```
+    /// use rasyncio::subprocess::Command;
+    ///
+    /// rasyncio::run(async {
+    ///     let process = Command::new("sleep").arg("600").kill_on_drop(true).spawn()?;
+    ///     drop(process);
+    ///     Ok::<_, std::io::Error>(())
+    /// })
+    /// .unwrap();
+    /// ```
+    pub fn kill_on_drop(mut self, kills: bool) -> Command {
+        self.kill_on_drop = kills;
         self
     }
 
@@ -174,8 +236,13 @@ impl Command {
             let transport = Transport::open(Link::WritePipe(pipe), Rc::clone(&shared) as _, None);
             Ok(shared.writer(&transport))
         };
-        Ok(Process {
+        // Before what can fail, and kills then, too.
+        let life = Life {
             pid,
+            ended,
+            kills: Cell::new(true),
+        };
+        let process = Process {
             stdin: child.stdin.take().map(|it| writer(it.into())).transpose()?,
             stdout: child
                 .stdout
@@ -187,8 +254,10 @@ impl Command {
                 .take()
                 .map(|it| reader(it.into()))
                 .transpose()?,
-            ended,
-        })
+            life,
+        };
+        process.life.kills.set(self.kill_on_drop);
+        Ok(process)
     }
 }
 
@@ -197,21 +266,51 @@ impl From<process::Command> for Command {
         Command {
             inner,
             limit: DEFAULT_LIMIT,
+            kill_on_drop: false,
         }
     }
 }
 
-/// A child process (asyncio's `Process`). Dropping it closes its pipes; the process runs on, and is
-/// reaped by the loop when it ends.
+/// A child process (asyncio's `Process`). Dropping it closes its pipes; the process runs on unless
+/// [`Command::kill_on_drop`] was asked for, and is reaped by the loop when it ends.
 pub struct Process {
-    pid: u32,
     /// Its standard input, if that is a pipe.
     pub stdin: Option<StreamWriter>,
     /// Its standard output, if that is a pipe.
     pub stdout: Option<StreamReader>,
     /// Its standard error, if that is a pipe.
     pub stderr: Option<StreamReader>,
+    life: Life,
+}
+
+/// The process itself.
+struct Life {
+    pid: u32,
     ended: Rc<Ended>,
+    /// When this is dropped.
+    kills: Cell<bool>,
+}
+
+impl Life {
+    /// Calls `send` with the number of the process. Until the loop has reaped it, and that happens in
+    /// this thread, the number is its own.
+    fn signal(&self, send: impl FnOnce(Pid) -> rustix::io::Result<()>) -> io::Result<()> {
+        let gone = || io::Error::from_raw_os_error(libc::ESRCH);
+        if self.ended.status.get().is_some() {
+            return Err(gone());
+        }
+        let pid = i32::try_from(self.pid).ok().and_then(Pid::from_raw);
+        Ok(send(pid.ok_or_else(gone)?)?)
+    }
+}
+
+impl Drop for Life {
+    fn drop(&mut self) {
+        if self.kills.get() {
+            // It may have ended meanwhile.
+            let _ = self.signal(|pid| kill_process(pid, Signal::KILL));
+        }
+    }
 }
 
 /// How a process has ended, once it has.
@@ -241,13 +340,13 @@ impl Ended {
 impl Process {
     /// The number of the process.
     pub fn pid(&self) -> u32 {
-        self.pid
+        self.life.pid
     }
 
     /// What the process has ended with, as asyncio says it: its exit code, or the negative number of
     /// the signal that has killed it. `None` while it runs.
     pub fn returncode(&self) -> Option<i32> {
-        let status = self.ended.status.get()?.ok()?;
+        let status = self.life.ended.status.get()?.ok()?;
         status.code().or(status.signal().map(|signal| -signal))
     }
 
@@ -258,7 +357,7 @@ impl Process {
     ///
     /// If somebody else has reaped it, and a cancellation.
     pub async fn wait(&self) -> io::Result<ExitStatus> {
-        self.ended.wait().await
+        self.life.ended.wait().await
     }
 
     /// Sends `input`, closes the standard input, reads what comes out to its end, and waits for the
@@ -299,17 +398,34 @@ impl Process {
             }
         })
         .await?;
-        self.ended.wait().await?;
+        self.life.ended.wait().await?;
         Ok((out.flatten(), err.flatten()))
     }
 
-    /// Sends a signal.
+    /// Sends a signal; 0 only asks whether there is a process to send one to.
     ///
     /// # Errors
     ///
     /// `ESRCH` if the process has ended (Python's `ProcessLookupError`), `InvalidInput` for no signal.
+    ///
+    /// ```
+    /// use rasyncio::subprocess::Command;
+    ///
+    /// rasyncio::run(async {
+    ///     let process = Command::new("sleep").arg("600").spawn()?;
+    ///     process.send_signal(2)?;
+    ///     process.wait().await?;
+    ///     assert_eq!(process.returncode(), Some(-2));
+    ///     assert!(process.send_signal(2).is_err(), "it has ended");
+    ///     Ok::<_, std::io::Error>(())
+    /// })
+    /// .unwrap();
+    /// ```
     pub fn send_signal(&self, signal: i32) -> io::Result<()> {
-        let signal = Signal::from_named_raw(signal).ok_or(ErrorKind::InvalidInput)?;
+        if signal == 0 {
+            return self.life.signal(test_kill_process);
+        }
+        let signal = any_signal(signal).ok_or(ErrorKind::InvalidInput)?;
         self.signal(signal)
     }
 
@@ -332,14 +448,19 @@ impl Process {
     }
 
     fn signal(&self, signal: Signal) -> io::Result<()> {
-        let gone = || io::Error::from_raw_os_error(libc::ESRCH);
-        // Until the loop has reaped it the number is its own.
-        if self.ended.status.get().is_some() {
-            return Err(gone());
-        }
-        let pid = i32::try_from(self.pid).ok().and_then(Pid::from_raw);
-        Ok(kill_process(pid.ok_or_else(gone)?, signal)?)
+        self.life.signal(|pid| kill_process(pid, signal))
     }
+}
+
+/// A signal by its number: one with a name, or a real-time one.
+#[allow(unsafe_code)]
+fn any_signal(number: i32) -> Option<Signal> {
+    #[cfg(target_os = "linux")]
+    if (libc::SIGRTMIN()..=libc::SIGRTMAX()).contains(&number) {
+        // SAFETY: none of those that the C library keeps for itself, which are below the first one.
+        return Some(unsafe { Signal::from_raw_unchecked(number) });
+    }
+    Signal::from_named_raw(number)
 }
 
 async fn read_all(pipe: &mut Option<StreamReader>) -> io::Result<Option<Vec<u8>>> {
@@ -372,7 +493,7 @@ fn poll_once<T>(
 impl fmt::Debug for Process {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Process")
-            .field("pid", &self.pid)
+            .field("pid", &self.pid())
             .field("returncode", &self.returncode())
             .finish_non_exhaustive()
     }

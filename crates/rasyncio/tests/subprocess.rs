@@ -84,6 +84,89 @@ fn signals_end_it_and_show() -> Outcome {
         process.wait().await?;
         assert_eq!(process.returncode(), Some(-9));
         assert!(process.send_signal(-1).is_err());
+        assert!(process.send_signal(0).is_err(), "it has ended");
+        Ok(())
+    })
+}
+
+#[test]
+fn any_signal_can_be_sent() -> Outcome {
+    let _alone = alone();
+    run(async {
+        let process = Command::new("sleep").arg("600").spawn()?;
+        process.send_signal(0)?;
+        for wrong in [-1, 32, 33, 65, 1000] {
+            let error = process.send_signal(wrong).unwrap_err();
+            assert_eq!(error.kind(), std::io::ErrorKind::InvalidInput, "{wrong}");
+        }
+        assert_eq!(process.returncode(), None);
+        // The last real-time one.
+        process.send_signal(64)?;
+        process.wait().await?;
+        assert_eq!(process.returncode(), Some(-64));
+        Ok(())
+    })
+}
+
+#[test]
+fn several_wait_for_one_end() -> Outcome {
+    let _alone = alone();
+    run(async {
+        let mut process = create_subprocess_shell("read line; exit 3", piped())?;
+        drop(process.stdin.take());
+        let process = std::rc::Rc::new(process);
+        let waits = (0..5).map(|_| {
+            let process = process.clone();
+            async move { process.wait().await }
+        });
+        for status in gather_iter(waits).await? {
+            assert_eq!(status?.code(), Some(3));
+        }
+        assert_eq!(process.wait().await?.code(), Some(3), "and afterwards");
+        Ok(())
+    })
+}
+
+#[test]
+fn dropping_it_kills_it_if_asked_for() -> Outcome {
+    let _alone = alone();
+    run(async {
+        let sleeper = || Command::new("sleep").arg("600");
+        drop(sleeper().kill_on_drop(true).spawn()?);
+        while has_children() {
+            sleep(Duration::from_millis(2)).await?;
+        }
+        let process = sleeper().spawn()?;
+        let pid = process.pid();
+        drop(process);
+        sleep(Duration::from_millis(20)).await?;
+        assert!(has_children(), "it runs on");
+        Command::new("kill")
+            .arg(pid.to_string())
+            .spawn()?
+            .wait()
+            .await?;
+        while has_children() {
+            sleep(Duration::from_millis(2)).await?;
+        }
+        Ok(())
+    })
+}
+
+#[test]
+fn its_environment_and_its_place() -> Outcome {
+    let _alone = alone();
+    run(async {
+        let command = Command::new("/bin/sh")
+            .args(["-c", "echo $ONE$TWO$HOME; pwd"])
+            .env("ONE", "1")
+            .envs([("TWO", "2"), ("HOME", "gone")])
+            .env_remove("HOME")
+            .process_group(0)
+            .current_dir("/");
+        let mut process = command.stdout(Stdio::piped()).spawn()?;
+        let (output, _) = process.communicate(b"").await?;
+        assert_eq!(output.unwrap(), b"12\n/\n");
         Ok(())
     })
 }

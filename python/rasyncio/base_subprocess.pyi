@@ -1,0 +1,3 @@
+from asyncio.base_subprocess import BaseSubprocessTransport as BaseSubprocessTransport
+from asyncio.base_subprocess import ReadSubprocessPipeProto as ReadSubprocessPipeProto
+from asyncio.base_subprocess import WriteSubprocessPipeProto as WriteSubprocessPipeProto
