@@ -234,7 +234,12 @@ def _is_native(loop, sock, bypassed):
         issubclass(cls, socket.socket)
         and all(getattr(cls, name) is getattr(socket.socket, name) for name in bypassed)
     )
-    return plain and isinstance(type(loop)._add_reader, types.MethodDescriptorType)
+    return plain and watches_natively(loop)
+
+
+def watches_natively(loop):
+    """Whether the loop's way to watch descriptors is not overridden in Python."""
+    return isinstance(type(loop)._add_reader, types.MethodDescriptorType)
 
 
 def _given(context):

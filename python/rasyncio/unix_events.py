@@ -1,9 +1,10 @@
 """The event loop.
 
 Its scheduling half is native (`_rasyncio.BaseLoop`: callbacks, timers, futures, tasks, readers and
-writers, executors), and so are transports of stream sockets and accepting connections
-(`selector_events`). Connecting, TLS, datagrams, pipes and subprocesses are the methods of the standard library's loop, which run unchanged over our
-readers, timers and tasks.
+writers, executors), and so are transports of sockets, accepting connections and the methods of plain
+sockets (`selector_events`), transports of pipes (`_pipes`) and waiting for child processes
+(`base_subprocess`). Setting up connections and endpoints is done by the methods of the standard library's
+loop, which run unchanged over our readers, timers and tasks.
 """
 
 import selectors
@@ -17,8 +18,10 @@ from asyncio import unix_events as _stock
 from asyncio.log import logger
 from asyncio.unix_events import *  # noqa: F403
 
-from . import _handles, _rasyncio, selector_events
+from . import _handles, _rasyncio, base_subprocess, selector_events
+from ._pipes import PipeMethods, _UnixReadPipeTransport, _UnixWritePipeTransport  # noqa: F401
 from ._stock import fallback
+from .base_subprocess import _UnixSubprocessTransport  # noqa: F401
 
 # Our loops derive from it, also when install() has put ours in its place.
 _StockLoop = _stock._UnixSelectorEventLoop
@@ -94,7 +97,13 @@ class _State(_rasyncio.BaseLoop):
 
 # It carries the stock class's name, so that its repr, in logs and in tests, is the same.
 @_rasyncio._own_methods
-class _UnixSelectorEventLoop(_State, selector_events.SocketMethods, _StockLoop):
+class _UnixSelectorEventLoop(
+    _State,
+    selector_events.SocketMethods,
+    PipeMethods,
+    base_subprocess.SubprocessMethods,
+    _StockLoop,
+):
     """asyncio's event loop, with a native engine.
 
     `selector` is accepted because asyncio's loop takes one. The engine polls by itself: a selector

@@ -858,6 +858,7 @@ def test_another_protocol_takes_over():
     same(scenario)
 
 
+@counted_right
 def test_debug_mode(caplog):
     caplog.set_level(logging.DEBUG)
 

@@ -10,6 +10,7 @@ use pyo3::ffi::{self, PyObject};
 use rasyncio_engine::{Flow, Job, JobVTable};
 
 use crate::boundary;
+use crate::children;
 use crate::event_loop::{self, LoopCore};
 use crate::futures::{self, FutureObject};
 use crate::handles;
@@ -146,6 +147,11 @@ job_kind!(
     connections, LISTENER, run_listener, servers::connections
 );
 
+job_kind!(
+    /// A child process has ended.
+    child_ended, CHILD, run_child, children::ended
+);
+
 /// Whether the job was made by [`socket_readable`].
 pub(crate) fn is_socket_watch(job: &Job) -> bool {
     ptr::eq(job.vtable(), &SOCKET)
@@ -207,6 +213,7 @@ pub(crate) unsafe fn visit(job: &Job, visit: ffi::visitproc, arg: *mut c_void) -
         &SOCKET,
         &SOCKET_WRITABLE,
         &LISTENER,
+        &CHILD,
     ];
     if !ours.iter().any(|known| ptr::eq(*known, table)) {
         // A Rust task of the floor below: it holds no Python object that we could see.

@@ -1,4 +1,4 @@
-//! Transports of connected stream sockets, TCP and Unix, and of datagram sockets.
+//! Transports of connected stream sockets, TCP and Unix, of datagram sockets, and of pipes.
 //!
 //! What happens when is decided in `rasyncio::transports` ([`StreamState`], and `DatagramState` for
 //! what is in `datagram.rs`); here are the calls: of the system, of the protocol, of the loop. The
@@ -14,6 +14,7 @@
 //! reading.rs    from the socket to the protocol
 //! writing.rs    from the program to the socket
 //! closing.rs    the ends: close, abort, errors, connection_lost
+//! pipes.rs      the same of pipes
 //! methods.rs    the class as Python sees it
 //! datagram.rs   the same for datagrams, over what is the same
 //! ```
@@ -25,6 +26,7 @@ mod datagram;
 mod making;
 mod methods;
 mod object;
+mod pipes;
 mod reading;
 mod socket;
 mod watching;
@@ -36,9 +38,9 @@ pub(crate) use datagram::audit;
 pub(crate) use datagram::{readable as datagram_readable, writable as datagram_writable};
 pub(crate) use object::{TransportObject, as_direct};
 pub(crate) use reading::{NOTABLE, receive, receive_from};
-pub(crate) use socket::{Fd, plain_descriptor, plain_kind};
+pub(crate) use socket::{Fd, Source, plain_descriptor, plain_kind};
 pub(crate) use watching::{readable, writable};
-pub(crate) use writing::write;
+pub(crate) use writing::{write, write_to};
 
 use pyo3::ffi::PyObject;
 
@@ -49,6 +51,7 @@ pub(crate) unsafe fn init(module: *mut PyObject) -> Res<()> {
     // SAFETY: passed on.
     unsafe {
         methods::init(module)?;
+        pipes::init(module)?;
         datagram::init(module)
     }
 }

@@ -223,3 +223,18 @@ def case_a_loop_that_gets_another_class():
     loop.run_until_complete(asyncio.sleep(0))
     print(fired)
     loop.close()
+
+
+async def case_sums_that_differ_in_the_last_bit_are_equal():
+    loop = asyncio.get_running_loop()
+    for start in (0.1, 3.0000000005, 4000.0000000004, 12345.6789012345):
+        skipped = 0.0
+        loop.time = lambda: start + skipped  # noqa: B023
+        skipped = 0.7
+        reached = asyncio.gather(*(asyncio.sleep(part / 10) for part in range(1, 9)))
+        for _ in range(8):
+            await asyncio.sleep(0)
+            skipped += 0.1
+        await reached
+        print(start)
+    del loop.time

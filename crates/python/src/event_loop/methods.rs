@@ -224,6 +224,7 @@ pub(crate) unsafe fn init(module: *mut PyObject) -> Res<()> {
         .onearg(c"_select", replaced::select)
         .noargs(c"_select_is_replaced", replaced::select_is_replaced)
         .fastcall(c"_listen", crate::servers::listen)
+        .fastcall(c"_watch_child", crate::children::watch)
         .noargs(c"_abi_capsule", abi_capsule)
         .docs(docs::LOOP)
         .get(c"_closed", get_closed)

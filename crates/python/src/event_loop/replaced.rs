@@ -52,17 +52,16 @@ impl LoopCore {
         }
     }
 
-    /// As in asyncio, what the clock cannot tell from now is due, too.
+    /// As in asyncio, what the clock cannot tell from now is due, too: two sums that ought to be equal
+    /// may differ in their last bit.
     #[cold]
     fn engine_time(&self, time: &Ref) -> Res<Time> {
         let now = as_f64(time.ptr())?;
         // SAFETY: the owner is alive while its core is in use.
         let resolution = unsafe { Ref::borrow(self.owner()) }.attr(names()._clock_resolution)?;
-        let end = to_nanoseconds(now + as_f64(resolution.ptr())?);
-        let now = to_nanoseconds(now);
         Ok(Time {
-            now,
-            due: end.saturating_sub(1).max(now),
+            now: to_nanoseconds(now),
+            due: to_nanoseconds(now + as_f64(resolution.ptr())?),
         })
     }
 

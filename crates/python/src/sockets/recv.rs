@@ -12,7 +12,7 @@ use crate::coroutine::{CoroutineDef, coroutine_at_once};
 use crate::event_loop;
 use crate::names::names;
 use crate::object::{Ref, Res, raised_matches, take_raised};
-use crate::transports::{Fd, View, receive};
+use crate::transports::{Fd, Source, View, receive};
 
 static RECV: CoroutineDef = CoroutineDef::method(
     c"<rasyncio.selector_events>",

@@ -180,8 +180,12 @@ pub(super) unsafe fn report<S>(
     }
 }
 
-/// In debug mode, a line in the log about the transport.
-pub(super) unsafe fn log_debug<S>(this: *mut TransportObject<S>, format: &str) -> Res<()> {
+/// In debug mode, a line in the log about the transport, by a method of the logger.
+pub(super) unsafe fn log<S>(
+    this: *mut TransportObject<S>,
+    method: *mut PyObject,
+    format: &str,
+) -> Res<()> {
     // SAFETY: `this` is alive, says the caller.
     unsafe {
         if !TransportObject::core(this)?.debug() {
@@ -190,7 +194,13 @@ pub(super) unsafe fn log_debug<S>(this: *mut TransportObject<S>, format: &str) -
         let format = Ref::str(format)?;
         stdlib()
             .logger
-            .call_method(names().debug, &[format.ptr(), this.cast()])
+            .call_method(method, &[format.ptr(), this.cast()])
             .map(drop)
     }
+}
+
+/// The same at the lowest level.
+pub(super) unsafe fn log_debug<S>(this: *mut TransportObject<S>, format: &str) -> Res<()> {
+    // SAFETY: `this` is alive, says the caller.
+    unsafe { log(this, names().debug, format) }
 }

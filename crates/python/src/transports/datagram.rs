@@ -84,11 +84,13 @@ impl State for Datagrams {
     }
 
     #[inline]
-    fn wants(&self, side: Side) -> bool {
+    unsafe fn wants(this: *mut DatagramObject, side: Side) -> bool {
+        // SAFETY: `this` is alive, says the caller.
+        let queue = unsafe { &TransportObject::state(this).queue };
         match side {
-            Side::Read => self.queue.is_reading(),
+            Side::Read => queue.is_reading(),
             // Also when nothing waits: a datagram that could not be sent may have been the last one.
-            Side::Write => !self.queue.is_lost(),
+            Side::Write => !queue.is_lost(),
         }
     }
 

@@ -48,7 +48,7 @@ pub(super) unsafe extern "C" fn tp_init(
                 // What a program writes goes out at once, and is not put off until more comes.
                 Fd((*this).fd).set_no_delay();
             }
-            announce(this, waiter)
+            announce(this, waiter, true)
         }
     })
 }
@@ -160,7 +160,11 @@ fn name(sock: &Ref, known: Option<Address>, method: *mut PyObject) -> Res {
 }
 
 /// Schedules what follows, by the public way: a program may look at it in debug mode.
-pub(super) unsafe fn announce<S>(this: *mut TransportObject<S>, waiter: *mut PyObject) -> Res<()> {
+pub(super) unsafe fn announce<S>(
+    this: *mut TransportObject<S>,
+    waiter: *mut PyObject,
+    watched: bool,
+) -> Res<()> {
     // SAFETY: all alive or NULL, says the caller.
     unsafe {
         let call_soon = Ref::borrow((*this).loop_).attr(names().call_soon)?;
@@ -172,8 +176,10 @@ pub(super) unsafe fn announce<S>(this: *mut TransportObject<S>, waiter: *mut PyO
         };
         let made = Ref::borrow((*this).protocol).attr(names().connection_made)?;
         soon(&[made.ptr(), this.cast()])?;
-        let start_reading = Ref::borrow(this.cast()).attr(names()._start_reading)?;
-        soon(&[start_reading.ptr()])?;
+        if watched {
+            let start_reading = Ref::borrow(this.cast()).attr(names()._start_reading)?;
+            soon(&[start_reading.ptr()])?;
+        }
         if waiter.is_null() {
             return Ok(());
         }

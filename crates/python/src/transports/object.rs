@@ -10,7 +10,7 @@ use rasyncio_engine::Job;
 
 use super::chunk::Chunk;
 use super::watching::Side;
-use super::{reading, writing};
+use super::{pipes, reading, writing};
 use crate::boundary;
 use crate::direct::Direct;
 use crate::event_loop::{self, LoopCore};
@@ -29,6 +29,10 @@ pub(super) enum Kind {
     Buffered,
     /// Our own TLS, which is told without a call of Python's.
     Tls,
+    /// It is no socket's transport, but that of a pipe that is read.
+    ReadPipe,
+    /// And here it is one that is written to.
+    WritePipe,
 }
 
 /// What kinds of transports differ in: their state, and what readiness means.
@@ -37,7 +41,7 @@ pub(super) trait State: Sized + 'static {
     fn new() -> Self;
 
     /// Whether a job that was queued at readiness still has something to do.
-    fn wants(&self, side: Side) -> bool;
+    unsafe fn wants(this: *mut TransportObject<Self>, side: Side) -> bool;
 
     /// Begins to close.
     fn close(&self) -> Closing;
@@ -98,6 +102,8 @@ pub(crate) struct TransportObject<S = StreamState<Chunk>> {
     pub(super) kind: Kind,
     /// The size of the last read; the next one prepares for as much.
     pub(super) last_read: Cell<usize>,
+    /// How often a pipe has refused to be written to (asyncio's `_conn_lost`).
+    pub(super) lost_writes: Cell<u32>,
     /// Written by `__new__`, dropped by dealloc only.
     pub(super) state: S,
 }
@@ -177,10 +183,14 @@ impl State for StreamState<Chunk> {
     }
 
     #[inline]
-    fn wants(&self, side: Side) -> bool {
-        match side {
-            Side::Read => self.may_receive(),
-            Side::Write => self.wants_write(),
+    unsafe fn wants(this: *mut TransportObject, side: Side) -> bool {
+        // SAFETY: `this` is alive, says the caller.
+        unsafe {
+            let state = TransportObject::state(this);
+            match side {
+                Side::Read => state.may_receive() || pipes::may_hear_of_peer(this),
+                Side::Write => state.wants_write(),
+            }
         }
     }
 
@@ -235,11 +245,17 @@ static CLASS: Global<*mut PyTypeObject> = Global::new();
 static DIRECT: Direct = Direct::new();
 
 /// The methods that others of ours call directly.
-fn direct_methods() -> [*mut PyObject; 2] {
+pub(super) fn direct_methods() -> [*mut PyObject; 2] {
     [names().write, names().is_closing]
 }
 
-/// A transport whose methods may be called directly.
+/// Whether such a method of the object was replaced.
+pub(super) unsafe fn is_altered(this: *mut TransportObject) -> bool {
+    // SAFETY: alive, says the caller.
+    unsafe { (*this).altered }
+}
+
+/// A socket's transport whose methods may be called directly.
 #[inline]
 pub(crate) unsafe fn as_direct(object: *mut PyObject) -> Option<*mut TransportObject> {
     // SAFETY: alive, says the caller; an instance of our class has our layout.

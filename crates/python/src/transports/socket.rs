@@ -78,18 +78,26 @@ unsafe fn words_behind_head(sock: *mut PyObject) -> [c_int; 4] {
     unsafe { *sock.cast::<u8>().add(size_of::<PyObject>()).cast() }
 }
 
-fn answer(result: isize) -> io::Result<usize> {
+pub(super) fn answer(result: isize) -> io::Result<usize> {
     usize::try_from(result).map_err(|_| io::Error::last_os_error())
 }
 
-impl Fd {
+/// What bytes come from.
+pub(crate) trait Source {
+    /// One call that brings `room` bytes at most.
+    unsafe fn receive(self, start: *mut u8, room: usize) -> io::Result<usize>;
+}
+
+impl Source for Fd {
     /// `recv(fd, start, room)`
     #[inline]
-    pub(crate) unsafe fn receive(self, start: *mut u8, room: usize) -> io::Result<usize> {
+    unsafe fn receive(self, start: *mut u8, room: usize) -> io::Result<usize> {
         // SAFETY: `room` bytes may be written there, says the caller.
         answer(unsafe { libc::recv(self.0, start.cast(), room, 0) })
     }
+}
 
+impl Fd {
     /// `recvfrom(fd, start, room)`. It never waits, whatever the socket does else.
     #[inline]
     pub(crate) unsafe fn receive_from(

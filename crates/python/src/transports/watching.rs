@@ -130,7 +130,7 @@ pub(super) unsafe fn run<S: State>(
 ) -> Res<()> {
     // SAFETY: the job keeps `this` alive; the context is held while it is entered.
     unsafe {
-        if !TransportObject::state(this).wants(side) {
+        if !S::wants(this, side) {
             return Ok(());
         }
         let Some(context) = Ref::borrow_opt(*context_of(this, side)) else {

@@ -7,7 +7,8 @@ use rasyncio::transports::stream::{Drained, Flushed, WriteRefused, Written};
 
 use super::chunk::{Chunk, View, bytes_of};
 use super::closing::{call_connection_lost, failed, report};
-use super::object::TransportObject;
+use super::object::{Kind, TransportObject, as_direct};
+use super::pipes;
 use super::socket::descriptor;
 use super::watching::{Side, unwatch, watch};
 use crate::event_loop;
@@ -37,6 +38,21 @@ pub(crate) unsafe fn write(this: *mut TransportObject, data: *mut PyObject) -> R
             };
         }
         write_buffer(this, data)
+    }
+}
+
+/// `transport.write(data)` of any transport.
+#[inline]
+pub(crate) unsafe fn write_to(transport: &Ref, data: *mut PyObject) -> Res<()> {
+    // SAFETY: `data` is alive, says the caller.
+    unsafe {
+        if let Some(direct) = as_direct(transport.ptr()) {
+            return write(direct, data);
+        }
+        if let Some(direct) = pipes::as_direct(transport.ptr()) {
+            return pipes::write(direct, data);
+        }
+        transport.call_method(names().write, &[data]).map(drop)
     }
 }
 
@@ -167,6 +183,9 @@ pub(super) unsafe fn tell_protocol<S>(
 pub(super) unsafe fn write_ready(this: *mut TransportObject) -> Res<()> {
     // SAFETY: `this` is alive, says the caller.
     unsafe {
+        if (*this).kind == Kind::WritePipe {
+            return pipes::write_ready(this);
+        }
         let state = TransportObject::state(this);
         match state.flush(&descriptor(this)) {
             Flushed::Blocked => return Ok(()),

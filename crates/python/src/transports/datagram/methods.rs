@@ -62,7 +62,7 @@ unsafe extern "C" fn tp_init(
                 .set(c_int::try_from(family).unwrap_or(libc::AF_UNSPEC));
             state.connected.set(connected);
             set_slot(state.address.as_ptr(), ffi::Py_XNewRef(address));
-            making::announce(this, waiter)
+            making::announce(this, waiter, true)
         }
     })
 }
