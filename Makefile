@@ -63,7 +63,7 @@ test-all: venv
 
 test-long: venv
 	@$(PYTHON) scripts/setup.py --tests
-	@$(PYTHON) scripts/test_python.py --only pytest -- --slow -k 'test_leaks or ten_thousand'
+	@$(PYTHON) scripts/test_python.py --only pytest -- --slow -k 'test_leaks or thousand'
 
 test-asan: venv
 	@$(PYTHON) scripts/setup.py --tests

@@ -11,7 +11,7 @@ import warnings
 import pytest
 from _compare import MODULE
 from _failures import FAILURES
-from _faults import Recorder, connect, pair, received, settled
+from _faults import Driven, Recorder, connect, pair, received, settled
 from _leaks import allocated, growth
 from _soak import connections, descriptors
 
@@ -152,6 +152,31 @@ def test_a_closed_socket_that_was_waited_for_and_its_number():
             sock.close()
 
     aio.run(main())
+
+
+@pytest.mark.parametrize("ending", ["close", "write_eof", "is_closing"])
+def test_a_program_that_ends_in_resume_writing_leaves_nothing_half_done(ending):
+    """Stock asyncio's loop spins then, if it runs again, and the connection does not end."""
+    left = [KeyboardInterrupt("expected")]
+
+    def raises(recorder):
+        if left:
+            raise left.pop()
+
+    with Driven(aio.new_event_loop()) as driven:
+        near, far = pair()
+        recorder = driven.run(connect(lambda: Recorder(quiet, resume_writing=raises), near))
+        recorder.transport.write(b"x" * 1_000_000)
+        getattr(recorder.transport, ending)()
+        got = ""
+        while left or (got == "" and ending != "is_closing"):
+            got = received(far).partition("then ")[2]
+            driven.settle()
+        assert recorder.lost.done() == (ending == "close")
+        assert "write=<idle" in repr(recorder.transport) or ending == "close"
+        recorder.transport.abort()
+        driven.settle()
+        far.close()
 
 
 def test_transports_of_dropped_loops_close_their_sockets():

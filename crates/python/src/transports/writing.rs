@@ -15,7 +15,8 @@ use crate::event_loop;
 use crate::futures;
 use crate::names::names;
 use crate::object::{
-    Raised, Ref, Res, items, raised_matches, runtime_error, take_raised, type_error, type_name,
+    Raised, Ref, Res, items, raise_instance, raised_matches, runtime_error, take_raised,
+    type_error, type_name, while_handling,
 };
 use crate::stdlib::stdlib;
 
@@ -188,23 +189,37 @@ pub(super) unsafe fn write_ready(this: *mut TransportObject) -> Res<()> {
         let state = TransportObject::state(this);
         match state.flush(&descriptor(this)) {
             Flushed::Blocked => return Ok(()),
-            Flushed::Sent { resume } => {
-                if resume {
-                    tell_protocol(this, names().resume_writing, "resume_writing")?;
+            Flushed::Sent { resume: false } => {}
+            Flushed::Sent { resume: true } => {
+                let told = tell_protocol(this, names().resume_writing, "resume_writing");
+                if let Err(raised) = told {
+                    // What ends the program here must not leave the connection half done, and
+                    // watched for ever.
+                    let exception = take_raised(raised);
+                    while_handling(&exception, || flushed(this))?;
+                    return Err(raise_instance(exception));
                 }
             }
             Flushed::Failed(error) => {
                 let exception = take_raised(event_loop::os_error(&error));
                 unwatch(this, Side::Write)?;
                 state.clear();
-                let raised = crate::object::raise_instance(exception.clone());
+                let raised = raise_instance(exception.clone());
                 failed(this, raised, FATAL)?;
                 return finish_waiter(this, |waiter| {
                     futures::set_exception(waiter, exception.ptr())
                 });
             }
         }
-        let drained = state.drained(&descriptor(this));
+        flushed(this)
+    }
+}
+
+/// Something has gone out, and the protocol was told.
+unsafe fn flushed(this: *mut TransportObject) -> Res<()> {
+    // SAFETY: `this` is alive, says the caller.
+    unsafe {
+        let drained = TransportObject::state(this).drained(&descriptor(this));
         if matches!(drained, Drained::NotYet) {
             return Ok(());
         }
