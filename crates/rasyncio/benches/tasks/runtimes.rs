@@ -13,7 +13,7 @@ use rustix::time::ClockId;
 
 pub(crate) const LONG: Duration = Duration::from_secs(3600);
 
-pub(crate) const MOMENT: Duration = Duration::from_millis(20);
+pub(crate) const MOMENT: Duration = Duration::from_millis(300);
 
 pub(crate) const NAMES: [&str; 5] = ["rasyncio", "tokio", "tokio local", "smol", "compio"];
 
