@@ -1,14 +1,14 @@
-//! Timers: a heap of deadlines over a slab of jobs.
+//! Timers: a queue of deadlines over a slab of jobs.
 //!
-//! The heap orders by (deadline, sequence number), so timers of one deadline fire in
+//! The queue orders by (deadline, sequence number), so timers of one deadline fire in
 //! the order in which they were made. Cancelling takes the job out of its slot and
-//! leaves the entry in the heap: it is recognised by its generation when it surfaces,
+//! leaves the entry in the queue: it is recognised by its generation when it surfaces,
 //! and swept out with its like when the dead outnumber the living. So cancelling is O(1).
 
-use std::cmp::Ordering;
-use std::collections::BinaryHeap;
+mod queue;
 
 use crate::job::Job;
+use queue::{Entry, Queue};
 
 /// Below this many dead entries sweeping is not worth the while.
 const SWEEP_AT_LEAST: usize = 64;
@@ -47,7 +47,7 @@ impl TimerKey {
 }
 
 pub(crate) struct Timers {
-    heap: BinaryHeap<Entry>,
+    queue: Queue,
     slots: Vec<Slot>,
     /// Head of the list of free slots.
     free: u32,
@@ -71,30 +71,10 @@ enum Content {
 
 const NO_SLOT: u32 = u32::MAX;
 
-#[derive(Clone, Copy, PartialEq, Eq)]
-struct Entry {
-    when: u64,
-    sequence: u64,
-    key: u64,
-}
-
-impl Ord for Entry {
-    /// Upside down: `BinaryHeap` gives the greatest first.
-    fn cmp(&self, other: &Entry) -> Ordering {
-        (other.when, other.sequence).cmp(&(self.when, self.sequence))
-    }
-}
-
-impl PartialOrd for Entry {
-    fn partial_cmp(&self, other: &Entry) -> Option<Ordering> {
-        Some(self.cmp(other))
-    }
-}
-
 impl Timers {
     pub(crate) fn new() -> Timers {
         Timers {
-            heap: BinaryHeap::new(),
+            queue: Queue::default(),
             slots: Vec::new(),
             free: NO_SLOT,
             live: 0,
@@ -111,7 +91,7 @@ impl Timers {
         let key = self.occupy(job);
         self.live += 1;
         self.sequence += 1;
-        self.heap.push(Entry {
+        self.queue.push(Entry {
             when,
             sequence: self.sequence,
             key: key.0,
@@ -121,7 +101,8 @@ impl Timers {
 
     pub(crate) fn cancel(&mut self, key: TimerKey) -> Option<Job> {
         let job = self.vacate(key)?;
-        let dead = self.heap.len() - self.live;
+        self.queue.pop_last(key.0);
+        let dead = self.queue.len() - self.live;
         if dead >= SWEEP_AT_LEAST && dead > self.live {
             self.sweep();
         }
@@ -130,11 +111,11 @@ impl Timers {
 
     /// The earliest deadline.
     pub(crate) fn next(&mut self) -> Option<u64> {
-        while let Some(entry) = self.heap.peek() {
+        while let Some(entry) = self.queue.peek() {
             if self.is_live(TimerKey(entry.key)) {
                 return Some(entry.when);
             }
-            self.heap.pop();
+            self.queue.pop();
         }
         self.give_back();
         None
@@ -142,13 +123,13 @@ impl Timers {
 
     /// Takes out the earliest timer, if it is due.
     pub(crate) fn pop_due(&mut self, now: u64) -> Option<Job> {
-        while let Some(entry) = self.heap.peek() {
+        while let Some(entry) = self.queue.peek() {
             // A deadline of `u64::MAX` is never.
             if entry.when > now || entry.when == u64::MAX {
                 return None;
             }
             let key = TimerKey(entry.key);
-            self.heap.pop();
+            self.queue.pop();
             if let Some(job) = self.vacate(key) {
                 return Some(job);
             }
@@ -158,7 +139,7 @@ impl Timers {
 
     /// Takes out any one timer.
     pub(crate) fn pop_any(&mut self) -> Option<Job> {
-        while let Some(entry) = self.heap.pop() {
+        while let Some(entry) = self.queue.pop() {
             if let Some(job) = self.vacate(TimerKey(entry.key)) {
                 return Some(job);
             }
@@ -220,12 +201,11 @@ impl Timers {
 
     fn sweep(&mut self) {
         let slots = &self.slots;
-        self.heap.retain(|entry| {
+        self.queue.retain(|entry| {
             let key = TimerKey(entry.key);
             let slot = &slots[key.slot()];
             slot.generation == key.generation() && matches!(slot.content, Content::Timer(_))
         });
-        self.heap.shrink_to(self.live * 2);
         if self.live == 0 {
             self.give_back();
         }
@@ -245,7 +225,7 @@ impl Timers {
                 self.first_generation = first;
                 self.slots = Vec::new();
                 self.free = NO_SLOT;
-                self.heap = BinaryHeap::new();
+                self.queue = Queue::default();
             }
         }
     }
@@ -296,7 +276,7 @@ mod tests {
         for _ in 0..10_000 {
             let key = timers.insert(10, nothing());
             assert!(timers.cancel(key).is_some());
-            assert!(timers.heap.len() <= 2 + SWEEP_AT_LEAST);
+            assert!(timers.queue.len() <= 2 + SWEEP_AT_LEAST);
         }
         assert_eq!(timers.next(), Some(5));
     }

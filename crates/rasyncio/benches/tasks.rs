@@ -14,6 +14,10 @@
 //! runtime with `spawn` and as a `LocalRuntime` with `spawn_local`; where a task yields, each uses its
 //! own way if it has one (smol's, rasyncio's), and wakes itself where that is faster (tokio) or there
 //! is none. Rows without a figure are what a runtime does not have.
+//!
+//! The rows about memory say what the allocator gives for a task that waits, with its handle and all
+//! that the runtime keeps for it, in new runtimes: for something that is the same with all of them, and
+//! as the runtime sleeps.
 
 #[path = "common/options.rs"]
 mod options;
@@ -70,8 +74,10 @@ fn main() {
             run(&options, &runtimes, &row);
         }
     }
-    if options.wants(memory::NAME) {
-        memory::run(&runtimes);
+    for name in memory::NAMES {
+        if options.wants(name) && options.only.is_none() {
+            memory::run(name);
+        }
     }
 }
 

@@ -30,7 +30,7 @@ use std::fmt;
 use std::marker::PhantomData;
 use std::ptr;
 use std::rc::Rc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use crate::scoped::{Scoped, Slot};
 use crate::tasks;
@@ -78,6 +78,9 @@ thread_local! {
 
 static ENTERED: Scoped<Entered> = Scoped::new(&SLOT);
 
+/// A variable was set, some time, in some thread. Most programs never do.
+static ANY_SET: AtomicBool = AtomicBool::new(false);
+
 /// A copy of the current context (Python's `copy_context`).
 ///
 /// ```
@@ -97,6 +100,10 @@ pub fn copy_context() -> Context {
 /// [`copy_context`] for a new task or callback: `None` if there are no values in it.
 #[inline]
 pub(crate) fn inherit() -> Option<Context> {
+    // What was set in this thread was set before, so Relaxed tells the truth.
+    if !ANY_SET.load(Ordering::Relaxed) {
+        return None;
+    }
     current()
         .filter(|context| !context.is_empty())
         .map(|context| context.copy())
@@ -222,6 +229,7 @@ impl<T: 'static> ContextVar<T> {
 
     /// Sets the value in the current context (Python's `ContextVar.set`).
     pub fn set(&self, value: T) -> Token<T> {
+        ANY_SET.store(true, Ordering::Relaxed);
         let (context, variable) = (current_to_change(), self.id());
         let old = context.set(variable, Some(Rc::new(value)));
         Token {

@@ -12,14 +12,14 @@ use std::cell::{Cell, OnceCell, RefCell};
 use std::ptr;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicPtr, AtomicU64, Ordering};
 use std::time::Duration;
 
 use rasyncio_engine::{EventLoop, Job, Remote};
 
 use crate::scoped::{Scoped, Slot};
 use crate::signals::SignalHandlers;
-use crate::tasks::TaskList;
+use crate::tasks::{Spare, TaskList};
 use crate::threads::DefaultExecutor;
 use debug::SlowHandler;
 pub(crate) use debug::Watch;
@@ -54,6 +54,15 @@ pub(crate) static ENGINE: Scoped<EventLoop> = Scoped::new(&ENGINE_SLOT);
 /// What a loop shares with other threads. Its address is its identity.
 pub(crate) struct Home {
     pub(crate) remote: Remote,
+    state: AtomicPtr<LoopState>,
+}
+
+impl Home {
+    /// Where the loop's state is: for the loop's thread, as long as the loop is.
+    #[inline]
+    pub(crate) fn state(&self) -> *const LoopState {
+        self.state.load(Ordering::Relaxed)
+    }
 }
 
 /// What rasyncio keeps for a loop, beside its engine.
@@ -62,6 +71,8 @@ pub(crate) struct LoopState {
     /// Never used again, unlike an address: for what may outlive the loop.
     pub(crate) id: u64,
     pub(crate) tasks: TaskList,
+    /// Behind the list of tasks, whose memory goes here.
+    pub(crate) spare: Spare,
     /// Some tasks could not run because nobody had entered the loop.
     pub(crate) stranded: Cell<bool>,
     pub(crate) closed: Cell<bool>,
@@ -75,12 +86,16 @@ pub(crate) struct LoopState {
 }
 
 impl LoopState {
-    pub(crate) fn new(remote: Remote) -> LoopState {
+    pub(crate) fn new(remote: Remote) -> Rc<LoopState> {
         static NEXT: AtomicU64 = AtomicU64::new(0);
-        LoopState {
-            home: Arc::new(Home { remote }),
+        let state = Rc::new(LoopState {
+            home: Arc::new(Home {
+                remote,
+                state: AtomicPtr::default(),
+            }),
             id: NEXT.fetch_add(1, Ordering::Relaxed),
             tasks: TaskList::default(),
+            spare: Spare::new(),
             stranded: Cell::new(false),
             closed: Cell::new(false),
             named: Cell::new(0),
@@ -89,7 +104,10 @@ impl LoopState {
             slow_handler: RefCell::default(),
             executor: RefCell::default(),
             signals: OnceCell::new(),
-        }
+        });
+        let address = Rc::as_ptr(&state).cast_mut();
+        state.home.state.store(address, Ordering::Relaxed);
+        state
     }
 
     /// The number of the next task without a name.

@@ -35,7 +35,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 /// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Cancelled {
-    message: Option<Arc<str>>,
+    /// Seldom there. By two pointers, so that it takes one word in what tasks hold.
+    message: Option<Arc<Arc<str>>>,
 }
 
 impl Cancelled {
@@ -47,7 +48,7 @@ impl Cancelled {
     /// A cancellation that says why.
     pub fn with_message(message: impl Into<Arc<str>>) -> Cancelled {
         Cancelled {
-            message: Some(message.into()),
+            message: Some(Arc::new(message.into())),
         }
     }
 
@@ -67,7 +68,7 @@ impl Cancelled {
 
     /// What was given to [`cancel_with`](crate::AnyTask::cancel_with).
     pub fn message(&self) -> Option<&str> {
-        self.message.as_deref()
+        self.message.as_ref().map(|message| &***message)
     }
 }
 
@@ -161,6 +162,11 @@ impl Error for TaskError {}
 
 /// What a task panicked with.
 pub struct Panic {
+    // In a box, for every task has room for one.
+    inner: Box<Inner>,
+}
+
+struct Inner {
     message: Cow<'static, str>,
     /// The lock is never contended: it makes the payload, which is only `Send`, `Sync`.
     payload: Mutex<Box<dyn Any + Send>>,
@@ -175,20 +181,21 @@ impl Panic {
         } else {
             Cow::Borrowed("a value that is no text")
         };
+        let payload = Mutex::new(payload);
         Panic {
-            message,
-            payload: Mutex::new(payload),
+            inner: Box::new(Inner { message, payload }),
         }
     }
 
     /// The text that the code panicked with.
     pub fn message(&self) -> &str {
-        &self.message
+        &self.inner.message
     }
 
     /// The value that the code panicked with, as [`std::panic::catch_unwind`] gives it.
     pub fn into_payload(self) -> Box<dyn Any + Send> {
-        self.payload
+        self.inner
+            .payload
             .into_inner()
             .unwrap_or_else(PoisonError::into_inner)
     }
@@ -202,14 +209,14 @@ impl Panic {
 impl fmt::Debug for Panic {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Panic")
-            .field("message", &self.message)
+            .field("message", &self.inner.message)
             .finish_non_exhaustive()
     }
 }
 
 impl fmt::Display for Panic {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "panicked: {}", self.message)
+        write!(f, "panicked: {}", self.inner.message)
     }
 }
 

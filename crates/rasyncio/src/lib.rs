@@ -73,6 +73,7 @@ pub mod graph;
 pub mod guide;
 pub mod locks;
 pub mod net;
+mod place;
 pub mod protocols;
 pub mod queues;
 pub mod runners;

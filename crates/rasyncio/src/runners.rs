@@ -247,7 +247,7 @@ impl fmt::Debug for Runner {
 /// # Ok::<_, std::io::Error>(())
 /// ```
 pub struct Host {
-    // Counted only so that it may move while tasks point to the state.
+    // Counted so that the host may move while tasks point to the state.
     state: Rc<LoopState>,
 }
 
@@ -255,7 +255,7 @@ impl Host {
     /// A host for `engine`. There should be but one for each.
     pub fn new(engine: &EventLoop) -> Host {
         Host {
-            state: Rc::new(LoopState::new(engine.remote())),
+            state: LoopState::new(engine.remote()),
         }
     }
 

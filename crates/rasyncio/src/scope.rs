@@ -47,6 +47,7 @@
 //! ```
 
 mod nested;
+mod side;
 
 use std::cell::Cell;
 use std::fmt;
@@ -56,9 +57,12 @@ use std::rc::Rc;
 use std::task::Context;
 
 use crate::exceptions::Cancelled;
+use crate::place::Place;
 use crate::scoped::{Scoped, Slot};
 use crate::tasks::AnyTask;
 pub(crate) use nested::{Inner, Nested, Visit};
+pub(crate) use side::Side;
+use side::Target;
 
 thread_local! {
     static SLOT: Slot<Scope> = const { Cell::new(ptr::null()) };
@@ -76,6 +80,9 @@ const REFUSED: u8 = 4;
 /// each other in a ring, it is refused.
 const FORWARDING: u8 = 8;
 
+/// The leaf waits for something that requests go to.
+const HAS_TARGET: u8 = 16;
+
 /// Where the requests to cancel one thread of execution (a task, a coroutine) wait, and what
 /// became of them.
 ///
@@ -83,45 +90,17 @@ const FORWARDING: u8 = 8;
 /// [module](self).
 #[derive(Default)]
 pub struct Scope {
-    flags: Cell<u8>,
-    /// How many requests were made and not taken back: asyncio's `cancelling()`.
-    requests: Cell<u32>,
-    /// The latest request, or none that says anything. Meaningful only with `REQUESTED`, or as the
-    /// reason later.
-    cancelled: Cell<Cancelled>,
-    /// Where requests go, for the length of one suspension.
-    target: Cell<Option<Target>>,
+    /// What few scopes have.
+    side: Cell<Option<Box<Side>>>,
     /// The leaf that has suspended last in the latest poll, for people.
-    leaf: Cell<Option<&'static Location<'static>>>,
+    leaf: Cell<Option<Place>>,
+    flags: Cell<u8>,
 }
 
 /// Something that a leaf waits for and that can itself be cancelled.
 pub trait Cancel {
     /// Asks it to end. False if that is too late, and then the asker keeps the request.
     fn cancel(&self, cancelled: &Cancelled) -> bool;
-}
-
-/// A task needs no allocation to be a target.
-enum Target {
-    Task(AnyTask),
-    Other(Rc<dyn Cancel>),
-}
-
-impl Target {
-    fn is(&self, other: &Target) -> bool {
-        match (self, other) {
-            (Target::Task(a), Target::Task(b)) => a == b,
-            (Target::Other(a), Target::Other(b)) => Rc::ptr_eq(a, b),
-            _ => false,
-        }
-    }
-
-    fn cancel(&self, cancelled: &Cancelled) -> bool {
-        match self {
-            Target::Task(task) => task.request(cancelled.clone()),
-            Target::Other(other) => other.cancel(cancelled),
-        }
-    }
 }
 
 /// What became of a request.
@@ -138,12 +117,46 @@ impl Scope {
     /// A scope without requests.
     pub const fn new() -> Scope {
         Scope {
-            flags: Cell::new(0),
-            requests: Cell::new(0),
-            cancelled: Cell::new(Cancelled::new()),
-            target: Cell::new(None),
+            side: Cell::new(None),
             leaf: Cell::new(None),
+            flags: Cell::new(0),
         }
+    }
+
+    /// A scope that may have something from the beginning.
+    #[inline]
+    pub(crate) fn with(side: Option<Box<Side>>) -> Scope {
+        Scope {
+            side: Cell::new(side),
+            ..Scope::new()
+        }
+    }
+
+    /// Looks at what few scopes have. `look` runs no foreign code.
+    #[inline]
+    pub(crate) fn look<R>(&self, look: impl FnOnce(Option<&Side>) -> R) -> R {
+        let side = self.side.take();
+        let result = look(side.as_deref());
+        self.side.set(side);
+        result
+    }
+
+    /// Changes what few scopes have. `change` runs no foreign code.
+    #[inline]
+    pub(crate) fn change<R>(&self, change: impl FnOnce(&mut Side) -> R) -> R {
+        let mut side = self.side.take().unwrap_or_default();
+        let result = change(&mut side);
+        self.side.set(Some(side));
+        result
+    }
+
+    /// [`change`](Scope::change), if there is anything.
+    #[inline]
+    fn change_some<R>(&self, change: impl FnOnce(&mut Side) -> R) -> Option<R> {
+        let mut side = self.side.take()?;
+        let result = change(&mut side);
+        self.side.set(Some(side));
+        Some(result)
     }
 
     /// Calls `poll` with this as the current scope.
@@ -156,34 +169,37 @@ impl Scope {
 
     /// Asks the code of this scope to end (asyncio's `Task.cancel`).
     pub fn request(&self, cancelled: Cancelled) -> Requested {
-        self.requests.set(self.requests.get().saturating_add(1));
-        if let Some(target) = self.target.take() {
-            let forwarded = self.forward(&target, &cancelled);
-            // Unless a poll has put a newer one there.
-            self.target.set(Some(self.target.take().unwrap_or(target)));
-            if forwarded {
+        let open = self.is_open();
+        let target = self.change(|side| {
+            side.requests = side.requests.saturating_add(1);
+            side.target.clone()
+        });
+        if let Some(target) = target.filter(|_| open) {
+            if self.forward(&target, &cancelled) {
                 return Requested::Forwarded;
             }
             self.set_flag(REFUSED);
         }
-        self.cancelled.set(cancelled);
+        self.set_cancelled(cancelled);
         self.set_flag(REQUESTED);
         Requested::Waiting
     }
 
     /// The first half of a [`request`](Scope::request), if that has to go to a task: which one.
     pub(crate) fn begin_forwarding(&self) -> Option<AnyTask> {
-        let target = self.target.take();
-        let task = match &target {
-            Some(Target::Task(task)) => Some(task.clone()),
-            _ => None,
-        };
-        self.target.set(target);
-        if task.is_some() {
-            self.requests.set(self.requests.get().saturating_add(1));
-            self.set_flag(FORWARDING);
+        if self.flags.get() & HAS_TARGET == 0 {
+            return None;
         }
-        task
+        let task = self.change_some(|side| match &side.target {
+            Some(Target::Task(task)) => {
+                side.requests = side.requests.saturating_add(1);
+                Some(task.clone())
+            }
+            _ => None,
+        });
+        let task = task.flatten()?;
+        self.set_flag(FORWARDING);
+        Some(task)
     }
 
     /// The second half: whether the task has taken it.
@@ -192,7 +208,7 @@ impl Scope {
         if taken {
             return Requested::Forwarded;
         }
-        self.cancelled.set(cancelled.clone());
+        self.set_cancelled(cancelled.clone());
         self.set_flag(REFUSED | REQUESTED);
         Requested::Waiting
     }
@@ -204,17 +220,20 @@ impl Scope {
 
     /// How many requests were made and not taken back (asyncio's `Task.cancelling`).
     pub fn cancelling(&self) -> u32 {
-        self.requests.get()
+        self.look(|side| side.map_or(0, |side| side.requests))
     }
 
     /// Takes one request back and answers how many are left (asyncio's `Task.uncancel`). With
     /// the last one goes a request that no leaf has taken yet.
     pub fn uncancel(&self) -> u32 {
-        let left = self.requests.get().saturating_sub(1);
-        self.requests.set(left);
+        let left = self.change_some(|side| {
+            side.requests = side.requests.saturating_sub(1);
+            side.requests
+        });
+        let left = left.unwrap_or(0);
         if left == 0 {
             self.clear_flags(REQUESTED | REFUSED | DELIVERED);
-            drop(self.cancelled.take());
+            drop(self.take_cancelled());
         }
         left
     }
@@ -227,13 +246,14 @@ impl Scope {
 
     /// Takes the reason if the code of this scope, which has ended, has to count as cancelled:
     /// a request was delivered, or came too late for that, and nobody took it back.
+    #[inline]
     pub fn take_reason(&self) -> Option<Cancelled> {
-        let ended = self.flags.get() & (REQUESTED | DELIVERED) != 0;
-        self.clear_flags(REQUESTED | REFUSED | DELIVERED);
-        if self.requests.get() == 0 || !ended {
+        if self.flags.get() & (REQUESTED | DELIVERED) == 0 {
+            self.clear_flags(REFUSED);
             return None;
         }
-        Some(self.cancelled.take())
+        self.clear_flags(REQUESTED | REFUSED | DELIVERED);
+        (self.cancelling() > 0).then(|| self.take_cancelled())
     }
 
     /// The request that a leaf has resolved to and nobody took back.
@@ -242,9 +262,21 @@ impl Scope {
     }
 
     fn reason(&self) -> Cancelled {
-        let cancelled = self.cancelled.take();
-        self.cancelled.set(cancelled.clone());
-        cancelled
+        self.look(|side| side.map_or_else(Cancelled::new, |side| side.cancelled.clone()))
+    }
+
+    fn take_cancelled(&self) -> Cancelled {
+        self.change_some(|side| std::mem::take(&mut side.cancelled))
+            .unwrap_or_default()
+    }
+
+    /// Nothing is allocated for a request that says nothing where there was none.
+    fn set_cancelled(&self, cancelled: Cancelled) {
+        if cancelled.message().is_some() {
+            drop(self.change(|side| std::mem::replace(&mut side.cancelled, cancelled)));
+        } else {
+            drop(self.take_cancelled());
+        }
     }
 
     /// A delivered request was taken back elsewhere.
@@ -256,25 +288,47 @@ impl Scope {
     pub(crate) fn take_untaken(&self) -> Option<Cancelled> {
         let requested = self.is_requested();
         self.clear_flags(REQUESTED | REFUSED);
-        requested.then(|| self.cancelled.take())
+        requested.then(|| self.take_cancelled())
     }
 
     /// Where the leaf is that the code of this scope waits in; `None` if it does not say.
     pub(crate) fn leaf(&self) -> Option<&'static Location<'static>> {
-        self.leaf.get()
+        self.leaf.get().map(Place::location)
     }
 
     /// Whatever the leaf waited for, it will say so again when it suspends.
     #[inline]
     pub(crate) fn forget_target(&self) {
-        drop(self.target.take());
+        if self.has_target() {
+            drop(self.take_target());
+        }
     }
 
-    /// Lets go of everything that the scope holds. Its counts stay.
+    #[inline]
+    pub(crate) fn has_target(&self) -> bool {
+        self.flags.get() & HAS_TARGET != 0
+    }
+
+    fn take_target(&self) -> Option<Target> {
+        self.clear_flags(HAS_TARGET);
+        self.change_some(|side| side.target.take()).flatten()
+    }
+
+    /// Lets go of everything that the scope holds, but for its counts and the task's name.
     pub(crate) fn clear(&self) {
-        self.clear_flags(REQUESTED | REFUSED | DELIVERED);
-        drop(self.cancelled.take());
-        drop(self.target.take());
+        self.clear_flags(REQUESTED | REFUSED | DELIVERED | HAS_TARGET);
+        let Some(mut side) = self.side.take() else {
+            return;
+        };
+        let held = (
+            std::mem::take(&mut side.cancelled),
+            side.target.take(),
+            side.context.take(),
+        );
+        if !side.is_over() {
+            self.side.set(Some(side));
+        }
+        drop(held);
     }
 
     fn set_flag(&self, flag: u8) {
@@ -303,25 +357,23 @@ impl Scope {
     }
 
     fn leave(&self, target: &Target) {
-        if let Some(set) = self.target.take()
-            && !set.is(target)
-        {
-            self.target.set(Some(set));
+        let same = |side: Option<&Side>| side?.target.as_ref().map(|set| set.is(target));
+        if self.has_target() && self.look(same) == Some(true) {
+            self.forget_target();
         }
     }
 
     fn suspend_on(&self, target: Target) {
         if self.flags.get() & (REQUESTED | REFUSED) == REQUESTED {
-            let cancelled = self.cancelled.take();
-            let taken = self.forward(&target, &cancelled);
-            self.cancelled.set(cancelled);
-            if taken {
+            if self.forward(&target, &self.reason()) {
                 self.clear_flags(REQUESTED);
             } else {
                 self.set_flag(REFUSED);
             }
         }
-        drop(self.target.replace(Some(target)));
+        let old = self.change(|side| side.target.replace(target));
+        self.set_flag(HAS_TARGET);
+        drop(old);
     }
 }
 
@@ -357,7 +409,7 @@ pub(crate) fn take_refused() -> Option<Cancelled> {
 #[inline]
 #[track_caller]
 pub fn suspend(cx: &mut Context<'_>) {
-    let leaf = Location::caller();
+    let leaf = Place::of(Location::caller());
     let requested = SCOPE.with(|scope| {
         scope.is_some_and(|scope| {
             scope.leaf.set(Some(leaf));
@@ -382,7 +434,7 @@ pub fn suspend_on(target: Rc<dyn Cancel>) {
 /// [`suspend_on`], for what polls a leaf itself.
 fn suspend_at(target: Target, leaf: Option<&'static Location<'static>>) {
     with_current(|scope| {
-        scope.leaf.set(leaf);
+        scope.leaf.set(leaf.map(Place::of));
         scope.suspend_on(target);
     });
 }
@@ -400,8 +452,13 @@ pub fn leave(target: &Rc<dyn Cancel>) {
 }
 
 /// [`leave`] a task.
+#[inline]
 pub(crate) fn leave_task(task: &AnyTask) {
-    with_current(|scope| scope.leave(&Target::Task(task.clone())));
+    with_current(|scope| {
+        if scope.has_target() {
+            scope.leave(&Target::Task(task.clone()));
+        }
+    });
 }
 
 /// A leaf resolves to a cancellation that it did not take here, but that came back from what
@@ -409,7 +466,7 @@ pub(crate) fn leave_task(task: &AnyTask) {
 pub fn delivered(cancelled: &Cancelled) {
     with_current(|scope| {
         scope.set_flag(DELIVERED);
-        scope.cancelled.set(cancelled.clone());
+        scope.set_cancelled(cancelled.clone());
     });
 }
 
@@ -432,7 +489,7 @@ pub(crate) fn cancelling() -> u32 {
 pub(crate) fn give_back(cancelled: Cancelled) {
     with_current(|scope| {
         if scope.cancelling() > 0 {
-            scope.cancelled.set(cancelled);
+            scope.set_cancelled(cancelled);
             scope.set_flag(REQUESTED);
         }
     });

@@ -33,6 +33,7 @@ mod reported;
 mod sent;
 mod shield;
 mod sleep;
+mod spare;
 mod spawn;
 mod stage;
 mod state;
@@ -54,6 +55,7 @@ pub use join::{Join, JoinMut};
 pub(crate) use list::TaskList;
 pub use shield::{Shield, Shieldable, shield};
 pub use sleep::{Sleep, YieldNow, sleep, sleep_until, yield_now};
+pub(crate) use spare::Spare;
 pub use wait::{ReturnWhen, Wait, wait};
 
 use crate::contextvars::{self, Context};
@@ -67,7 +69,7 @@ use spawn::Origin;
 pub(crate) use spawn::run_main;
 use state::{AGAIN, CANCELLED, DONE, PANICKED, RUNNING, SCHEDULED, STARTED};
 pub(crate) use step::{current_address, current_context, set_current_context};
-pub(crate) use waiters::{OnDone, Waiter};
+pub(crate) use waiters::{OnDone, Told, Waiter};
 pub(crate) use waker::{into_job, waiting};
 
 /// A task, and the right to its output (asyncio's `Task`).
@@ -188,16 +190,8 @@ impl Builder {
     {
         let created = Location::caller();
         events::with_running(|owner, _| {
-            let number = match self.name {
-                Some(_) => 0,
-                None => owner.next_number(),
-            };
-            let origin = Origin {
-                number,
-                name: self.name,
-                context: self.context.or_else(contextvars::inherit),
-                created,
-            };
+            let context = self.context.or_else(contextvars::inherit);
+            let origin = Origin::new(owner, self.name, context, created);
             spawn::spawn(owner, future, origin)
         })
     }
@@ -329,25 +323,24 @@ impl AnyTask {
 
     /// What the task is called (asyncio's `Task.get_name`).
     pub fn name(&self) -> String {
-        let header = self.header();
-        let name = header.with_rare(|rare| rare?.name.clone());
-        name.map_or_else(|| format!("Task-{}", header.number), String::from)
+        self.header().name()
     }
 
     /// Names the task (asyncio's `Task.set_name`).
     pub fn set_name(&self, name: impl Into<Box<str>>) {
         let name = name.into();
-        self.header().change_rare(|rare| rare.name = Some(name));
+        let scope = &self.header().scope;
+        drop(scope.change(|side| side.name.replace(name)));
     }
 
     /// The task's context (asyncio's `Task.get_context`); empty once it has ended.
     pub fn context(&self) -> Context {
-        let header = self.header();
-        let context = header.with_rare(|rare| rare?.context.clone());
+        let scope = &self.header().scope;
+        let context = scope.look(|side| side?.context.clone());
         context.unwrap_or_else(|| {
             let context = Context::new();
             if !self.done() {
-                header.change_rare(|rare| rare.context = Some(context.clone()));
+                scope.change(|side| side.context = Some(context.clone()));
             }
             context
         })
@@ -355,7 +348,7 @@ impl AnyTask {
 
     /// Where in the program the task was created.
     pub fn created_at(&self) -> &'static Location<'static> {
-        self.header().created
+        self.header().created()
     }
 }
 
@@ -368,7 +361,7 @@ impl AnyTask {
         self.header().waiters.for_each(|waiter| {
             let task = match waiter {
                 Waiter::Waker(waker) => waker::task_of(waker),
-                Waiter::Callback(callback, _) => callback.awaiter(),
+                Waiter::Callback(listener) => listener.awaiter(),
             };
             tasks.extend(task.filter(|task| !tasks.contains(task)));
         });

@@ -20,7 +20,7 @@ macro_rules! programs {
             let yielding = (0..tasks).map(|_| {
                 $spawn(async move {
                     for _ in 0..each {
-                        $yield_now().await;
+                        let _ = $yield_now().await;
                     }
                 })
             });
@@ -52,7 +52,7 @@ macro_rules! programs {
             for _ in 0..operations / 1000 {
                 let sleeping = (0..1000).map(|_| {
                     $spawn(async move {
-                        $sleep(Duration::from_nanos(1)).await;
+                        let _ = $sleep(Duration::from_nanos(1)).await;
                     })
                 });
                 for task in sleeping.collect::<Vec<_>>() {
@@ -69,20 +69,29 @@ macro_rules! programs {
             }
         }
 
-        /// A thousand tasks that wait: one for ever, the others to be counted.
-        pub(crate) async fn many(operations: u32) {
-            let waiting = (0..operations).map(|_| {
-                $spawn(async move {
-                    $yield_now().await;
-                    $yield_now().await;
+        /// Tasks that wait for something, which is the same with all runtimes.
+        pub(crate) async fn waiting(tasks: u32) {
+            super::OVER.set(false);
+            let waiting = (0..tasks).map(|_| $spawn(async { super::Never::default().await }));
+            let tasks: Vec<_> = waiting.collect();
+            // For queues to be empty, and to be shrunk by those who do.
+            let _ = $sleep(super::MOMENT).await;
+            super::super::memory::note();
+            super::OVER.set(true);
+            drop(tasks);
+        }
+
+        /// Tasks that sleep as the runtime does.
+        pub(crate) async fn sleeping(tasks: u32) {
+            let sleeping = (0..tasks).map(|_| {
+                $spawn(async {
+                    let _ = $sleep(LONG).await;
                 })
             });
-            let tasks: Vec<_> = waiting.collect();
-            $yield_now().await;
+            let tasks: Vec<_> = sleeping.collect();
+            let _ = $sleep(super::MOMENT).await;
             super::super::memory::note();
-            for task in tasks {
-                $join(task).await;
-            }
+            drop(tasks);
         }
     };
 }

@@ -1,5 +1,6 @@
 //! The runtimes, and the rows.
 
+use std::cell::Cell;
 use std::future::{Future, poll_fn};
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -12,9 +13,11 @@ use rustix::time::ClockId;
 
 pub(crate) const LONG: Duration = Duration::from_secs(3600);
 
+pub(crate) const MOMENT: Duration = Duration::from_millis(300);
+
 pub(crate) const NAMES: [&str; 5] = ["rasyncio", "tokio", "tokio local", "smol", "compio"];
 
-type Program = fn(&Runtimes, u32);
+pub(crate) type Program = fn(&Runtimes, u32);
 
 pub(crate) struct Row {
     pub(crate) name: &'static str,
@@ -65,6 +68,29 @@ pub(crate) async fn poll_once<F: Future>(mut future: Pin<&mut F>) {
     .await;
 }
 
+thread_local! {
+    /// For those who poll all tasks once more in the end.
+    pub(crate) static OVER: Cell<bool> = const { Cell::new(false) };
+}
+
+/// What does not come before all is over. It keeps the waker, as whatever a task waits for does.
+#[derive(Default)]
+pub(crate) struct Never {
+    waker: Option<Waker>,
+}
+
+impl Future for Never {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        if OVER.get() {
+            return Poll::Ready(());
+        }
+        self.waker = Some(cx.waker().clone());
+        Poll::Pending
+    }
+}
+
 /// Another thread that wakes whoever asks it to.
 pub(crate) struct Far {
     sender: mpsc::Sender<Arc<Call>>,
@@ -113,19 +139,16 @@ impl Far {
 }
 
 mod ours {
-    async fn yield_now() {
-        let _ = rasyncio::yield_now().await;
-    }
-
-    async fn sleep(duration: Duration) {
-        let _ = rasyncio::sleep(duration).await;
-    }
-
     async fn join<T>(task: rasyncio::Task<T>) -> Option<T> {
         task.await.ok()
     }
 
-    programs!(rasyncio::create_task, join, yield_now, sleep);
+    programs!(
+        rasyncio::create_task,
+        join,
+        rasyncio::yield_now,
+        rasyncio::sleep
+    );
 
     pub(crate) async fn gather(operations: u32) {
         for _ in 0..operations / 100 {
@@ -283,7 +306,9 @@ macro_rules! each {
     };
 }
 
-pub(crate) const MANY: [Program; 5] = each!(many);
+pub(crate) const WAITING: [Program; 5] = each!(waiting);
+
+pub(crate) const SLEEPING: [Program; 5] = each!(sleeping);
 
 pub(crate) fn rows() -> Vec<Row> {
     let row = |name, operations, clock, programs: [Program; 5]| Row {

@@ -100,7 +100,7 @@ impl<T: 'static> Typed<T> {
             self.task.set(Some(task));
             self.clone().done();
         } else {
-            task.add_waiter(Waiter::Callback(self.clone(), 0));
+            task.add_waiter(Waiter::callback(self.clone()));
             self.task.set(Some(task));
         }
     }
@@ -165,7 +165,7 @@ impl<T: 'static> Member for Typed<T> {
 
 /// As with aiojobs' callback, the end is taken note of one turn later.
 impl<T: 'static> OnDone for Typed<T> {
-    fn on_done(self: Rc<Self>, _which: u32, _task: &AnyTask) {
+    fn on_done(self: Rc<Self>, _task: &AnyTask) {
         let note = Note(Some(self));
         events::try_with_running(|_, engine| {
             engine.schedule(events::callback_job(move || drop(note)));

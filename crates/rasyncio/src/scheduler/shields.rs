@@ -49,7 +49,7 @@ impl Scheduler {
                 shared: Cell::new(Some(self.shared.clone())),
                 ticket,
             });
-            task.add_waiter(Waiter::Callback(entry, 0));
+            task.add_waiter(Waiter::callback(entry));
         }
         shield(task)
     }
@@ -61,7 +61,7 @@ struct Shielded {
 }
 
 impl OnDone for Shielded {
-    fn on_done(self: Rc<Self>, _which: u32, _task: &AnyTask) {
+    fn on_done(self: Rc<Self>, _task: &AnyTask) {
         if let Some(shared) = self.shared.take() {
             drop(shared.shields.leave(self.ticket));
             shared.wake_if_idle();

@@ -9,8 +9,9 @@ use std::cell::Cell;
 use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
 
+use super::side::Target;
 use super::{
-    Cancel, Requested, Scope, Target, cancelling, delivered, give_back, leave, suspend_at,
+    Cancel, Requested, Scope, cancelling, delivered, give_back, leave, suspend_at,
     take_cancellation,
 };
 use crate::exceptions::Cancelled;

@@ -7,7 +7,7 @@ use std::cell::{Cell, RefCell};
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
-use std::rc::Rc;
+use std::rc::{Rc, Weak};
 use std::task::{Context, Poll, Waker};
 
 use pin_project_lite::pin_project;
@@ -16,7 +16,7 @@ use super::errors::Failure;
 use crate::events::{self, ExceptionContext};
 use crate::exceptions::{Cancelled, Panic};
 use crate::scope::{self, Inner, Nested};
-use crate::tasks::{self, AnyTask, OnDone, Waiter};
+use crate::tasks::{self, AnyTask, OnDone, Told, Waiter};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Stage {
@@ -36,6 +36,8 @@ pub(super) struct State<E> {
     /// The scope of the body.
     nested: Nested,
     tasks: RefCell<Tasks>,
+    /// What those that have not ended tell. Weak, for it holds this.
+    listener: RefCell<Weak<Told>>,
     failures: RefCell<Vec<Failure<E>>>,
     /// An end will be taken note of.
     noting: Cell<bool>,
@@ -43,12 +45,15 @@ pub(super) struct State<E> {
     waker: Cell<Option<Waker>>,
 }
 
-/// The tasks that have not ended, by number.
+/// The tasks that have not ended, in the order in which they came, and some that have.
 #[derive(Default)]
 struct Tasks {
-    slots: Vec<Option<AnyTask>>,
-    free: Vec<u32>,
+    all: Vec<AnyTask>,
+    unfinished: usize,
 }
+
+/// Below this many, those that have ended may stay in the list.
+const FEW: usize = 16;
 
 impl<E: 'static> State<E> {
     pub(super) fn new() -> State<E> {
@@ -58,6 +63,7 @@ impl<E: 'static> State<E> {
             cancel_on_enter: Cell::new(false),
             nested: Nested::default(),
             tasks: RefCell::default(),
+            listener: RefCell::default(),
             failures: RefCell::default(),
             noting: Cell::new(false),
             waker: Cell::new(None),
@@ -100,15 +106,21 @@ impl<E: 'static> State<E> {
     }
 
     pub(super) fn add(self: &Rc<Self>, task: &AnyTask) {
-        let number = self.tasks.borrow_mut().add(task.clone());
-        task.add_waiter(Waiter::Callback(self.clone(), number));
+        let listener = self.listener.borrow().upgrade();
+        let listener = listener.unwrap_or_else(|| {
+            let new = Told::new(self.clone());
+            self.listener.replace(Rc::downgrade(&new));
+            new
+        });
+        self.tasks.borrow_mut().add(task.clone());
+        task.add_waiter(Waiter::Callback(listener));
         if self.aborting.get() {
             task.cancel();
         }
     }
 
     pub(super) fn is_empty(&self) -> bool {
-        self.tasks.borrow().is_empty()
+        self.tasks.borrow().unfinished == 0
     }
 
     pub(super) fn is_aborting(&self) -> bool {
@@ -123,14 +135,7 @@ impl<E: 'static> State<E> {
     /// Asks all tasks to end.
     pub(super) fn abort(&self) {
         self.aborting.set(true);
-        let tasks: Vec<_> = self
-            .tasks
-            .borrow()
-            .slots
-            .iter()
-            .flatten()
-            .cloned()
-            .collect();
+        let tasks = self.tasks.borrow().all.clone();
         for task in tasks {
             task.cancel();
         }
@@ -189,9 +194,9 @@ pub(super) fn unseen<E>(failure: Failure<E>) {
 }
 
 impl<E: 'static> OnDone for State<E> {
-    fn on_done(self: Rc<Self>, number: u32, _task: &AnyTask) {
-        let task = self.tasks.borrow_mut().remove(number);
-        drop(task);
+    fn on_done(self: Rc<Self>, _task: &AnyTask) {
+        let swept = self.tasks.borrow_mut().one_has_ended();
+        drop(swept);
         if !self.noting.replace(true) {
             events::note_next_turn(move || self.note());
         }
@@ -209,24 +214,21 @@ impl<E: 'static> Inner for State<E> {
 }
 
 impl Tasks {
-    fn add(&mut self, task: AnyTask) -> u32 {
-        if let Some(number) = self.free.pop() {
-            self.slots[number as usize] = Some(task);
-            return number;
+    fn add(&mut self, task: AnyTask) {
+        self.all.push(task);
+        self.unfinished += 1;
+    }
+
+    /// Answers what is to be dropped.
+    fn one_has_ended(&mut self) -> Vec<AnyTask> {
+        self.unfinished -= 1;
+        if self.unfinished == 0 {
+            return std::mem::take(&mut self.all);
         }
-        let number = u32::try_from(self.slots.len()).expect("four billion tasks at once");
-        self.slots.push(Some(task));
-        number
-    }
-
-    fn remove(&mut self, number: u32) -> Option<AnyTask> {
-        let task = self.slots[number as usize].take();
-        self.free.push(number);
-        task
-    }
-
-    fn is_empty(&self) -> bool {
-        self.slots.len() == self.free.len()
+        if self.all.len() < 2 * self.unfinished + FEW {
+            return Vec::new();
+        }
+        self.all.extract_if(.., |task| task.done()).collect()
     }
 }
 
@@ -235,7 +237,7 @@ impl<E> fmt::Debug for State<E> {
         let tasks = self.tasks.borrow();
         let mut group = f.debug_struct("TaskGroup");
         group.field("stage", &self.stage.get());
-        group.field("tasks", &(tasks.slots.len() - tasks.free.len()));
+        group.field("tasks", &tasks.unfinished);
         group.field("errors", &self.failures.borrow().len());
         group.field("cancelling", &self.aborting.get()).finish()
     }

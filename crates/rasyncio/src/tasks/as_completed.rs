@@ -15,7 +15,7 @@ use std::time::Duration;
 use futures_core::Stream;
 
 use super::gather::IntoTask;
-use super::waiters::{OnDone, Waiter};
+use super::waiters::{OnDone, Told, Waiter};
 use super::{AnyTask, Task, waker};
 use crate::events;
 use crate::exceptions::Cancelled;
@@ -58,18 +58,25 @@ where
     I: IntoIterator<Item: IntoTask>,
 {
     let tasks: Vec<_> = group.into_iter().map(IntoTask::into_task).collect();
+    let mut places: Vec<_> = (0..)
+        .zip(&tasks)
+        .map(|(which, task)| (task.address(), which))
+        .collect();
+    places.sort_unstable();
     let state = Rc::new(State {
+        places,
         left: Cell::new(tasks.len()),
         ended: RefCell::default(),
         timer: Cell::new(None),
         timed_out: Cell::new(false),
         waker: Cell::new(None),
     });
-    for (which, task) in (0..).zip(&tasks) {
+    let listener = Told::new(state.clone());
+    for task in &tasks {
         if task.done() {
-            state.clone().on_done(which, task);
+            state.clone().on_done(task);
         } else {
-            task.set_owner(Waiter::Callback(state.clone(), which));
+            task.set_owner(Waiter::Callback(listener.clone()));
         }
     }
     AsCompleted {
@@ -89,6 +96,8 @@ pub struct AsCompleted<T> {
 }
 
 struct State {
+    /// Which task is where, by address.
+    places: Vec<(*const (), u32)>,
     /// How many have not ended, or how many errors are to be given once the time is over.
     left: Cell<usize>,
     ended: RefCell<VecDeque<u32>>,
@@ -222,7 +231,14 @@ impl State {
 }
 
 impl OnDone for State {
-    fn on_done(self: Rc<Self>, which: u32, _task: &AnyTask) {
+    fn on_done(self: Rc<Self>, task: &AnyTask) {
+        let found = self
+            .places
+            .binary_search_by_key(&task.address(), |&(address, _)| address);
+        let Ok(found) = found else {
+            return;
+        };
+        let which = self.places[found].1;
         events::note_next_turn(move || self.ended(which));
     }
 

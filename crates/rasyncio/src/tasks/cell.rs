@@ -29,15 +29,17 @@ use super::stage::VTable;
 use super::state::{JOINABLE, OUTPUT, SETTLED, SHARED, State};
 use super::waiters::{Key, Waiter, Waiters};
 use super::{AnyTask, Task};
-use crate::contextvars::Context;
 use crate::events::{self, Home, LoopState};
 use crate::exceptions::TaskError;
+use crate::place::Place;
 use crate::scope::Scope;
 
 /// A pointer to a task. Owns nothing.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Raw(pub(super) NonNull<Header>);
 
+// Aligned for the bits that `waiters::packed` puts into a pointer to it.
+#[repr(align(8))]
 pub(super) struct Header {
     pub(super) vtable: &'static VTable,
     /// The loop, as seen from other threads. Alive as long as the task is unfinished, for the
@@ -52,24 +54,38 @@ pub(super) struct Header {
     /// How many `AnyTask`s there are.
     pub(super) handles: Cell<u32>,
     pub(super) links: Links,
-    /// Alive as long as the task is unfinished.
-    pub(super) owner: *const LoopState,
+    /// With the task's name and context, if it has any.
     pub(super) scope: Scope,
     /// Who is told of the end.
     pub(super) waiters: Waiters,
     /// Names the task that has no name.
-    pub(super) number: u64,
-    /// What few tasks have.
-    rare: Cell<Option<Box<Rare>>>,
+    number: Number,
     /// Where the task was created.
-    pub(super) created: &'static Location<'static>,
+    created: Place,
 }
 
-/// What few tasks have.
-#[derive(Default)]
-pub(super) struct Rare {
-    pub(super) name: Option<Box<str>>,
-    pub(super) context: Option<Context>,
+// Thousands of tasks may wait: a field more is felt. With 80 bytes, a future of 40 still fits the
+// sizes that glibc's allocator serves quickest (its fast bins end at 120).
+const _: () = assert!(size_of::<usize>() != 8 || size_of::<Header>() <= 80 || cfg!(loom));
+
+/// The number of a task: a trillion of them, in five bytes. Those that come later are named.
+#[derive(Clone, Copy, Default)]
+pub(super) struct Number([u8; 5]);
+
+impl Number {
+    /// That of the loop's next task without a name, or the name that it needs.
+    #[inline]
+    pub(super) fn next(owner: &LoopState) -> (Number, Option<Box<str>>) {
+        let number = owner.next_number();
+        let [a, b, c, d, e, ..] = number.to_le_bytes();
+        let name = (number >> 40 != 0).then(|| default_name(number).into());
+        (Number([a, b, c, d, e]), name)
+    }
+
+    fn get(self) -> u64 {
+        let [a, b, c, d, e] = self.0;
+        u64::from_le_bytes([a, b, c, d, e, 0, 0, 0])
+    }
 }
 
 /// Whether this is the thread of the task's loop. May be asked on any thread.
@@ -81,6 +97,7 @@ pub(super) fn is_local(header: &Header) -> bool {
 }
 
 impl Header {
+    #[inline(always)]
     pub(super) fn new(
         owner: &LoopState,
         vtable: &'static VTable,
@@ -89,11 +106,9 @@ impl Header {
     ) -> Header {
         let Origin {
             number,
-            name,
-            context,
+            side,
             created,
         } = origin;
-        let rare = (name.is_some() || context.is_some()).then(|| Box::new(Rare { name, context }));
         Header {
             vtable,
             home: Arc::as_ptr(&owner.home),
@@ -102,39 +117,38 @@ impl Header {
             state: State::new(JOINABLE | bits),
             handles: Cell::new(0),
             links: Links::default(),
-            owner,
-            scope: Scope::new(),
+            scope: Scope::with(side),
             waiters: Waiters::default(),
             number,
-            rare: Cell::new(rare),
-            created,
+            created: Place::of(created),
         }
     }
 
-    /// Looks at what few tasks have. `look` runs no foreign code.
-    pub(super) fn with_rare<R>(&self, look: impl FnOnce(Option<&Rare>) -> R) -> R {
-        let rare = self.rare.take();
-        let result = look(rare.as_deref());
-        self.rare.set(rare);
-        result
+    /// The loop's state. For the loop's thread.
+    ///
+    /// # Safety
+    ///
+    /// The task is unfinished, or was until now in this very call of the loop's.
+    #[inline]
+    pub(super) unsafe fn owner<'a>(&self) -> &'a LoopState {
+        // SAFETY: the loop finishes its tasks before it goes, so both are alive.
+        unsafe { &*(*self.home).state() }
     }
 
-    /// Changes what few tasks have. `change` runs no foreign code.
-    pub(super) fn change_rare<R>(&self, change: impl FnOnce(&mut Rare) -> R) -> R {
-        let mut rare = self.rare.take().unwrap_or_default();
-        let result = change(&mut rare);
-        self.rare.set(Some(rare));
-        result
+    /// Where the task was created.
+    pub(super) fn created(&self) -> &'static Location<'static> {
+        self.created.location()
     }
 
-    /// Lets go of what may not go to another thread: the context.
-    pub(super) fn clear_rare(&self) {
-        if let Some(mut rare) = self.rare.take() {
-            let context = rare.context.take();
-            self.rare.set(rare.name.is_some().then_some(rare));
-            drop(context);
-        }
+    /// What the task is called.
+    pub(super) fn name(&self) -> String {
+        let name = self.scope.look(|side| side?.name.clone());
+        name.map_or_else(|| default_name(self.number.get()), String::from)
     }
+}
+
+fn default_name(number: u64) -> String {
+    format!("Task-{number}")
 }
 
 impl Raw {

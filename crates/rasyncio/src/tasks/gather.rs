@@ -11,7 +11,7 @@ use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
 
-use super::waiters::{OnDone, Waiter};
+use super::waiters::{OnDone, Told, Waiter};
 use super::{AnyTask, Task, create_task, waker};
 use crate::events;
 use crate::exceptions::{Cancelled, TaskError};
@@ -116,9 +116,11 @@ pub trait Gathered: Unpin {
     type Results;
 
     #[doc(hidden)]
+    fn count(&self) -> usize;
+    #[doc(hidden)]
     fn visit(&self, visit: &mut dyn FnMut(&AnyTask));
     #[doc(hidden)]
-    fn error(&self, which: u32) -> Option<TaskError>;
+    fn error(&self, which: usize) -> Option<TaskError>;
     #[doc(hidden)]
     fn values(&self) -> Self::Values;
     #[doc(hidden)]
@@ -138,12 +140,16 @@ impl<T> Gathered for Vec<Task<T>> {
     type Values = Vec<T>;
     type Results = Vec<Result<T, TaskError>>;
 
+    fn count(&self) -> usize {
+        Vec::len(self)
+    }
+
     fn visit(&self, visit: &mut dyn FnMut(&AnyTask)) {
         self.iter().for_each(|task| visit(task));
     }
 
-    fn error(&self, which: u32) -> Option<TaskError> {
-        result(&self[which as usize]).err()
+    fn error(&self, which: usize) -> Option<TaskError> {
+        result(&self[which]).err()
     }
 
     fn values(&self) -> Vec<T> {
@@ -168,12 +174,16 @@ impl<T, const N: usize> Gathered for [Task<T>; N] {
     type Values = [T; N];
     type Results = [Result<T, TaskError>; N];
 
+    fn count(&self) -> usize {
+        N
+    }
+
     fn visit(&self, visit: &mut dyn FnMut(&AnyTask)) {
         self.iter().for_each(|task| visit(task));
     }
 
-    fn error(&self, which: u32) -> Option<TaskError> {
-        result(&self[which as usize]).err()
+    fn error(&self, which: usize) -> Option<TaskError> {
+        result(&self[which]).err()
     }
 
     fn values(&self) -> [T; N] {
@@ -200,11 +210,15 @@ macro_rules! gather_tuples {
             type Values = ($($future,)+);
             type Results = ($(Result<$future, TaskError>,)+);
 
+            fn count(&self) -> usize {
+                [$($which),+].len()
+            }
+
             fn visit(&self, visit: &mut dyn FnMut(&AnyTask)) {
                 $(visit(&self.$which);)+
             }
 
-            fn error(&self, which: u32) -> Option<TaskError> {
+            fn error(&self, which: usize) -> Option<TaskError> {
                 match which {
                     $($which => result(&self.$which).err(),)+
                     _ => None,
@@ -265,7 +279,7 @@ pub struct GatherResults<G>(Gathering<G>);
 struct State {
     tasks: Vec<AnyTask>,
     unfinished: Cell<usize>,
-    failed: Cell<Option<u32>>,
+    failed: Cell<Option<usize>>,
     return_exceptions: Cell<bool>,
     /// Somebody has asked all tasks to end.
     cancelled: Cell<Option<Cancelled>>,
@@ -276,7 +290,7 @@ struct State {
 
 impl<G: Gathered> Gathering<G> {
     fn new(group: G) -> Gathering<G> {
-        let mut tasks = Vec::new();
+        let mut tasks = Vec::with_capacity(group.count());
         group.visit(&mut |task| tasks.push(task.clone()));
         let state = Rc::new(State {
             unfinished: Cell::new(tasks.len()),
@@ -287,11 +301,12 @@ impl<G: Gathered> Gathering<G> {
             over: Cell::new(false),
             waker: Cell::new(None),
         });
-        for (which, task) in (0..).zip(&state.tasks) {
+        let listener = Told::new(state.clone());
+        for task in &state.tasks {
             if task.done() {
-                state.note(which, task.has_failed());
+                state.note(task);
             } else {
-                task.set_owner(Waiter::Callback(state.clone(), which));
+                task.set_owner(Waiter::Callback(listener.clone()));
             }
         }
         state.over.set(state.is_decided());
@@ -390,7 +405,7 @@ impl<G: Gathered> Future for GatherResults<G> {
 
 impl State {
     /// The task whose error is that of the gathering.
-    fn error(&self) -> Option<u32> {
+    fn error(&self) -> Option<usize> {
         self.failed.get().filter(|_| !self.return_exceptions.get())
     }
 
@@ -398,10 +413,11 @@ impl State {
         self.unfinished.get() == 0 || self.error().is_some()
     }
 
-    fn note(&self, which: u32, failed: bool) {
+    fn note(&self, task: &AnyTask) {
         self.unfinished.set(self.unfinished.get() - 1);
-        if failed && self.failed.get().is_none() {
-            self.failed.set(Some(which));
+        if task.has_failed() && self.failed.get().is_none() {
+            let which = self.tasks.iter().position(|it| it == task);
+            self.failed.set(which);
         }
     }
 
@@ -414,9 +430,9 @@ impl State {
 }
 
 impl OnDone for State {
-    fn on_done(self: Rc<Self>, which: u32, task: &AnyTask) {
+    fn on_done(self: Rc<Self>, task: &AnyTask) {
         let was_decided = self.is_decided();
-        self.note(which, task.has_failed());
+        self.note(task);
         if was_decided || !self.is_decided() {
             return;
         }

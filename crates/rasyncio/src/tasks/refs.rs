@@ -20,22 +20,32 @@
 //! subtraction, the settlement sees it in the sum; if it is the settlement, the dropper sees
 //! the mark.
 
+//! Each count has 32 bits, for there is one for every task. `local` is added to `shared` when it has
+//! gone far from zero, as it does in the end if all wakers are cloned on one thread and dropped on
+//! another; so both stay near the number of references that there are.
+
 use std::cell::Cell;
+use std::process;
 
 #[cfg(loom)]
-use loom::sync::atomic::{AtomicIsize, Ordering, fence};
+use loom::sync::atomic::{AtomicI32, Ordering, fence};
 #[cfg(not(loom))]
-use std::sync::atomic::{AtomicIsize, Ordering, fence};
+use std::sync::atomic::{AtomicI32, Ordering, fence};
 
 /// The lowest bit of `shared`: all references are counted there.
-const SETTLED: isize = 1;
+const SETTLED: i32 = 1;
 /// One reference in `shared`.
-const ONE: isize = 2;
+const ONE: i32 = 2;
+/// How far `local` may be from zero.
+const FAR: i32 = 1 << 24;
+/// More references at once than there is memory for, unless they are forgotten: then the process
+/// ends, as it does if an `Arc` is forgotten so often.
+const TOO_MANY: i32 = ONE << 29;
 
 pub(super) struct Refs {
     /// For the loop's thread only, until settled.
-    local: Cell<isize>,
-    shared: AtomicIsize,
+    local: Cell<i32>,
+    shared: AtomicI32,
 }
 
 /// What [`Refs::is_unreferenced`] and [`Refs::settle`] are about: who frees the task.
@@ -53,27 +63,46 @@ impl Refs {
     pub(super) fn new() -> Refs {
         Refs {
             local: Cell::new(0),
-            shared: AtomicIsize::new(0),
+            shared: AtomicI32::new(0),
         }
     }
 
     /// One more. On the loop's thread, before the settlement.
     #[inline]
     pub(super) fn retain_local(&self) {
-        self.local.set(self.local.get() + 1);
+        self.add_local(1);
     }
 
     /// One less. On the loop's thread, before the settlement.
     #[inline]
     pub(super) fn release_local(&self) {
-        self.local.set(self.local.get() - 1);
+        self.add_local(-1);
+    }
+
+    #[inline]
+    fn add_local(&self, more: i32) {
+        let local = self.local.get() + more;
+        self.local.set(local);
+        if local.unsigned_abs() >= FAR.unsigned_abs() {
+            self.balance();
+        }
+    }
+
+    /// Moves what is in `local` to `shared`. On the loop's thread, before the settlement.
+    #[cold]
+    fn balance(&self) {
+        // Release, for what goes may be less than nothing: what was let go of here.
+        let before = self
+            .shared
+            .fetch_add(self.local.take() * ONE, Ordering::Release);
+        check(before);
     }
 
     /// One more, on any thread. The caller owns another one, so Relaxed is enough, as it is
     /// in `Arc`.
     #[inline]
     pub(super) fn retain_shared(&self) {
-        self.shared.fetch_add(ONE, Ordering::Relaxed);
+        check(self.shared.fetch_add(ONE, Ordering::Relaxed));
     }
 
     /// One less, on any thread. `self` must not be touched afterwards.
@@ -99,7 +128,7 @@ impl Refs {
     /// Counts all references in `shared` from now on, and `more` new ones as well. On the
     /// loop's thread, once, of a finished task. `self` must not be touched afterwards but by
     /// owners of a reference.
-    pub(super) fn settle(&self, more: isize) -> Last {
+    pub(super) fn settle(&self, more: i32) -> Last {
         let add = self.local.replace(0) + more;
         let before = self.shared.fetch_add(add * ONE + SETTLED, Ordering::AcqRel);
         if (before >> 1) + add == 0 {
@@ -107,6 +136,13 @@ impl Refs {
         } else {
             Last::No
         }
+    }
+}
+
+#[inline]
+fn check(shared: i32) {
+    if shared > TOO_MANY {
+        process::abort();
     }
 }
 
@@ -121,6 +157,26 @@ mod tests {
         assert_eq!(refs.release_shared(), Last::No);
         assert!(refs.is_unreferenced());
         refs.retain_shared();
+        assert!(!refs.is_unreferenced());
+        refs.release_local();
+        assert!(refs.is_unreferenced());
+    }
+
+    #[test]
+    fn references_may_come_here_and_go_there_for_ever() {
+        let refs = Refs::new();
+        refs.retain_local();
+        for _ in 0..300 {
+            // Nearly as many as make it move.
+            let many = FAR - 2;
+            refs.local.set(refs.local.get() + many);
+            refs.shared.fetch_sub(many * ONE, Ordering::Relaxed);
+            refs.retain_local();
+            assert_eq!(refs.release_shared(), Last::No);
+            refs.retain_local();
+            assert_eq!(refs.release_shared(), Last::No);
+        }
+        assert!(refs.local.get() <= FAR);
         assert!(!refs.is_unreferenced());
         refs.release_local();
         assert!(refs.is_unreferenced());

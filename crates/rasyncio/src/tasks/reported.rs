@@ -35,14 +35,14 @@ impl<T: 'static, E: Display + 'static> Task<Result<T, E>> {
         }
         let any = (*self).clone();
         let reporter = Reporter(Cell::new(Some(self)));
-        any.add_waiter(Waiter::Callback(Rc::new(reporter), 0));
+        any.add_waiter(Waiter::callback(Rc::new(reporter)));
     }
 }
 
 struct Reporter<T, E>(Cell<Option<Task<Result<T, E>>>>);
 
 impl<T, E: Display> OnDone for Reporter<T, E> {
-    fn on_done(self: Rc<Self>, _which: u32, _task: &AnyTask) {
+    fn on_done(self: Rc<Self>, _task: &AnyTask) {
         if let Some(task) = self.0.take() {
             report(&task);
         }

@@ -57,7 +57,7 @@ pub fn shield<S: Shieldable>(what: S) -> Shield<S::Handle, S::Output> {
     if task.done() {
         state.over.set(true);
     } else {
-        task.set_owner(Waiter::Callback(state.clone(), 0));
+        task.set_owner(Waiter::callback(state.clone()));
     }
     Shield {
         handle,
@@ -136,7 +136,7 @@ impl State {
 }
 
 impl OnDone for State {
-    fn on_done(self: Rc<Self>, _which: u32, _task: &AnyTask) {
+    fn on_done(self: Rc<Self>, _task: &AnyTask) {
         events::note_next_turn(move || self.end());
     }
 

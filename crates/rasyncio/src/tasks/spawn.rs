@@ -5,18 +5,40 @@
 use std::marker::PhantomData;
 use std::panic::Location;
 
+use super::cell::Number;
 use super::state::MAIN;
 use super::{AnyTask, Task, stage, waker};
 use crate::contextvars::{self, Context};
 use crate::events::{self, LoopState};
 use crate::exceptions::{Cancelled, TaskError};
+use crate::scope::Side;
 
 /// Where a task comes from, and what it is given.
 pub(super) struct Origin {
-    pub(super) number: u64,
-    pub(super) name: Option<Box<str>>,
-    pub(super) context: Option<Context>,
+    pub(super) number: Number,
+    /// Its name and context, if it has any.
+    pub(super) side: Option<Box<Side>>,
     pub(super) created: &'static Location<'static>,
+}
+
+impl Origin {
+    #[inline]
+    pub(super) fn new(
+        owner: &LoopState,
+        name: Option<Box<str>>,
+        context: Option<Context>,
+        created: &'static Location<'static>,
+    ) -> Origin {
+        let (number, name) = match name {
+            None => Number::next(owner),
+            named => (Number::default(), named),
+        };
+        Origin {
+            number,
+            side: Side::of_task(name, context),
+            created,
+        }
+    }
 }
 
 /// Makes a task of the running loop, which is `owner`, and schedules it.
@@ -49,12 +71,7 @@ pub(crate) fn run_main<F: Future>(
     }
     let created = Location::caller();
     let task = events::with_running(|owner, _| {
-        let origin = Origin {
-            number: owner.next_number(),
-            name: None,
-            context: contextvars::inherit(),
-            created,
-        };
+        let origin = Origin::new(owner, None, contextvars::inherit(), created);
         // SAFETY: the guard ends the task before this function does, and the output leaves
         // through here or with the guard.
         Guard(unsafe { spawn_unchecked(owner, future, origin, MAIN) })

@@ -5,15 +5,16 @@
 
 #![allow(unsafe_code)]
 
+use std::alloc::Layout;
 use std::cell::UnsafeCell;
 use std::mem::{self, ManuallyDrop};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
-use std::ptr::NonNull;
 use std::task::{Context, Poll};
 
 use super::AnyTask;
-use super::cell::{Header, Raw};
+use super::cell::{Header, Raw, is_local};
+use super::spare::Spare;
 use super::spawn::Origin;
 use super::state::{CANCELLED, DONE, MAIN, OUTPUT, PANICKED};
 use crate::events::{self, LoopState};
@@ -66,13 +67,17 @@ pub(super) unsafe fn new<F: Future>(
     origin: Origin,
     bits: u16,
 ) -> AnyTask {
-    let cell = Box::new(TaskCell {
-        header: Header::new(owner, table::<F>(), origin, bits),
-        stage: UnsafeCell::new(Stage {
-            future: ManuallyDrop::new(future),
-        }),
-    });
-    let task = Raw(NonNull::from(Box::leak(cell)).cast());
+    let cell = owner.spare.take(Layout::new::<TaskCell<F>>()).cast();
+    // SAFETY: there is room for it, and nothing in it yet.
+    unsafe {
+        cell.write(TaskCell {
+            header: Header::new(owner, table::<F>(), origin, bits),
+            stage: UnsafeCell::new(Stage {
+                future: ManuallyDrop::new(future),
+            }),
+        });
+    }
+    let task = Raw(cell.cast());
     // SAFETY: it is new, and `finish` takes it out of the list.
     unsafe { owner.tasks.push(task) };
     // SAFETY: the list keeps it alive.
@@ -159,6 +164,17 @@ unsafe fn discard<F: Future>(task: Raw) -> Option<Panic> {
 }
 
 unsafe fn free<F: Future>(task: Raw) {
-    // SAFETY: it comes from the box in `new`, and nobody uses it any more. A union drops nothing.
-    drop(unsafe { Box::from_raw(task.0.as_ptr().cast::<TaskCell<F>>()) });
+    let cell = task.0.cast::<TaskCell<F>>();
+    let layout = Layout::new::<TaskCell<F>>();
+    // SAFETY: nobody uses it any more, and a union drops nothing. The memory comes from `new`. A home that
+    // is the running loop's is alive, and so is its state: be it the task's loop, or one that has come
+    // to the same place when that was gone.
+    unsafe {
+        let here = is_local(task.header()).then(|| task.header().owner());
+        cell.drop_in_place();
+        match here {
+            Some(owner) => owner.spare.give(cell.cast(), layout),
+            None => Spare::free(cell.cast(), layout),
+        }
+    }
 }

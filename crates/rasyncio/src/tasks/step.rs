@@ -38,8 +38,11 @@ pub(crate) fn current_address() -> *const () {
 
 /// The context of the task that is being polled, if it has one.
 pub(crate) fn current_context() -> Option<contextvars::Context> {
-    // SAFETY: `run` alone sets it, to a task that is not done.
-    CURRENT.with(|task| unsafe { task?.header() }.with_rare(|rare| rare?.context.clone()))
+    CURRENT.with(|task| {
+        // SAFETY: `run` alone sets it, to a task that is not done.
+        let header = unsafe { task?.header() };
+        header.scope.look(|side| side?.context.clone())
+    })
 }
 
 /// Gives the task that is being polled a context, in place of none.
@@ -47,7 +50,8 @@ pub(crate) fn set_current_context(context: contextvars::Context) {
     CURRENT.with(|task| {
         if let Some(task) = task {
             // SAFETY: `run` alone sets it, to a task that is not done.
-            unsafe { task.header() }.change_rare(|rare| rare.context = Some(context));
+            let scope = &unsafe { task.header() }.scope;
+            drop(scope.change(|side| side.context.replace(context)));
         }
     });
 }
@@ -65,9 +69,11 @@ impl Raw {
             // SAFETY: as the caller says.
             return unsafe { self.release_here() };
         }
-        events::quietly("a task's wait could not be dropped", || {
-            header.scope.forget_target();
-        });
+        if header.scope.has_target() {
+            events::quietly("a task's wait could not be dropped", || {
+                header.scope.forget_target();
+            });
+        }
         let first = !header.state.has(STARTED);
         header.state.insert(STARTED | RUNNING);
         let done = if first && header.scope.is_requested() {
@@ -83,11 +89,11 @@ impl Raw {
                 unsafe { (header.vtable.poll)(self, &mut cx) }
             };
             // SAFETY: the task is unfinished, so its loop is alive.
-            let watch = events::Watch::start(unsafe { &*header.owner });
+            let watch = events::Watch::start(unsafe { header.owner() });
             let done = CURRENT.set(Some(&self), || header.scope.enter(poll));
             if watch.is_on() {
                 // SAFETY: it was not done before, so the memory is not settled, and this is its thread.
-                watch.end(Some(&unsafe { self.handle() }), header.created);
+                watch.end(Some(&unsafe { self.handle() }), header.created());
             }
             done
         };
@@ -112,7 +118,7 @@ impl Raw {
         if !is_local(header) {
             header.state.insert(STRANDED);
             // SAFETY: the task is unfinished, so its loop is alive.
-            unsafe { &*header.owner }.stranded.set(true);
+            unsafe { header.owner() }.stranded.set(true);
             return false;
         }
         true
@@ -146,15 +152,12 @@ impl Raw {
         // the loop is alive.
         let (header, owner) = unsafe {
             let header = self.header();
-            (header, &*header.owner)
+            (header, header.owner())
         };
         // SAFETY: it was put there by `new`, and comes here once.
         unsafe { owner.tasks.remove(self) };
-        events::quietly("a task's wait could not be dropped", || {
-            header.scope.clear()
-        });
-        events::quietly("a task's context could not be dropped", || {
-            header.clear_rare()
+        events::quietly("what a task held could not be dropped", || {
+            header.scope.clear();
         });
         if !header.state.has(JOINABLE) {
             // SAFETY: it is alive and the handle goes before the settlement.
@@ -166,10 +169,10 @@ impl Raw {
         header.waiters.tell(|waiter| {
             events::quietly("a task's waker panicked", || match waiter {
                 Waiter::Waker(waker) => waker.wake(),
-                Waiter::Callback(callback, which) => {
+                Waiter::Callback(listener) => {
                     // SAFETY: it is alive and the handle goes before the settlement.
                     let task = unsafe { self.handle() };
-                    callback.on_done(which, &task);
+                    listener.on_done(&task);
                 }
             });
         });
@@ -187,7 +190,7 @@ impl Raw {
         // SAFETY: `home` comes from an `Arc` that `owner` still holds. `free` gives the share back.
         unsafe { Arc::increment_strong_count(header.home) };
         header.state.insert(SETTLED | SHARED);
-        if header.refs.settle(isize::from(has_handles)) == Last::Yes {
+        if header.refs.settle(i32::from(has_handles)) == Last::Yes {
             // SAFETY: the last references went while we looked, and there are no handles.
             unsafe { self.free(true) };
         }

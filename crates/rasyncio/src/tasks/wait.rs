@@ -10,7 +10,7 @@ use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
-use super::waiters::{Key, OnDone, Waiter};
+use super::waiters::{Key, OnDone, Told, Waiter};
 use super::{AnyTask, waker};
 use crate::events;
 use crate::exceptions::Cancelled;
@@ -128,11 +128,12 @@ impl Waiting {
             Timer::after(timeout, move || state.end())
         });
         let mut keys = Vec::with_capacity(tasks.len());
+        let listener = Told::new(state.clone());
         for task in tasks.iter().map(W::as_ref) {
             if task.done() {
                 state.note(task.has_panicked());
             } else {
-                let key = task.add_waiter(Waiter::Callback(state.clone(), 0));
+                let key = task.add_waiter(Waiter::Callback(listener.clone()));
                 keys.push((task.clone(), key));
             }
         }
@@ -196,7 +197,7 @@ impl State {
 }
 
 impl OnDone for State {
-    fn on_done(self: Rc<Self>, _which: u32, task: &AnyTask) {
+    fn on_done(self: Rc<Self>, task: &AnyTask) {
         self.note(task.has_panicked());
     }
 

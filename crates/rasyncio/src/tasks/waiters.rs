@@ -1,28 +1,57 @@
 //! Who is told of a task's end.
 //!
-//! Nearly every task has one waiter at most, so the first is inline. All are told in the order
+//! Nearly every task has one waiter at most, so one is inline. All are told in the order
 //! in which they came, as a future's callbacks are.
 //!
 //! Dropping a waiter may run foreign code, which may come back here. So nothing is dropped while
 //! the list is taken apart.
 
-use std::cell::Cell;
-use std::collections::VecDeque;
 use std::rc::Rc;
 use std::task::Waker;
 
 use super::AnyTask;
+use packed::{Held, Packed};
+
+mod packed;
 
 /// Who waits for a task.
 pub(crate) enum Waiter {
     Waker(Waker),
-    /// The number tells the callback which of its tasks this is.
-    Callback(Rc<dyn OnDone>, u32),
+    Callback(Listener),
+}
+
+/// A callback, which may wait for many tasks at once. By two pointers, so that it takes one word in
+/// each of them.
+pub(crate) type Listener = Rc<Told>;
+
+#[repr(align(8))]
+pub(crate) struct Told(Rc<dyn OnDone>);
+
+impl Told {
+    pub(crate) fn new(callback: Rc<dyn OnDone>) -> Listener {
+        Rc::new(Told(callback))
+    }
+
+    #[inline]
+    pub(super) fn on_done(&self, task: &AnyTask) {
+        self.0.clone().on_done(task);
+    }
+
+    pub(super) fn awaiter(&self) -> Option<AnyTask> {
+        self.0.awaiter()
+    }
+}
+
+impl Waiter {
+    /// What waits for one task only.
+    pub(crate) fn callback(callback: Rc<dyn OnDone>) -> Waiter {
+        Waiter::Callback(Told::new(callback))
+    }
 }
 
 /// A callback for the end of a task, called in the midst of it: it should only take note.
 pub(crate) trait OnDone {
-    fn on_done(self: Rc<Self>, which: u32, task: &AnyTask);
+    fn on_done(self: Rc<Self>, task: &AnyTask);
 
     /// The task that waits for this, if one does, for people who ask who waits for whom.
     fn awaiter(&self) -> Option<AnyTask> {
@@ -37,16 +66,12 @@ pub(crate) struct Key(u32);
 /// Whoever has the [`Task`](super::Task): there is one.
 const OWNER: Key = Key(0);
 
-/// The waiters of one task. If there is no first, there are no others.
+/// The first who comes beside the owner.
+const BESIDE: Key = Key(1);
+
+/// The waiters of one task.
 #[derive(Default)]
-pub(super) struct Waiters {
-    first: Cell<Option<Entry>>,
-    #[allow(
-        clippy::box_collection,
-        reason = "mostly absent: one word and not four"
-    )]
-    rest: Cell<Option<Box<VecDeque<Entry>>>>,
-}
+pub(super) struct Waiters(Packed);
 
 struct Entry {
     key: Key,
@@ -57,25 +82,29 @@ impl Waiters {
     /// Sets how the owner is told, in place of what was set before.
     #[inline]
     pub(super) fn set_owner(&self, waiter: Waiter) {
-        let entry = Entry { key: OWNER, waiter };
-        match self.first.take() {
-            None => self.first.set(Some(entry)),
-            Some(old) if old.key == OWNER => self.first.set(Some(entry)),
-            Some(first) => {
-                self.first.set(Some(first));
-                let replaced =
-                    self.with_rest(
-                        |rest| match rest.iter_mut().find(|entry| entry.key == OWNER) {
-                            Some(old) => Some(std::mem::replace(old, entry)),
-                            None => {
-                                rest.push_back(entry);
-                                None
-                            }
-                        },
-                    );
-                drop(replaced);
-            }
+        if self.0.is_nobody() {
+            return self.0.set(Held::Owner(waiter));
         }
+        let replaced = match self.0.take() {
+            Held::Owner(old) => {
+                self.0.set(Held::Owner(waiter));
+                Some(old)
+            }
+            held => {
+                let mut list = held.into_list();
+                let old = list.0.iter_mut().find(|entry| entry.key == OWNER);
+                let replaced = match old {
+                    Some(old) => Some(std::mem::replace(&mut old.waiter, waiter)),
+                    None => {
+                        list.0.push_back(Entry { key: OWNER, waiter });
+                        None
+                    }
+                };
+                self.0.set(Held::List(list));
+                replaced
+            }
+        };
+        drop(replaced);
     }
 
     /// The owner does not wait any more.
@@ -86,96 +115,102 @@ impl Waiters {
 
     /// Adds a waiter beside the owner.
     pub(super) fn add(&self, waiter: Waiter) -> Key {
-        let Some(first) = self.first.take() else {
-            let key = Key(1);
-            self.first.set(Some(Entry { key, waiter }));
-            return key;
-        };
-        let highest = first.key;
-        self.first.set(Some(first));
-        self.with_rest(|rest| {
-            let highest = rest.iter().map(|entry| entry.key).fold(highest, Key::max);
-            let key = Key(highest.0 + 1);
-            rest.push_back(Entry { key, waiter });
-            key
-        })
+        let held = self.0.take();
+        if let Held::Nobody = held {
+            self.0.set(Held::Beside(waiter));
+            return BESIDE;
+        }
+        let mut list = held.into_list();
+        let highest = list.0.iter().map(|entry| entry.key).fold(OWNER, Key::max);
+        let key = Key(highest.0 + 1);
+        list.0.push_back(Entry { key, waiter });
+        self.0.set(Held::List(list));
+        key
     }
 
     /// Takes a waiter back, for the caller to drop. `None` if there is none, or it was told.
+    #[inline]
     pub(super) fn remove(&self, key: Key) -> Option<Waiter> {
-        let first = self.first.take()?;
-        if first.key == key {
-            let next = self.rest.take().and_then(|mut rest| {
-                let next = rest.pop_front();
-                if !rest.is_empty() {
-                    self.rest.set(Some(rest));
+        if self.0.is_nobody() {
+            return None;
+        }
+        match self.0.take() {
+            Held::Nobody => None,
+            Held::Owner(waiter) if key == OWNER => Some(waiter),
+            Held::Beside(waiter) if key == BESIDE => Some(waiter),
+            Held::List(mut list) => {
+                let found = list.0.iter().position(|entry| entry.key == key);
+                let removed = found.and_then(|index| list.0.remove(index));
+                if !list.0.is_empty() {
+                    self.0.set(Held::List(list));
                 }
-                next
-            });
-            self.first.set(next);
-            return Some(first.waiter);
+                removed.map(|entry| entry.waiter)
+            }
+            held => {
+                self.0.set(held);
+                None
+            }
         }
-        self.first.set(Some(first));
-        let mut rest = self.rest.take()?;
-        let found = rest.iter().position(|entry| entry.key == key);
-        let removed = found.and_then(|index| rest.remove(index));
-        if !rest.is_empty() {
-            self.rest.set(Some(rest));
-        }
-        removed.map(|entry| entry.waiter)
     }
 
     /// Takes all, and calls `tell` with each, in order.
     #[inline]
     pub(super) fn tell(&self, mut tell: impl FnMut(Waiter)) {
-        let Some(first) = self.first.take() else {
+        if self.0.is_nobody() {
             return;
-        };
-        let rest = self.rest.take();
-        tell(first.waiter);
-        for entry in rest.into_iter().flat_map(|rest| *rest) {
-            tell(entry.waiter);
+        }
+        match self.0.take() {
+            Held::Nobody => {}
+            Held::Owner(waiter) | Held::Beside(waiter) => tell(waiter),
+            Held::List(list) => list.0.into_iter().for_each(|entry| tell(entry.waiter)),
         }
     }
 
     /// Calls `f`, which runs no foreign code, with each.
     pub(super) fn for_each(&self, mut f: impl FnMut(&Waiter)) {
-        let (first, rest) = (self.first.take(), self.rest.take());
-        first.iter().for_each(|entry| f(&entry.waiter));
-        rest.iter()
-            .flat_map(|rest| rest.iter())
-            .for_each(|entry| f(&entry.waiter));
-        self.first.set(first);
-        self.rest.set(rest);
-    }
-
-    fn with_rest<R>(&self, f: impl FnOnce(&mut VecDeque<Entry>) -> R) -> R {
-        let mut rest = self.rest.take().unwrap_or_default();
-        let result = f(&mut rest);
-        self.rest.set(Some(rest));
-        result
+        let held = self.0.take();
+        match &held {
+            Held::Nobody => {}
+            Held::Owner(waiter) | Held::Beside(waiter) => f(waiter),
+            Held::List(list) => list.0.iter().for_each(|entry| f(&entry.waiter)),
+        }
+        self.0.set(held);
     }
 }
 
 #[cfg(all(test, not(loom)))]
 mod tests {
+    use std::cell::Cell;
+    use std::task::Wake;
+
     use super::*;
 
-    struct Nobody;
+    thread_local! {
+        static ASKED: Cell<u32> = const { Cell::new(0) };
+    }
 
-    impl OnDone for Nobody {
-        fn on_done(self: Rc<Self>, _which: u32, _task: &AnyTask) {}
+    /// Tells its number when it is asked for something.
+    struct Numbered(u32);
+
+    impl OnDone for Numbered {
+        fn on_done(self: Rc<Self>, _task: &AnyTask) {}
+
+        fn awaiter(&self) -> Option<AnyTask> {
+            ASKED.set(self.0);
+            None
+        }
     }
 
     fn waiter(number: u32) -> Waiter {
-        Waiter::Callback(Rc::new(Nobody), number)
+        Waiter::callback(Rc::new(Numbered(number)))
     }
 
     fn number(waiter: Waiter) -> u32 {
         match waiter {
-            Waiter::Callback(_, number) => number,
+            Waiter::Callback(listener) => assert!(listener.awaiter().is_none()),
             Waiter::Waker(_) => unreachable!("only callbacks here"),
         }
+        ASKED.get()
     }
 
     fn told(waiters: &Waiters) -> Vec<u32> {
@@ -223,5 +258,24 @@ mod tests {
         waiters.add(waiter(2));
         waiters.clear_owner();
         assert_eq!(told(&waiters), [2]);
+    }
+
+    #[test]
+    fn a_waker_that_is_no_tasks_is_kept_and_given_up() {
+        struct Nothing;
+        impl Wake for Nothing {
+            fn wake(self: std::sync::Arc<Self>) {}
+        }
+        let nothing = std::sync::Arc::new(Nothing);
+        let waiters = Waiters::default();
+        let waker = || Waiter::Waker(nothing.clone().into());
+        waiters.set_owner(waker());
+        waiters.set_owner(waker());
+        assert_eq!(std::sync::Arc::strong_count(&nothing), 2);
+        let key = waiters.add(waker());
+        assert_eq!(std::sync::Arc::strong_count(&nothing), 3);
+        assert!(waiters.remove(key).is_some());
+        drop(waiters);
+        assert_eq!(std::sync::Arc::strong_count(&nothing), 1);
     }
 }

@@ -49,13 +49,33 @@ pub(super) fn borrowed(task: Raw) -> ManuallyDrop<Waker> {
 
 /// A job that wakes `waker`'s task. Without an allocation, if that task is ours.
 pub(crate) fn into_job(waker: Waker) -> Job {
-    if ptr::eq(waker.vtable(), &WAKER) {
-        let task = waker.data().cast_mut();
-        mem::forget(waker);
+    match into_data(waker) {
         // SAFETY: the reference of the waker goes to the job.
-        return unsafe { Job::new(task, &WAKE) };
+        Ok(task) => unsafe { Job::new(task, &WAKE) },
+        Err(waker) => Job::from_fn(move || events::quietly("a waker panicked", || waker.wake())),
     }
-    Job::from_fn(move || events::quietly("a waker panicked", || waker.wake()))
+}
+
+/// A waker of a task of ours by what it has for data. Any other is given back.
+#[inline]
+pub(super) fn into_data(waker: Waker) -> Result<*mut (), Waker> {
+    if !ptr::eq(waker.vtable(), &WAKER) {
+        return Err(waker);
+    }
+    let task = waker.data().cast_mut();
+    mem::forget(waker);
+    Ok(task)
+}
+
+/// The waker that [`into_data`] has taken.
+///
+/// # Safety
+///
+/// Once for each of those.
+#[inline]
+pub(super) unsafe fn from_data(task: *mut ()) -> Waker {
+    // SAFETY: the reference of the waker that was taken goes to this one.
+    unsafe { Waker::from_raw(RawWaker::new(task, &WAKER)) }
 }
 
 /// The unfinished task of this thread's loop that a waker is for, if it is for one.

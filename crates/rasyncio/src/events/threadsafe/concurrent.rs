@@ -100,7 +100,7 @@ impl<T: Send + 'static> Unstarted<T> {
             task.cancel();
         }
         let any = (*task).clone();
-        any.add_waiter(Waiter::Callback(Rc::new(Delivery { task, shared }), 0));
+        any.add_waiter(Waiter::callback(Rc::new(Delivery { task, shared })));
     }
 }
 
@@ -118,7 +118,7 @@ struct Delivery<T> {
 }
 
 impl<T> OnDone for Delivery<T> {
-    fn on_done(self: Rc<Self>, _which: u32, _task: &AnyTask) {
+    fn on_done(self: Rc<Self>, _task: &AnyTask) {
         // If nobody else has a share any more, the output is dropped with the task, as always.
         if Arc::strong_count(&self.shared) > 1
             && let Some(result) = self.task.take()
