@@ -24,7 +24,7 @@ help:
 	@echo 'make conformance   CPython tests alone, those that are only reported included'
 	@echo 'make bench         measure beside stock asyncio, uvloop and rloop'
 	@echo 'make bench-net     measure an echo server beside theirs, and one in C'
-	@echo 'make bench-rust    measure the Rust crate beside tokio, smol and compio, its servers beside C'
+	@echo 'make bench-rust    measure the Rust crate beside tokio, smol and compio, its servers beside C, tokio and monoio'
 	@echo 'make fmt lint      format; check format, clippy and layering'
 	@echo 'make build         the extension for $(PYTHON), into build/'
 	@echo 'make clean         remove what was built; distclean: downloaded Pythons and .venv too'
@@ -51,7 +51,8 @@ test: venv lint types test-rust test-python
 
 test-rust: python
 	@$(PYTHON) scripts/setup.py
-	$(LIMITED) cargo test --quiet
+	$(LIMITED) cargo test --quiet --all-features --package rasyncio --package rasyncio-macros
+	$(LIMITED) cargo test --quiet --package rasyncio-engine
 	$(LIMITED) cargo test --quiet --package rasyncio-engine --features portable-poller
 
 test-python: venv
@@ -95,7 +96,7 @@ bench-rust: python
 	@$(PYTHON) scripts/setup.py
 	cargo bench --quiet --package rasyncio --bench tasks
 	cargo bench --quiet --package rasyncio --bench locks
-	cargo bench --quiet --package rasyncio --bench net
+	cargo bench --quiet --package rasyncio --features tls --bench net
 
 fmt:
 	cargo fmt --all
@@ -106,6 +107,7 @@ lint: python layers
 	cargo fmt --all --check
 	cargo fmt --manifest-path fuzz/Cargo.toml --check
 	PYO3_PYTHON=$$(command -v $(PYTHON)) cargo clippy --quiet --workspace --all-targets -- -D warnings
+	cargo clippy --quiet --package rasyncio --all-targets --all-features -- -D warnings
 	@# Tests use debug builds; code for release builds alone must compile too.
 	PYO3_PYTHON=$$(command -v $(PYTHON)) cargo clippy --quiet --release --workspace -- -D warnings
 

@@ -3,6 +3,8 @@
 //! [`create_connection`] gives the connection to a protocol, [`open_connection`] gives two ends to
 //! await. [`Builder`] has the keywords.
 
+#[cfg(feature = "tls")]
+mod encrypted;
 mod order;
 mod pipes;
 mod race;
@@ -22,6 +24,7 @@ use crate::net::{TcpStream, ToAddrs, UdpSocket, UnixStream, socket};
 use crate::protocols::{DatagramProtocol, Protocol};
 use crate::streams::{DEFAULT_LIMIT, Shared, StreamReader, StreamWriter};
 use crate::tasks::yield_now;
+use crate::tls::Tls;
 use crate::transports::{DatagramTransport, Link, Transport};
 pub use order::interleave;
 pub use pipes::{connect_read_pipe, connect_write_pipe};
@@ -64,8 +67,7 @@ where
     P: Protocol + 'static,
     F: FnOnce() -> Rc<P>,
 {
-    let socket = UnixStream::connect(path).await?.into_std();
-    made(Link::Socket(socket.into()), factory()).await
+    Builder::new().create_unix_connection(factory, path).await
 }
 
 /// As [`open_connection`], through a Unix socket (asyncio's `open_unix_connection`).
@@ -76,8 +78,7 @@ where
 pub async fn open_unix_connection(
     path: impl AsRef<Path>,
 ) -> io::Result<(StreamReader, StreamWriter)> {
-    let socket = UnixStream::connect(path).await?.into_std();
-    ends(socket.into(), DEFAULT_LIMIT).await
+    Builder::new().open_unix_connection(path).await
 }
 
 /// A datagram socket with a protocol (asyncio's `loop.create_datagram_endpoint`): on the address
@@ -162,11 +163,13 @@ where
 {
     let protocol = factory();
     let transport = DatagramTransport::open(socket.into_std(), Rc::clone(&protocol) as _);
-    let guard = Guard(Some(&transport), DatagramTransport::abort);
+    let guard = Guard::new(&transport, DatagramTransport::abort);
     yield_now().await?;
     guard.keep();
     Ok((transport, protocol))
 }
+
+const NO_HOST: &str = "You must set server_hostname when using ssl without a host";
 
 /// How to connect: the keywords of asyncio's `create_connection` and `open_connection`.
 ///
@@ -194,6 +197,8 @@ pub struct Builder {
     local_addr: Option<SocketAddr>,
     all_errors: bool,
     limit: Option<usize>,
+    #[cfg(feature = "tls")]
+    tls: encrypted::Keywords,
 }
 
 /// A family of addresses.
@@ -301,9 +306,11 @@ impl Builder {
         P: Protocol + 'static,
         F: FnOnce() -> Rc<P>,
     {
+        let tls = self.tls(addresses.host(), NO_HOST)?;
         let socket = self.connect(addresses).await?;
         socket.set_nodelay(true)?;
-        made(Link::Socket(socket.into_std().into()), factory()).await
+        let link = Link::Socket(socket.into_std().into());
+        made(link, factory(), tls.as_ref()).await
     }
 
     /// See [`open_connection`].
@@ -315,13 +322,91 @@ impl Builder {
         &self,
         addresses: impl ToAddrs,
     ) -> io::Result<(StreamReader, StreamWriter)> {
-        let socket = self.connect(addresses).await?;
-        socket.set_nodelay(true)?;
-        ends(
-            socket.into_std().into(),
-            self.limit.unwrap_or(DEFAULT_LIMIT),
-        )
-        .await
+        let shared = || self.shared();
+        let (transport, shared) = self.create_connection(shared, addresses).await?;
+        Ok(shared.ends(&transport))
+    }
+
+    /// See [`create_unix_connection`].
+    ///
+    /// # Errors
+    ///
+    /// If nobody listens there, and a cancellation.
+    pub async fn create_unix_connection<P, F>(
+        &self,
+        factory: F,
+        path: impl AsRef<Path>,
+    ) -> io::Result<(Transport, Rc<P>)>
+    where
+        P: Protocol + 'static,
+        F: FnOnce() -> Rc<P>,
+    {
+        let tls = self.tls(None, "you have to pass server_hostname when using ssl")?;
+        let socket = UnixStream::connect(path).await?.into_std();
+        made(Link::Socket(socket.into()), factory(), tls.as_ref()).await
+    }
+
+    /// See [`open_unix_connection`].
+    ///
+    /// # Errors
+    ///
+    /// If nobody listens there, and a cancellation.
+    pub async fn open_unix_connection(
+        &self,
+        path: impl AsRef<Path>,
+    ) -> io::Result<(StreamReader, StreamWriter)> {
+        let shared = || self.shared();
+        let (transport, shared) = self.create_unix_connection(shared, path).await?;
+        Ok(shared.ends(&transport))
+    }
+
+    /// See [`connect_socket`].
+    ///
+    /// # Errors
+    ///
+    /// As there.
+    pub async fn connect_socket<P, F>(
+        &self,
+        factory: F,
+        socket: impl Into<OwnedFd>,
+    ) -> io::Result<(Transport, Rc<P>)>
+    where
+        P: Protocol + 'static,
+        F: FnOnce() -> Rc<P>,
+    {
+        let tls = self.tls(None, NO_HOST)?;
+        let socket = socket.into();
+        rustix::io::ioctl_fionbio(&socket, true)?;
+        made(Link::Socket(socket), factory(), tls.as_ref()).await
+    }
+
+    /// See [`open_socket`].
+    ///
+    /// # Errors
+    ///
+    /// As there.
+    pub async fn open_socket(
+        &self,
+        socket: impl Into<OwnedFd>,
+    ) -> io::Result<(StreamReader, StreamWriter)> {
+        let shared = || self.shared();
+        let (transport, shared) = self.connect_socket(shared, socket).await?;
+        Ok(shared.ends(&transport))
+    }
+
+    fn shared(&self) -> Rc<Shared> {
+        Shared::new(self.limit.unwrap_or(DEFAULT_LIMIT))
+    }
+
+    /// How to encrypt, if it is to be. `missing` is what to say if nobody has named the host.
+    fn tls(&self, host: Option<String>, missing: &str) -> io::Result<Option<Tls>> {
+        #[cfg(feature = "tls")]
+        return self.tls.tls(host, missing);
+        #[cfg(not(feature = "tls"))]
+        {
+            let _ = (host, missing);
+            Ok(None)
+        }
     }
 
     async fn connect_to(&self, address: SocketAddr) -> io::Result<TcpStream> {
@@ -354,9 +439,7 @@ where
     P: Protocol + 'static,
     F: FnOnce() -> Rc<P>,
 {
-    let socket = socket.into();
-    rustix::io::ioctl_fionbio(&socket, true)?;
-    made(Link::Socket(socket), factory()).await
+    Builder::new().connect_socket(factory, socket).await
 }
 
 /// Gives the two ends of a connected socket (asyncio's `open_connection(sock=)`).
@@ -365,33 +448,34 @@ where
 ///
 /// A cancellation.
 pub async fn open_socket(socket: impl Into<OwnedFd>) -> io::Result<(StreamReader, StreamWriter)> {
-    let socket = socket.into();
-    rustix::io::ioctl_fionbio(&socket, true)?;
-    ends(socket, DEFAULT_LIMIT).await
+    Builder::new().open_socket(socket).await
 }
 
 /// Opens the transport, and waits until the protocol has been told.
-async fn made<P>(link: Link, protocol: Rc<P>) -> io::Result<(Transport, Rc<P>)>
+pub(crate) async fn made<P>(
+    link: Link,
+    protocol: Rc<P>,
+    tls: Option<&Tls>,
+) -> io::Result<(Transport, Rc<P>)>
 where
     P: Protocol + 'static,
 {
-    let transport = Transport::open(link, Rc::clone(&protocol) as _, None);
-    let guard = Guard(Some(&transport), Transport::abort);
-    yield_now().await?;
+    let transport = Transport::open_with(link, Rc::clone(&protocol) as _, None, tls)?;
+    let guard = Guard::new(&transport, Transport::abort);
+    transport.made().await?;
     guard.keep();
     Ok((transport, protocol))
 }
 
-async fn ends(socket: OwnedFd, limit: usize) -> io::Result<(StreamReader, StreamWriter)> {
-    let (transport, shared) = made(Link::Socket(socket), Shared::new(limit)).await?;
-    Ok(shared.ends(&transport))
-}
-
 /// Ends a transport that nobody has got to see: whoever wanted it was cancelled or dropped.
-struct Guard<'a, T>(Option<&'a T>, fn(&T));
+pub(crate) struct Guard<'a, T>(Option<&'a T>, fn(&T));
 
-impl<T> Guard<'_, T> {
-    fn keep(mut self) {
+impl<'a, T> Guard<'a, T> {
+    pub(crate) fn new(transport: &'a T, end: fn(&T)) -> Guard<'a, T> {
+        Guard(Some(transport), end)
+    }
+
+    pub(crate) fn keep(mut self) {
         self.0 = None;
     }
 }

@@ -31,16 +31,20 @@
 //!
 //! A socket belongs to the first loop that it has waited on, for as long as that loop lives.
 
+mod descriptor;
 mod registration;
 mod resolve;
 pub(crate) mod socket;
 mod tcp;
 mod udp;
 mod unix;
+mod unix_datagram;
 
+pub use descriptor::AsyncFd;
 pub(crate) use registration::{Registration, Watched};
-pub use resolve::{ToAddrs, getaddrinfo};
+pub use resolve::{ToAddrs, getaddrinfo, getnameinfo};
 pub use tcp::{TcpListener, TcpStream};
 pub use udp::UdpSocket;
 pub(crate) use unix::address as unix_address;
 pub use unix::{UnixListener, UnixStream};
+pub use unix_datagram::UnixDatagram;

@@ -8,7 +8,10 @@
 
 use std::io;
 use std::net::SocketAddr;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 
+use crate::events::{self, ExceptionContext};
+use crate::exceptions::Panic;
 use crate::transports::{DatagramTransport, Transport};
 
 /// What happens on a stream (asyncio's `Protocol`). A panic in one of these goes to the
@@ -104,4 +107,16 @@ pub trait DatagramProtocol {
     fn connection_lost(&self, transport: &DatagramTransport, error: Option<io::Error>) {
         let _ = (transport, error);
     }
+}
+
+/// Calls a protocol's method. A panic is reported, and is the error.
+pub(crate) fn call<R>(name: &str, f: impl FnOnce() -> R) -> io::Result<R> {
+    catch_unwind(AssertUnwindSafe(f)).map_err(|payload| {
+        events::report(&ExceptionContext {
+            message: &format!("Fatal error: protocol.{name}() call failed."),
+            task: None,
+            panic: &Panic::new(payload),
+        });
+        io::Error::other(format!("protocol.{name}() panicked"))
+    })
 }

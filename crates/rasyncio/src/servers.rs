@@ -5,6 +5,8 @@
 
 pub mod accept;
 mod builder;
+#[cfg(feature = "tls")]
+mod encrypted;
 mod listener;
 
 use std::cell::{Cell, RefCell};
@@ -18,12 +20,14 @@ use std::rc::Rc;
 
 use rustix::net::sockopt;
 
+use crate::events;
 use crate::exceptions::Cancelled;
 use crate::locks::Event;
 use crate::net::ToAddrs;
 use crate::protocols::Protocol;
 use crate::streams::{StreamReader, StreamWriter};
 use crate::tasks::yield_now;
+use crate::tls::Tls;
 use crate::transports::{Link, Transport, WeakTransport};
 pub use builder::Builder;
 use builder::SocketFile;
@@ -111,6 +115,7 @@ struct Inner {
     listeners: RefCell<Vec<Rc<Listener>>>,
     factory: Box<dyn Fn() -> Rc<dyn Protocol>>,
     backlog: i32,
+    tls: Option<Tls>,
     /// Not a Unix socket.
     internet: bool,
     file: RefCell<Option<SocketFile>>,
@@ -129,6 +134,7 @@ impl Server {
         listeners: Vec<Rc<Listener>>,
         factory: Box<dyn Fn() -> Rc<dyn Protocol>>,
         backlog: i32,
+        tls: Option<Tls>,
         internet: bool,
         file: Option<SocketFile>,
     ) -> Server {
@@ -137,6 +143,7 @@ impl Server {
                 listeners: RefCell::new(listeners),
                 factory,
                 backlog,
+                tls,
                 internet,
                 file: RefCell::new(file),
                 clients: RefCell::default(),
@@ -273,7 +280,14 @@ impl Inner {
         };
         self.next.set(attached.id + 1);
         let protocol = (self.factory)();
-        Transport::open(Link::Socket(socket), protocol, Some(attached));
+        let link = Link::Socket(socket);
+        let opened = Transport::open_with(link, protocol, Some(attached), self.tls.as_ref());
+        if let Err(error) = opened {
+            events::report_error(
+                "Error on transport creation for incoming connection",
+                &error,
+            );
+        }
     }
 }
 

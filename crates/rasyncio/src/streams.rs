@@ -19,6 +19,8 @@ mod shared;
 mod stream_reader;
 mod stream_writer;
 
+#[cfg(feature = "tls")]
+pub(crate) use errors::copy as copy_error;
 pub use errors::{IncompleteReadError, LimitOverrunError, ReadError};
 pub use reader::DEFAULT_LIMIT;
 pub(crate) use shared::{Accepted, Shared};

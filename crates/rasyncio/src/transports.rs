@@ -17,7 +17,11 @@ pub mod datagram;
 mod datagram_transport;
 pub mod flow;
 mod link;
+mod plain;
+pub(crate) mod sendfile;
 pub mod stream;
+#[cfg(feature = "tls")]
+mod tls;
 mod transport;
 
 pub use datagram_transport::DatagramTransport;

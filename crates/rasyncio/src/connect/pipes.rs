@@ -62,7 +62,7 @@ where
     F: FnOnce() -> Rc<P>,
 {
     let pipe = prepare(pipe.into())?;
-    made(Link::ReadPipe(pipe), factory()).await
+    made(Link::ReadPipe(pipe), factory(), None).await
 }
 
 /// Writes to a pipe (asyncio's `loop.connect_write_pipe`). The descriptor is that of a pipe, a socket
@@ -81,7 +81,7 @@ where
     F: FnOnce() -> Rc<P>,
 {
     let pipe = prepare(pipe.into())?;
-    made(Link::WritePipe(pipe), factory()).await
+    made(Link::WritePipe(pipe), factory(), None).await
 }
 
 fn prepare(pipe: OwnedFd) -> io::Result<OwnedFd> {

@@ -42,6 +42,31 @@ pub async fn getaddrinfo(host: &str, port: u16) -> io::Result<Vec<SocketAddr>> {
     }
 }
 
+/// The names of an address: of its host and of its port (asyncio's `getnameinfo`), asked of the system by
+/// a thread. `flags` are the system's, such as `NI_NUMERICHOST`; 0 are none.
+///
+/// # Errors
+///
+/// What the system says, and a cancellation.
+///
+/// ```
+/// rasyncio::run(async {
+///     let numbers = libc::NI_NUMERICHOST | libc::NI_NUMERICSERV;
+///     let names = rasyncio::net::getnameinfo("127.0.0.1:80".parse().unwrap(), numbers).await?;
+///     assert_eq!(names, ("127.0.0.1".to_owned(), "80".to_owned()));
+///     Ok::<_, std::io::Error>(())
+/// })
+/// .unwrap();
+/// ```
+pub async fn getnameinfo(address: SocketAddr, flags: i32) -> io::Result<(String, String)> {
+    let lookup = move || dns_lookup::getnameinfo(&address, flags).map_err(io::Error::from);
+    match run_in_executor(Some(resolvers()), lookup).await {
+        Ok(names) => names,
+        Err(TaskError::Cancelled(cancelled)) => Err(cancelled.into()),
+        Err(TaskError::Panicked(panic)) => Err(io::Error::other(panic.message().to_owned())),
+    }
+}
+
 /// One pool for the process, as name servers are: no loop waits in its end for a name that nobody
 /// asks for any more.
 fn resolvers() -> &'static WorkerPool {
@@ -57,6 +82,12 @@ fn resolvers() -> &'static WorkerPool {
 pub trait ToAddrs {
     /// The addresses.
     fn to_addrs(&self) -> impl Future<Output = io::Result<Vec<SocketAddr>>>;
+
+    /// The name or the number of the host, if it is one: what the certificate has to be for when a
+    /// connection is encrypted.
+    fn host(&self) -> Option<String> {
+        None
+    }
 }
 
 /// `host:port`.
@@ -69,17 +100,32 @@ impl ToAddrs for str {
         let (host, port) = self.rsplit_once(':').ok_or_else(invalid)?;
         getaddrinfo(host, port.parse().map_err(|_| invalid())?).await
     }
+
+    fn host(&self) -> Option<String> {
+        match self.parse::<SocketAddr>() {
+            Ok(address) => address.host(),
+            Err(_) => Some(self.rsplit_once(':')?.0.to_owned()),
+        }
+    }
 }
 
 impl ToAddrs for String {
     async fn to_addrs(&self) -> io::Result<Vec<SocketAddr>> {
         self.as_str().to_addrs().await
     }
+
+    fn host(&self) -> Option<String> {
+        self.as_str().host()
+    }
 }
 
 impl ToAddrs for (&str, u16) {
     async fn to_addrs(&self) -> io::Result<Vec<SocketAddr>> {
         getaddrinfo(self.0, self.1).await
+    }
+
+    fn host(&self) -> Option<String> {
+        Some(self.0.to_owned())
     }
 }
 
@@ -94,6 +140,10 @@ macro_rules! one_address {
         impl ToAddrs for $type {
             async fn to_addrs(&self) -> io::Result<Vec<SocketAddr>> {
                 Ok(vec![SocketAddr::from(*self)])
+            }
+
+            fn host(&self) -> Option<String> {
+                Some(SocketAddr::from(*self).ip().to_string())
             }
         }
     )*};
@@ -111,6 +161,10 @@ one_address!(
 impl<T: ToAddrs + ?Sized> ToAddrs for &T {
     async fn to_addrs(&self) -> io::Result<Vec<SocketAddr>> {
         (**self).to_addrs().await
+    }
+
+    fn host(&self) -> Option<String> {
+        (**self).host()
     }
 }
 

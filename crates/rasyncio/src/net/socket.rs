@@ -3,6 +3,7 @@
 use std::io::{self, ErrorKind, IoSlice};
 use std::net::SocketAddr;
 use std::os::fd::{AsFd, OwnedFd};
+use std::sync::Arc;
 
 use rasyncio_engine::Direction;
 use rustix::io::Errno;
@@ -13,6 +14,7 @@ use rustix::net::{
 };
 
 use super::Watched;
+use crate::transports::sendfile::{SENT_AT_ONCE, is_unsupported, read as read_file};
 
 /// What is written to a peer that has gone is an error, and no signal.
 pub(crate) const SEND: SendFlags = SendFlags::NOSIGNAL;
@@ -117,4 +119,39 @@ pub(crate) async fn write_all<T: AsFd>(io: &Watched<T>, data: &[u8]) -> io::Resu
         done += write(io, &data[done..]).await?;
     }
     Ok(())
+}
+
+/// Sends a file, or a part of it, and answers how many bytes that were.
+pub(crate) async fn sendfile<T: AsFd>(
+    io: &Watched<T>,
+    file: impl AsFd,
+    offset: u64,
+    count: Option<u64>,
+) -> io::Result<u64> {
+    let left = count.unwrap_or(u64::MAX);
+    let mut at = offset;
+    loop {
+        let want = (left - (at - offset)).min(SENT_AT_ONCE) as usize;
+        let sent = io
+            .when_ready(Direction::Write, || {
+                Ok(rustix::fs::sendfile(io.get(), &file, Some(&mut at), want)?)
+            })
+            .await;
+        match sent {
+            Ok(0) => return Ok(at - offset),
+            Ok(_) => {}
+            Err(error) if at == offset && is_unsupported(&error) => break,
+            Err(error) => return Err(error),
+        }
+    }
+    let file = Arc::new(file.as_fd().try_clone_to_owned()?);
+    while at - offset < left {
+        let data = read_file(&file, at, left - (at - offset)).await?;
+        if data.is_empty() {
+            break;
+        }
+        write_all(io, &data).await?;
+        at += data.len() as u64;
+    }
+    Ok(at - offset)
 }

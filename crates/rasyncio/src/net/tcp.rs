@@ -133,6 +133,22 @@ impl TcpStream {
         socket::write_all(&self.io, data)
     }
 
+    /// Sends `count` bytes of a file from `offset` on, or all the rest, and answers how many that
+    /// were (asyncio's `sock_sendfile`). The system moves them where it can. The position of the
+    /// file is neither used nor moved.
+    ///
+    /// # Errors
+    ///
+    /// The system's, and a cancellation. Some of the file may have been sent.
+    pub async fn sendfile(
+        &self,
+        file: impl AsFd,
+        offset: u64,
+        count: Option<u64>,
+    ) -> io::Result<u64> {
+        socket::sendfile(&self.io, file, offset, count).await
+    }
+
     /// Ends one direction, or both.
     ///
     /// # Errors
@@ -253,5 +269,17 @@ impl AsFd for TcpStream {
 impl AsFd for TcpListener {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.io.get().as_fd()
+    }
+}
+
+impl From<TcpStream> for OwnedFd {
+    fn from(socket: TcpStream) -> OwnedFd {
+        socket.into_std().into()
+    }
+}
+
+impl From<TcpListener> for OwnedFd {
+    fn from(socket: TcpListener) -> OwnedFd {
+        socket.into_std().into()
     }
 }

@@ -2,7 +2,7 @@
 
 use std::io::{self, IoSlice};
 use std::net::Shutdown;
-use std::os::fd::{AsFd, BorrowedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::net::{self, SocketAddr};
 use std::path::Path;
 
@@ -125,6 +125,22 @@ impl UnixStream {
         socket::write_all(&self.io, data)
     }
 
+    /// Sends `count` bytes of a file from `offset` on, or all the rest, and answers how many that
+    /// were (asyncio's `sock_sendfile`). The system moves them where it can. The position of the
+    /// file is neither used nor moved.
+    ///
+    /// # Errors
+    ///
+    /// The system's, and a cancellation. Some of the file may have been sent.
+    pub async fn sendfile(
+        &self,
+        file: impl AsFd,
+        offset: u64,
+        count: Option<u64>,
+    ) -> io::Result<u64> {
+        socket::sendfile(&self.io, file, offset, count).await
+    }
+
     /// Ends one direction, or both.
     ///
     /// # Errors
@@ -229,5 +245,17 @@ impl AsFd for UnixStream {
 impl AsFd for UnixListener {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.io.get().as_fd()
+    }
+}
+
+impl From<UnixStream> for OwnedFd {
+    fn from(socket: UnixStream) -> OwnedFd {
+        socket.into_std().into()
+    }
+}
+
+impl From<UnixListener> for OwnedFd {
+    fn from(socket: UnixListener) -> OwnedFd {
+        socket.into_std().into()
     }
 }

@@ -15,10 +15,13 @@ use super::Server;
 use super::listener::Listener;
 #[cfg(doc)]
 use super::{create_server, create_unix_server, start_server, start_unix_server};
+use crate::connect;
 use crate::net::{ToAddrs, socket, unix_address};
 use crate::protocols::Protocol;
 use crate::streams::{self, DEFAULT_LIMIT, StreamReader, StreamWriter};
 use crate::tasks::create_task;
+use crate::tls::Tls;
+use crate::transports::{Link, Transport};
 
 /// How to serve: the keywords of asyncio's `create_server` and its like.
 ///
@@ -45,6 +48,8 @@ pub struct Builder {
     start_serving: bool,
     cleanup_socket: bool,
     limit: usize,
+    #[cfg(feature = "tls")]
+    pub(super) tls: super::encrypted::Keywords,
 }
 
 impl Default for Builder {
@@ -57,6 +62,8 @@ impl Default for Builder {
             start_serving: true,
             cleanup_socket: true,
             limit: DEFAULT_LIMIT,
+            #[cfg(feature = "tls")]
+            tls: Default::default(),
         }
     }
 }
@@ -250,6 +257,34 @@ impl Builder {
         Ok((socket, file))
     }
 
+    fn tls(&self) -> io::Result<Option<Tls>> {
+        #[cfg(feature = "tls")]
+        return self.tls.tls();
+        #[cfg(not(feature = "tls"))]
+        Ok(None)
+    }
+
+    /// Gives a socket that others have accepted to a protocol (asyncio's
+    /// `connect_accepted_socket`), encrypted as the server would.
+    ///
+    /// # Errors
+    ///
+    /// That of a handshake, and a cancellation.
+    pub async fn connect_accepted_socket<P, F>(
+        &self,
+        factory: F,
+        socket: impl Into<OwnedFd>,
+    ) -> io::Result<(Transport, Rc<P>)>
+    where
+        P: Protocol + 'static,
+        F: FnOnce() -> Rc<P>,
+    {
+        let tls = self.tls()?;
+        let socket = socket.into();
+        rustix::io::ioctl_fionbio(&socket, true)?;
+        connect::made(Link::Socket(socket), factory(), tls.as_ref()).await
+    }
+
     async fn serve<P, F>(
         &self,
         sockets: Vec<OwnedFd>,
@@ -266,7 +301,14 @@ impl Builder {
             .map(|socket| Rc::new(Listener::new(socket)))
             .collect();
         let factory = Box::new(move || -> Rc<dyn Protocol> { factory() });
-        let server = Server::new(listeners, factory, self.backlog, internet, file);
+        let server = Server::new(
+            listeners,
+            factory,
+            self.backlog,
+            self.tls()?,
+            internet,
+            file,
+        );
         if self.start_serving {
             server.start_serving().await?;
         }

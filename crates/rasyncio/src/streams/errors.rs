@@ -114,6 +114,10 @@ impl From<ReadError> for io::Error {
 
 /// Another one that says the same.
 pub(crate) fn copy(error: &io::Error) -> io::Error {
+    #[cfg(feature = "tls")]
+    if let Some(tls) = crate::tls::error_of(error) {
+        return io::Error::new(error.kind(), tls.clone());
+    }
     match error.raw_os_error() {
         Some(number) => io::Error::from_raw_os_error(number),
         None => io::Error::new(error.kind(), error.to_string()),

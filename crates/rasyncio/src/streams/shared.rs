@@ -1,6 +1,6 @@
 //! The protocol between a transport and the two ends of a stream.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::io;
 use std::rc::Rc;
 use std::task::Waker;
@@ -11,7 +11,7 @@ use super::stream_reader::StreamReader;
 use super::stream_writer::StreamWriter;
 use crate::locks::Event;
 use crate::protocols::Protocol;
-use crate::transports::Transport;
+use crate::transports::{Transport, WeakTransport};
 
 /// What the two ends share: asyncio's `StreamReaderProtocol`.
 pub(crate) struct Shared {
@@ -19,6 +19,8 @@ pub(crate) struct Shared {
     /// Set while writing is not paused.
     pub(super) resumed: Event,
     pub(super) lost: Cell<bool>,
+    /// The transport that `start_tls` has put in the place of the reader's.
+    pub(super) upgraded: RefCell<Option<WeakTransport>>,
     /// Set once the connection is gone.
     pub(super) closed: Event,
 }
@@ -41,6 +43,7 @@ impl Shared {
             reader,
             resumed,
             lost: Cell::new(false),
+            upgraded: RefCell::new(None),
             closed: Event::new(),
         })
     }
@@ -67,6 +70,17 @@ impl Shared {
             shared: Rc::clone(self),
             transport: transport.clone(),
         }
+    }
+
+    /// Everything that has come and was not read.
+    #[cfg(feature = "tls")]
+    pub(super) fn take_all(&self) -> Vec<u8> {
+        let mut all = Vec::with_capacity(self.reader.buffered());
+        self.reader
+            .take(usize::MAX, |bytes| all.extend_from_slice(bytes));
+        // The transport resumes anyway.
+        let _ = self.reader.taken();
+        all
     }
 
     pub(super) fn failure(&self) -> Option<io::Error> {

@@ -11,7 +11,7 @@ use super::reader::{ReaderState, Step};
 use super::search::{Overrun, Search, Separators};
 use super::shared::Shared;
 use crate::scope;
-use crate::transports::Transport;
+use crate::transports::{Transport, WeakTransport};
 
 /// The reading end of a stream (asyncio's `StreamReader`).
 ///
@@ -178,8 +178,16 @@ impl StreamReader {
 
     fn resume(&self) {
         if self.shared.reader.taken() {
-            self.transport.resume_reading();
+            self.transport().resume_reading();
         }
+    }
+
+    fn transport(&self) -> Transport {
+        let upgraded = self.shared.upgraded.borrow();
+        upgraded
+            .as_ref()
+            .and_then(WeakTransport::upgrade)
+            .unwrap_or_else(|| self.transport.clone())
     }
 
     fn incomplete(&self, here: usize, expected: Option<usize>) -> ReadError {
@@ -222,7 +230,7 @@ where
         {
             return Poll::Ready(Err(cancelled.into()));
         }
-        let transport = &this.reader.transport;
+        let transport = this.reader.transport();
         let mut step = (this.step)(state);
         if step == Step::Wait {
             // Not to be woken by what comes of this.
@@ -247,7 +255,7 @@ impl<F> Drop for Steps<'_, F> {
     fn drop(&mut self) {
         if self.suspended {
             drop(self.reader.shared.reader.end_wait());
-            self.reader.transport.leave_pull();
+            self.reader.transport().leave_pull();
         }
     }
 }

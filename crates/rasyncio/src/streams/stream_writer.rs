@@ -3,9 +3,12 @@
 use std::fmt;
 use std::io::{self, ErrorKind};
 use std::net::SocketAddr;
+use std::os::fd::AsFd;
 use std::rc::Rc;
 
 use super::shared::Shared;
+#[cfg(feature = "tls")]
+use crate::connect::Guard;
 use crate::tasks::yield_now;
 use crate::transports::Transport;
 use crate::transports::stream::WriteRefused;
@@ -65,6 +68,46 @@ impl StreamWriter {
             }
             self.shared.resumed.wait().await?;
         }
+    }
+
+    /// Speaks TLS over the connection from now on (asyncio's `StreamWriter.start_tls`); what the
+    /// [`StreamReader`](super::StreamReader) has and nobody has read is taken for a part of that.
+    ///
+    /// # Errors
+    ///
+    /// The handshake's, and a cancellation; the connection is closed then.
+    #[cfg(feature = "tls")]
+    pub async fn start_tls(&mut self, tls: &crate::tls::Tls) -> io::Result<()> {
+        self.drain().await?;
+        let begun = self.shared.take_all();
+        let protocol = Rc::clone(&self.shared);
+        let secure = Transport::upgrade(&self.transport, protocol, tls, &begun)?;
+        let guard = Guard::new(&secure, Transport::abort);
+        self.shared.upgraded.replace(Some(secure.downgrade()));
+        secure.made().await?;
+        guard.keep();
+        self.transport = secure;
+        Ok(())
+    }
+
+    /// What is known of the encryption; see [`Transport::tls_info`].
+    #[cfg(feature = "tls")]
+    pub fn tls_info(&self) -> Option<crate::tls::TlsInfo> {
+        self.transport.tls_info()
+    }
+
+    /// Sends a file, or a part of it; see [`Transport::sendfile`].
+    ///
+    /// # Errors
+    ///
+    /// As there.
+    pub async fn sendfile(
+        &self,
+        file: impl AsFd,
+        offset: u64,
+        count: Option<u64>,
+    ) -> io::Result<u64> {
+        self.transport.sendfile(file, offset, count).await
     }
 
     /// Ends the writing half; see [`Transport::write_eof`].

@@ -178,7 +178,13 @@ impl<B> TlsState<B> {
     /// The host's.
     pub fn link_free<H: Host<B>>(&self, host: &H) -> Result<(), H::Error> {
         self.link_full.set(false);
-        self.send(host)
+        // A session may take nothing while the link is full.
+        self.encrypt(host)
+    }
+
+    /// Whether the link takes no more for now.
+    pub fn is_link_full(&self) -> bool {
+        self.link_full.get()
     }
 
     /// A timer's time is over.
@@ -209,6 +215,18 @@ impl<B> TlsState<B> {
     #[inline]
     pub fn write<H: Host<B>>(&self, host: &H, data: B, len: usize) -> Result<Written, H::Error> {
         self.writelines(host, [(data, len)])
+    }
+
+    /// Whether the session may be given data at once, past [`TlsState::write`]: the connection
+    /// stands, and nothing waits.
+    #[inline]
+    pub fn takes_more(&self) -> bool {
+        self.phase.get() == Phase::Wrapped && self.backlog_len.get() == 0 && !self.encrypting.get()
+    }
+
+    /// How many bytes wait to be encrypted.
+    pub fn backlog(&self) -> usize {
+        self.backlog_len.get()
     }
 
     /// Sends several pieces of data, each with its length.

@@ -5,7 +5,6 @@ use std::fmt;
 use std::io::{self, ErrorKind};
 use std::net::{SocketAddr, UdpSocket};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
 
 use rasyncio_engine::{Direction, Job};
@@ -13,10 +12,9 @@ use rasyncio_engine::{Direction, Job};
 use super::datagram::{DatagramState, MAX_DATAGRAM};
 use super::flow::LimitsError;
 use super::stream::{Closing, Drained, Written, is_blocked};
-use crate::events::{self, ExceptionContext};
-use crate::exceptions::Panic;
+use crate::events;
 use crate::net::Registration;
-use crate::protocols::DatagramProtocol;
+use crate::protocols::{self, DatagramProtocol};
 
 /// How many datagrams are received at once, before others have their turn.
 const DATAGRAMS_AT_ONCE: usize = 16;
@@ -183,7 +181,7 @@ impl DatagramTransport {
     fn readable(&self) {
         let inner = &self.inner;
         let source = inner.registration.source();
-        let mut buffer = super::transport::SCRATCH.take();
+        let mut buffer = super::plain::SCRATCH.take();
         buffer.resize(MAX_DATAGRAM, 0);
         for _ in 0..DATAGRAMS_AT_ONCE {
             if inner.state.is_closing() {
@@ -201,7 +199,7 @@ impl DatagramTransport {
                 Err(error) => self.call("error_received", |it| it.error_received(self, error)),
             }
         }
-        super::transport::SCRATCH.set(buffer);
+        super::plain::SCRATCH.set(buffer);
         if !inner.state.is_closing()
             && source.is_ready(Direction::Read)
             && let Some(job) = source.watcher(Direction::Read)
@@ -254,18 +252,12 @@ impl DatagramTransport {
         let Some(protocol) = self.inner.protocol.borrow().clone() else {
             return;
         };
-        let called = catch_unwind(AssertUnwindSafe(|| {
+        let called = protocols::call(name, || {
             f(&*protocol);
             drop(protocol);
-        }));
-        if let Err(payload) = called {
-            events::report(&ExceptionContext {
-                message: &format!("Fatal error: protocol.{name}() call failed."),
-                task: None,
-                panic: &Panic::new(payload),
-            });
-            let message = format!("protocol.{name}() panicked");
-            self.fail(Some(io::Error::other(message)));
+        });
+        if let Err(error) = called {
+            self.fail(Some(error));
         }
     }
 

@@ -1,27 +1,23 @@
-//! The Rust face of a stream's state: the transport of sockets and pipes.
+//! The transport of sockets and pipes, as everybody else sees it.
 
-use std::cell::{Cell, RefCell};
 use std::fmt;
 use std::io::{self, ErrorKind};
 use std::net::SocketAddr;
 use std::os::fd::{AsFd, BorrowedFd};
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::{Rc, Weak};
 use std::task::Waker;
 
-use rasyncio_engine::{Direction, Job};
-
-use super::chunks::MAX_SLICES;
 use super::flow::LimitsError;
-use super::link::{Link, Slot};
-use super::stream::{
-    Closing, Drained, Flushed, MAX_RECEIVE, Received, StreamState, WriteRefused, Written, received,
-};
-use crate::events::{self, ExceptionContext};
-use crate::exceptions::Panic;
-use crate::net::Registration;
+use super::link::Link;
+use super::plain::Plain;
+use super::stream::WriteRefused;
+#[cfg(feature = "tls")]
+use super::tls::TlsLayer;
+use crate::events;
 use crate::protocols::Protocol;
 use crate::servers::Attached;
+use crate::tasks::yield_now;
+use crate::tls::Tls;
 
 /// A connection, as its protocol and others see it (asyncio's `Transport`). Clones are the same
 /// connection.
@@ -30,33 +26,22 @@ use crate::servers::Attached;
 /// the thread of the loop, while that runs.
 #[derive(Clone)]
 pub struct Transport {
-    inner: Rc<Inner>,
+    pub(super) inner: Rc<Inner>,
 }
 
 /// A transport that its holder does not keep alive.
 #[derive(Clone)]
-pub(crate) struct WeakTransport(Weak<Inner>);
+pub(crate) struct WeakTransport(pub(super) Weak<Inner>);
 
-struct Inner {
-    state: StreamState<Vec<u8>>,
-    // Dropped before the descriptor, for it wants that open.
-    registration: Registration,
-    link: Slot,
-    /// Gone once `connection_lost` was called.
-    protocol: RefCell<Option<Rc<dyn Protocol>>>,
-    server: RefCell<Option<Attached>>,
-    /// `connection_made` was called.
-    started: Cell<bool>,
-    watches_writing: Cell<bool>,
-    /// A job of ours that reads on is in the queue, without an event.
-    reads_on: Cell<bool>,
-    /// Who wants to be woken and to read itself, rather than have it done.
-    puller: Cell<Option<Waker>>,
-}
-
-thread_local! {
-    /// What a `recv` goes to. Taken while in use, so that a loop inside a loop makes its own.
-    pub(super) static SCRATCH: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
+#[cfg_attr(
+    feature = "tls",
+    allow(clippy::large_enum_variant, reason = "most are plain")
+)]
+pub(super) enum Inner {
+    Plain(Plain),
+    /// Encrypted, over another one.
+    #[cfg(feature = "tls")]
+    Tls(Box<TlsLayer>),
 }
 
 impl Transport {
@@ -70,25 +55,19 @@ impl Transport {
         protocol: Rc<dyn Protocol>,
         server: Option<Attached>,
     ) -> Transport {
+        let plain = Plain::new(link, protocol);
         let transport = Transport {
-            inner: Rc::new(Inner {
-                state: StreamState::new(),
-                registration: Registration::new(link.raw_fd()),
-                link: Slot::new(link),
-                protocol: RefCell::new(Some(protocol)),
-                server: RefCell::new(None),
-                started: Cell::new(false),
-                watches_writing: Cell::new(false),
-                reads_on: Cell::new(false),
-                puller: Cell::new(None),
-            }),
+            inner: Rc::new(Inner::Plain(plain)),
         };
-        if let Some(server) = server {
-            server.attach(transport.downgrade());
-            transport.inner.server.replace(Some(server));
+        if let (Some(server), Some(plain)) = (server, transport.plain()) {
+            plain.attach(server, transport.downgrade());
         }
         let made = transport.clone();
-        events::call_soon(move || made.start());
+        events::call_soon(move || {
+            if let Some(plain) = made.plain() {
+                plain.start(&made);
+            }
+        });
         transport
     }
 
@@ -103,9 +82,14 @@ impl Transport {
     ///
     /// After [`Transport::write_eof`].
     pub fn write(&self, data: &[u8]) -> Result<(), WriteRefused> {
-        let written = self.inner.state.write_copy(&self.inner.link, data)?;
-        self.written(written);
-        Ok(())
+        match &*self.inner {
+            Inner::Plain(plain) => plain.write(self, data),
+            #[cfg(feature = "tls")]
+            Inner::Tls(tls) => {
+                tls.write(self, data);
+                Ok(())
+            }
+        }
     }
 
     /// Writes several pieces, as [`Transport::write`] would write them one after the other, but in
@@ -119,9 +103,14 @@ impl Transport {
         T: Into<Vec<u8>>,
     {
         let data = data.into_iter().map(Into::into);
-        let written = self.inner.state.writelines(&self.inner.link, data)?;
-        self.written(written);
-        Ok(())
+        match &*self.inner {
+            Inner::Plain(plain) => plain.writelines(self, data),
+            #[cfg(feature = "tls")]
+            Inner::Tls(tls) => {
+                tls.writelines(self, data);
+                Ok(())
+            }
+        }
     }
 
     /// Ends the writing half, after everything has gone out. The end of a pipe is its close.
@@ -130,63 +119,93 @@ impl Transport {
     ///
     /// The system's.
     pub fn write_eof(&self) -> io::Result<()> {
-        if self.inner.link.is_socket() {
-            self.inner.state.write_eof(&self.inner.link)
-        } else {
-            self.close();
-            Ok(())
+        match &*self.inner {
+            Inner::Plain(plain) => plain.write_eof(self),
+            #[cfg(feature = "tls")]
+            Inner::Tls(_) => Err(ErrorKind::Unsupported.into()),
         }
     }
 
     /// Whether [`Transport::write_eof`] leaves the reading half open.
     pub fn can_write_eof(&self) -> bool {
-        true
+        self.plain().is_some()
     }
 
     /// Closes the connection, after everything has gone out. Nothing is received any more.
     pub fn close(&self) {
-        match self.inner.state.close() {
-            Closing::Now => self.lose(None),
-            Closing::Already | Closing::Flushing => {}
+        match &*self.inner {
+            Inner::Plain(plain) => plain.close(self),
+            #[cfg(feature = "tls")]
+            Inner::Tls(tls) => tls.close(self),
         }
     }
 
     /// Closes the connection now, and drops what waits to be written.
     pub fn abort(&self) {
-        self.fail(None);
+        match &*self.inner {
+            Inner::Plain(plain) => plain.fail(self, None),
+            #[cfg(feature = "tls")]
+            Inner::Tls(tls) => tls.abort(self),
+        }
     }
 
     /// Whether the connection is closing or closed.
     pub fn is_closing(&self) -> bool {
-        self.inner.state.is_closing()
+        match &*self.inner {
+            Inner::Plain(plain) => plain.state.is_closing(),
+            #[cfg(feature = "tls")]
+            Inner::Tls(tls) => tls.is_closing(),
+        }
     }
 
     /// Whether the protocol is to get data: not closing, not paused.
     pub fn is_reading(&self) -> bool {
-        self.inner.state.is_reading()
+        match &*self.inner {
+            Inner::Plain(plain) => plain.state.is_reading(),
+            #[cfg(feature = "tls")]
+            Inner::Tls(tls) => tls.is_reading(),
+        }
     }
 
     /// Has the protocol get no data, until [`Transport::resume_reading`].
     pub fn pause_reading(&self) {
-        // The watch stays. What it tells is noted, and left alone.
-        let _ = self.inner.state.pause_reading();
+        match &*self.inner {
+            // The watch stays. What it tells is noted, and left alone.
+            Inner::Plain(plain) => drop(plain.state.pause_reading()),
+            #[cfg(feature = "tls")]
+            Inner::Tls(tls) => tls.pause_reading(),
+        }
     }
 
     /// Has the protocol get data again.
     pub fn resume_reading(&self) {
-        if self.inner.state.resume_reading() {
-            self.read_on();
+        match &*self.inner {
+            Inner::Plain(plain) => {
+                if plain.state.resume_reading() {
+                    plain.read_on();
+                }
+            }
+            #[cfg(feature = "tls")]
+            Inner::Tls(tls) => tls.resume_reading(self),
         }
     }
 
     /// How many bytes wait to be written.
     pub fn get_write_buffer_size(&self) -> usize {
-        self.inner.state.buffered()
+        match &*self.inner {
+            Inner::Plain(plain) => plain.state.buffered(),
+            #[cfg(feature = "tls")]
+            Inner::Tls(tls) => tls.write_size(),
+        }
     }
 
     /// The water marks, the low one first.
     pub fn get_write_buffer_limits(&self) -> (usize, usize) {
-        self.inner.state.limits()
+        match &*self.inner {
+            Inner::Plain(plain) => plain.state.limits(),
+            #[cfg(feature = "tls")]
+            Inner::Tls(tls) => tls.write_limits(),
+        }
     }
 
     /// Sets the water marks. The protocol is told to pause writing when more than `high` bytes
@@ -202,25 +221,36 @@ impl Transport {
         low: Option<usize>,
     ) -> Result<(), LimitsError> {
         let number = |mark: usize| i64::try_from(mark).unwrap_or(i64::MAX);
-        let pause = self
-            .inner
-            .state
-            .set_limits(high.map(number), low.map(number))?;
-        if pause {
-            self.pause_protocol();
+        let (high, low) = (high.map(number), low.map(number));
+        match &*self.inner {
+            Inner::Plain(plain) => {
+                if plain.state.set_limits(high, low)? {
+                    plain.pause_protocol(self);
+                }
+                Ok(())
+            }
+            #[cfg(feature = "tls")]
+            Inner::Tls(tls) => tls.set_write_limits(self, high, low),
         }
-        Ok(())
     }
 
     /// The protocol, until the connection is lost.
     pub fn get_protocol(&self) -> Option<Rc<dyn Protocol>> {
-        self.inner.protocol.borrow().clone()
+        match &*self.inner {
+            Inner::Plain(plain) => plain.protocol(),
+            #[cfg(feature = "tls")]
+            Inner::Tls(tls) => tls.protocol(),
+        }
     }
 
     /// Has another protocol be called from now on. It is not told that the connection was made.
     pub fn set_protocol(&self, protocol: Rc<dyn Protocol>) {
         let old = {
-            let mut current = self.inner.protocol.borrow_mut();
+            let mut current = match &*self.inner {
+                Inner::Plain(plain) => plain.protocol.borrow_mut(),
+                #[cfg(feature = "tls")]
+                Inner::Tls(tls) => tls.protocol_mut(),
+            };
             current.is_some().then(|| current.replace(protocol))
         };
         drop(old);
@@ -233,10 +263,7 @@ impl Transport {
     /// The system's, `NotConnected` after the close, and `Unsupported` if it is no address of the
     /// internet.
     pub fn local_addr(&self) -> io::Result<SocketAddr> {
-        let name = self
-            .inner
-            .link
-            .with(|link| Ok(rustix::net::getsockname(link)?))?;
+        let name = self.with_fd(|fd| Ok(rustix::net::getsockname(fd)?))?;
         name.try_into().map_err(|_| ErrorKind::Unsupported.into())
     }
 
@@ -246,9 +273,7 @@ impl Transport {
     ///
     /// As [`Transport::local_addr`].
     pub fn peer_addr(&self) -> io::Result<SocketAddr> {
-        self.inner
-            .link
-            .with(|link| Ok(rustix::net::getpeername(link)?))?
+        self.with_fd(|fd| Ok(rustix::net::getpeername(fd)?))?
             .and_then(|name| name.try_into().ok())
             .ok_or_else(|| ErrorKind::Unsupported.into())
     }
@@ -260,36 +285,63 @@ impl Transport {
     ///
     /// `NotConnected` after the close, and those of `f`.
     pub fn with_fd<R>(&self, f: impl FnOnce(BorrowedFd<'_>) -> io::Result<R>) -> io::Result<R> {
-        self.inner.link.with(|link| f(link.as_fd()))
-    }
-
-    fn start(&self) {
-        self.call("connection_made", |protocol| protocol.connection_made(self));
-        self.inner.started.set(true);
-        if self.inner.state.is_lost() {
-            return;
-        }
-        let reader = Watching(self.clone());
-        let job = Job::from_fn_mut(move || reader.run(Transport::readable));
-        if let Err(error) = self.watch(Direction::Read, job) {
-            self.fail(Some(error));
+        match &*self.inner {
+            Inner::Plain(plain) => plain.link.with(|link| f(link.as_fd())),
+            #[cfg(feature = "tls")]
+            Inner::Tls(tls) => match tls.link() {
+                Some(link) => link.with_fd(f),
+                None => Err(ErrorKind::NotConnected.into()),
+            },
         }
     }
 
-    fn watch(&self, direction: Direction, job: Job) -> io::Result<()> {
-        self.inner.registration.watch(direction, job)
+    /// As [`Transport::open`], encrypted if there is something to do it with.
+    ///
+    /// # Errors
+    ///
+    /// rustls's, about the configuration.
+    pub(crate) fn open_with(
+        link: Link,
+        protocol: Rc<dyn Protocol>,
+        server: Option<Attached>,
+        tls: Option<&Tls>,
+    ) -> io::Result<Transport> {
+        match tls {
+            None => Ok(Transport::open(link, protocol, server)),
+            #[cfg(feature = "tls")]
+            Some(tls) => Transport::open_tls(link, protocol, server, tls),
+            #[cfg(not(feature = "tls"))]
+            Some(tls) => match *tls {},
+        }
     }
 
-    /// Reads what came meanwhile, in a turn of its own. If nothing did, an event will tell.
-    fn read_on(&self) {
-        let inner = &self.inner;
-        let source = inner.registration.source();
-        if inner.started.get()
-            && source.is_ready(Direction::Read)
-            && let Some(job) = source.watcher(Direction::Read)
-            && !inner.reads_on.replace(true)
-        {
-            events::with_running(|_, engine| engine.schedule(job));
+    /// Waits until the protocol knows of the connection.
+    ///
+    /// # Errors
+    ///
+    /// That of a handshake, and a cancellation.
+    pub(crate) async fn made(&self) -> io::Result<()> {
+        match &*self.inner {
+            Inner::Plain(_) => Ok(yield_now().await?),
+            #[cfg(feature = "tls")]
+            Inner::Tls(tls) => tls.handshake().await,
+        }
+    }
+
+    pub(super) fn plain(&self) -> Option<&Plain> {
+        match &*self.inner {
+            Inner::Plain(plain) => Some(plain),
+            #[cfg(feature = "tls")]
+            Inner::Tls(_) => None,
+        }
+    }
+
+    /// The transport that this one is encrypted over.
+    pub(super) fn below(&self) -> Option<Transport> {
+        match &*self.inner {
+            Inner::Plain(_) => None,
+            #[cfg(feature = "tls")]
+            Inner::Tls(tls) => tls.link(),
         }
     }
 
@@ -297,192 +349,74 @@ impl Transport {
     /// [`pull`](Transport::pull). So a task that waits for data has it received when its turn comes,
     /// not before, and what many tasks wait for is not all in memory at once.
     pub(crate) fn wait_to_pull(&self, waker: Waker) {
-        drop(self.inner.puller.replace(Some(waker)));
+        match &*self.inner {
+            Inner::Plain(plain) => plain.wait_to_pull(waker),
+            #[cfg(feature = "tls")]
+            Inner::Tls(tls) => tls.with_link(|link| link.wait_to_pull(waker)),
+        }
     }
 
     /// Gives up waiting. What there is to read is read as for any protocol.
     pub(crate) fn leave_pull(&self) {
-        if self.inner.puller.take().is_none() {
-            self.read_on();
+        match &*self.inner {
+            Inner::Plain(plain) => plain.leave_pull(),
+            #[cfg(feature = "tls")]
+            Inner::Tls(tls) => tls.with_link(Transport::leave_pull),
         }
     }
 
     /// Receives once, if there is something and the protocol is to get data. The protocol is called
     /// before this returns.
     pub(crate) fn pull(&self) {
-        if self.inner.started.get() && self.inner.registration.source().is_ready(Direction::Read) {
-            self.receive();
+        match &*self.inner {
+            Inner::Plain(plain) => plain.pull(self),
+            #[cfg(feature = "tls")]
+            Inner::Tls(tls) => tls.with_link(Transport::pull),
         }
     }
 
-    fn readable(&self) {
-        let inner = &self.inner;
-        inner.reads_on.set(false);
-        if inner.link.is_write_pipe() {
-            return self.reader_gone();
-        }
-        match inner.puller.take() {
-            Some(waker) => waker.wake(),
-            None => self.receive(),
+    /// Closes the connection for this reason.
+    #[cfg(feature = "tls")]
+    pub(super) fn fail(&self, error: Option<io::Error>) {
+        match &*self.inner {
+            Inner::Plain(plain) => plain.fail(self, error),
+            Inner::Tls(tls) => tls.fail(self, error),
         }
     }
 
-    fn receive(&self) {
-        let inner = &self.inner;
-        if !inner.state.may_receive() {
-            return;
-        }
-        let mut buffer = SCRATCH.take();
-        buffer.resize(MAX_RECEIVE, 0);
-        let source = inner.registration.source();
-        match received(inner.link.receive(&mut buffer)) {
-            Received::Data(count) => {
-                if count < buffer.len() {
-                    source.drained(Direction::Read);
-                }
-                self.call("data_received", |protocol| {
-                    protocol.data_received(self, &buffer[..count]);
-                });
-                if inner.state.may_receive() {
-                    self.read_on();
-                }
+    // What goes between an encrypted transport and the one below. Nothing is above a plain one.
+
+    /// Copies the beginning of a record that has come to the front of `buffer`, which grows if it
+    /// has to, and answers its length.
+    pub(super) fn lend_begun(&self, buffer: &mut Vec<u8>) -> usize {
+        match &*self.inner {
+            Inner::Plain(_) => {
+                let _ = buffer;
+                0
             }
-            Received::Blocked => source.blocked(Direction::Read),
-            Received::Eof => {
-                let mut keep_open = false;
-                self.call("eof_received", |protocol| {
-                    keep_open = protocol.eof_received(self);
-                });
-                // The end of a pipe is all that can come of it.
-                if inner.state.eof(keep_open && inner.link.is_socket()) == Closing::Now {
-                    self.lose(None);
-                }
+            #[cfg(feature = "tls")]
+            Inner::Tls(tls) => tls.lend_begun(buffer),
+        }
+    }
+
+    /// The first `end` bytes of `buffer` have come: what was lent, and more.
+    pub(super) fn received(&self, buffer: &mut Vec<u8>, end: usize) {
+        match &*self.inner {
+            Inner::Plain(_) => {
+                let _ = (buffer, end);
             }
-            Received::Failed(error) => self.fail(Some(error)),
-        }
-        SCRATCH.set(buffer);
-    }
-
-    fn reader_gone(&self) {
-        if !self.inner.link.is_broken() {
-            // A terminal, say, on which somebody types.
-            return self.inner.registration.source().blocked(Direction::Read);
-        }
-        let waits = self.inner.state.buffered() > 0;
-        self.fail(waits.then(|| ErrorKind::BrokenPipe.into()));
-    }
-
-    fn writable(&self) {
-        let inner = &self.inner;
-        // More than one call can write: there will be no edge for the rest.
-        let more = inner.state.waiting_chunks() > MAX_SLICES;
-        match inner.state.flush(&inner.link) {
-            Flushed::Blocked => inner.registration.source().blocked(Direction::Write),
-            Flushed::Failed(error) => self.fail(Some(error)),
-            Flushed::Sent { resume } => {
-                if resume {
-                    self.call("resume_writing", |protocol| protocol.resume_writing(self));
-                }
-                match inner.state.drained(&inner.link) {
-                    Drained::Idle | Drained::Ended(Ok(())) => {}
-                    Drained::Ended(Err(error)) => self.fail(Some(error)),
-                    Drained::Closed => self.connection_lost(None),
-                    Drained::NotYet => {
-                        if more
-                            && let Some(job) = inner.registration.source().watcher(Direction::Write)
-                        {
-                            events::with_running(|_, engine| engine.schedule(job));
-                        }
-                    }
-                }
-            }
+            #[cfg(feature = "tls")]
+            Inner::Tls(tls) => tls.received(self, buffer, end),
         }
     }
 
-    fn written(&self, written: Written) {
-        match written {
-            Written::Sent | Written::Lost { .. } => {}
-            Written::Failed(error) => self.fail(Some(error)),
-            Written::Queued { watch, pause } => {
-                if watch && let Err(error) = self.watch_writing() {
-                    return self.fail(Some(error));
-                }
-                if pause {
-                    self.pause_protocol();
-                }
-            }
+    /// The one below is gone, and nobody is told any more.
+    pub(super) fn let_go(&self) {
+        match &*self.inner {
+            Inner::Plain(_) => {}
+            #[cfg(feature = "tls")]
+            Inner::Tls(tls) => tls.let_go(),
         }
-    }
-
-    fn watch_writing(&self) -> io::Result<()> {
-        self.inner.registration.source().blocked(Direction::Write);
-        if self.inner.watches_writing.replace(true) {
-            return Ok(());
-        }
-        let writer = Watching(self.clone());
-        let job = Job::from_fn_mut(move || writer.run(Transport::writable));
-        self.watch(Direction::Write, job)
-    }
-
-    fn pause_protocol(&self) {
-        self.call("pause_writing", |protocol| protocol.pause_writing(self));
-    }
-
-    /// Calls the protocol. A panic in it is a fatal error.
-    fn call(&self, name: &str, f: impl FnOnce(&dyn Protocol)) {
-        let Some(protocol) = self.get_protocol() else {
-            return;
-        };
-        let called = catch_unwind(AssertUnwindSafe(|| {
-            f(&*protocol);
-            drop(protocol);
-        }));
-        if let Err(payload) = called {
-            events::report(&ExceptionContext {
-                message: &format!("Fatal error: protocol.{name}() call failed."),
-                task: None,
-                panic: &Panic::new(payload),
-            });
-            self.fail(Some(io::Error::other(format!(
-                "protocol.{name}() panicked"
-            ))));
-        }
-    }
-
-    pub(crate) fn fail(&self, error: Option<io::Error>) {
-        if self.inner.state.abort() {
-            self.lose(error);
-        }
-    }
-
-    /// Schedules the end.
-    fn lose(&self, error: Option<io::Error>) {
-        if events::is_running() {
-            let transport = self.clone();
-            events::call_soon(move || transport.connection_lost(error));
-        } else {
-            // Nobody is called outside of a loop.
-            self.inner.close();
-        }
-    }
-
-    fn connection_lost(&self, error: Option<io::Error>) {
-        self.call("connection_lost", |protocol| {
-            protocol.connection_lost(self, error);
-        });
-        self.inner.close();
-    }
-}
-
-impl Inner {
-    fn close(&self) {
-        self.registration.forget(true);
-        self.link.close();
-        drop(self.puller.take());
-        let protocol = self.protocol.take();
-        drop(protocol);
-        let server = self.server.take();
-        drop(server);
     }
 }
 
@@ -500,33 +434,22 @@ impl PartialEq for Transport {
 
 impl Eq for Transport {}
 
-/// A transport in the hands of the loop. That lets go of it when the transport is closed, or
-/// when it ends itself; then nobody else would close the descriptor if the protocol held the
-/// transport that holds the protocol.
-struct Watching(Transport);
-
-impl Watching {
-    fn run(&self, f: impl FnOnce(&Transport)) {
-        events::quietly("Panic in a transport", || f(&self.0));
-    }
-}
-
-impl Drop for Watching {
-    fn drop(&mut self) {
-        self.0.inner.close();
-    }
-}
-
 impl fmt::Debug for Transport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let state = &self.inner.state;
-        let what = match () {
-            () if self.inner.link.is_closed() => "closed",
-            () if state.is_closing() => "closing",
-            () if state.is_reading() => "reading",
-            () => "paused",
-        };
-        let fd = self.inner.registration.source().fd();
-        write!(f, "<Transport {what} fd={fd} bufsize={}>", state.buffered())
+        match &*self.inner {
+            Inner::Plain(plain) => {
+                let state = &plain.state;
+                let what = match () {
+                    () if plain.link.is_closed() => "closed",
+                    () if state.is_closing() => "closing",
+                    () if state.is_reading() => "reading",
+                    () => "paused",
+                };
+                let fd = plain.registration.source().fd();
+                write!(f, "<Transport {what} fd={fd} bufsize={}>", state.buffered())
+            }
+            #[cfg(feature = "tls")]
+            Inner::Tls(tls) => tls.fmt(f),
+        }
     }
 }

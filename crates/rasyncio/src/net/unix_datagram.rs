@@ -1,0 +1,184 @@
+//! Datagrams through Unix sockets.
+
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::unix::net::{self, SocketAddr};
+use std::path::Path;
+use std::time::Duration;
+
+use rasyncio_engine::Direction;
+use rustix::io::Errno;
+use rustix::net::{AddressFamily, RecvFlags, SocketType};
+
+use super::socket::{self, SEND};
+use super::{Watched, unix_address};
+use crate::tasks::sleep;
+
+/// A Unix socket for datagrams. They arrive whole, in order, and all of them: who sends faster than the
+/// other receives has to wait.
+///
+/// ```
+/// use rasyncio::net::UnixDatagram;
+///
+/// rasyncio::run(async {
+///     let (one, two) = UnixDatagram::pair()?;
+///     one.send(b"hello").await?;
+///     let mut buffer = [0; 64];
+///     let length = two.recv(&mut buffer).await?;
+///     assert_eq!(&buffer[..length], b"hello");
+///     Ok::<_, std::io::Error>(())
+/// })
+/// .unwrap();
+/// ```
+#[derive(Debug)]
+pub struct UnixDatagram {
+    io: Watched<net::UnixDatagram>,
+}
+
+impl UnixDatagram {
+    /// A socket at `path`, which must be free; one that begins with a zero byte is an abstract name.
+    ///
+    /// # Errors
+    ///
+    /// The system's.
+    pub fn bind(path: impl AsRef<Path>) -> io::Result<UnixDatagram> {
+        let address = unix_address(path.as_ref())?;
+        let socket = UnixDatagram::unbound()?;
+        rustix::net::bind(&socket, &address)?;
+        Ok(socket)
+    }
+
+    /// A socket that has no address, and so gets no answers.
+    ///
+    /// # Errors
+    ///
+    /// The system's.
+    pub fn unbound() -> io::Result<UnixDatagram> {
+        let socket = socket::open(AddressFamily::UNIX, SocketType::DGRAM)?;
+        Ok(UnixDatagram {
+            io: Watched::new(socket.into()),
+        })
+    }
+
+    /// Two that are connected to each other.
+    ///
+    /// # Errors
+    ///
+    /// The system's.
+    pub fn pair() -> io::Result<(UnixDatagram, UnixDatagram)> {
+        let (one, two) = net::UnixDatagram::pair()?;
+        Ok((UnixDatagram::from_std(one)?, UnixDatagram::from_std(two)?))
+    }
+
+    /// Takes a socket over, and makes it non-blocking.
+    ///
+    /// # Errors
+    ///
+    /// If that is not possible.
+    pub fn from_std(socket: net::UnixDatagram) -> io::Result<UnixDatagram> {
+        socket.set_nonblocking(true)?;
+        Ok(UnixDatagram {
+            io: Watched::new(socket),
+        })
+    }
+
+    /// The socket, to be used by other means. It is non-blocking still.
+    pub fn into_std(self) -> net::UnixDatagram {
+        self.io.into_inner()
+    }
+
+    /// Sets where [`UnixDatagram::send`] sends to, and from where alone datagrams are received.
+    ///
+    /// # Errors
+    ///
+    /// The system's, such as that nobody is there.
+    pub fn connect(&self, path: impl AsRef<Path>) -> io::Result<()> {
+        let address = unix_address(path.as_ref())?;
+        Ok(rustix::net::connect(self.io.get(), &address)?)
+    }
+
+    /// Receives a datagram, cut to the length of the buffer, and answers its length and where it came
+    /// from.
+    ///
+    /// # Errors
+    ///
+    /// The system's, and a cancellation.
+    pub async fn recv_from(&self, buffer: &mut [u8]) -> io::Result<(usize, SocketAddr)> {
+        let io = &self.io;
+        io.when_ready(Direction::Read, || io.get().recv_from(buffer))
+            .await
+    }
+
+    /// Receives a datagram.
+    ///
+    /// # Errors
+    ///
+    /// The system's, and a cancellation.
+    pub async fn recv(&self, buffer: &mut [u8]) -> io::Result<usize> {
+        let io = &self.io;
+        io.when_ready(Direction::Read, || {
+            Ok(rustix::net::recv(io.get(), &mut *buffer, RecvFlags::empty())?.1)
+        })
+        .await
+    }
+
+    /// Sends a datagram to the socket at `path`. While that has no room this looks again every
+    /// millisecond, for the system tells only who is connected.
+    ///
+    /// # Errors
+    ///
+    /// The system's, and a cancellation.
+    pub async fn send_to(&self, data: &[u8], path: impl AsRef<Path>) -> io::Result<usize> {
+        let address = unix_address(path.as_ref())?;
+        loop {
+            match rustix::net::sendto(self.io.get(), data, SEND, &address) {
+                Err(Errno::AGAIN) => sleep(Duration::from_millis(1)).await?,
+                Err(Errno::INTR) => {}
+                result => return Ok(result?),
+            }
+        }
+    }
+
+    /// Sends a datagram to the address that the socket is connected to.
+    ///
+    /// # Errors
+    ///
+    /// The system's, and a cancellation.
+    pub async fn send(&self, data: &[u8]) -> io::Result<usize> {
+        let io = &self.io;
+        io.when_ready(Direction::Write, || {
+            Ok(rustix::net::send(io.get(), data, SEND)?)
+        })
+        .await
+    }
+
+    /// The address of this end.
+    ///
+    /// # Errors
+    ///
+    /// The system's.
+    pub fn local_addr(&self) -> io::Result<SocketAddr> {
+        self.io.get().local_addr()
+    }
+
+    /// The address that the socket is connected to.
+    ///
+    /// # Errors
+    ///
+    /// The system's, and if there is none.
+    pub fn peer_addr(&self) -> io::Result<SocketAddr> {
+        self.io.get().peer_addr()
+    }
+}
+
+impl AsFd for UnixDatagram {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.io.get().as_fd()
+    }
+}
+
+impl From<UnixDatagram> for OwnedFd {
+    fn from(socket: UnixDatagram) -> OwnedFd {
+        socket.into_std().into()
+    }
+}
