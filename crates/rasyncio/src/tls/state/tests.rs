@@ -9,7 +9,7 @@ use std::collections::VecDeque;
 use proptest::prelude::*;
 
 use super::*;
-use crate::tls::Session;
+use crate::tls::{Delivery, Session};
 
 const HELLO: u8 = 1;
 const DATA: u8 = 2;
