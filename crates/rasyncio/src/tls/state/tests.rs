@@ -3,6 +3,8 @@
 //! The TLS is a toy: records of a kind, a length and a content in clear. What is tested is the
 //! order of things.
 
+mod chaos;
+
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 
