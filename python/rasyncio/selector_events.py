@@ -155,14 +155,20 @@ class SocketMethods:
         self, protocol_factory, sock, sslcontext=None, server=None, backlog=100, *rest, **keywords
     ):
         given = (protocol_factory, sock, sslcontext, server, backlog, *rest)
-        if sslcontext or self.get_debug() or not _accepts_natively(self, sock):
+        ways = _WAYS_TO_ACCEPT_TLS if sslcontext else _WAYS_TO_ACCEPT
+        if self.get_debug() or not _accepts_natively(self, sock, ways):
             super()._start_serving(*given, **keywords)
-        else:
-            # Since 3.15 each connection has a context, made of the server's. It comes last.
-            context = keywords.get("context", rest[2] if len(rest) > 2 else None)
-            self._listen(
-                sock, protocol_factory, server, backlog, _SelectorSocketTransport, context
-            )
+            return
+        # Since 3.15 each connection has a context, made of the server's. It comes last.
+        named = dict(zip((*_LIMITS, "context"), rest)) | keywords
+        context = named.pop("context", None)
+        tls = None
+        if sslcontext:
+            limits = _LIMITS | named
+            tls = (_securing(sslcontext, limits), sslcontext, *limits.values())
+        self._listen(
+            sock, protocol_factory, server, backlog, _SelectorSocketTransport, context, tls
+        )
 
     def _make_socket_transport(
         self, sock, protocol, waiter=None, *, extra=None, server=None, context=None
@@ -212,12 +218,20 @@ class SocketMethods:
     start_tls = sslproto.start_tls
 
 
-def _accepts_natively(loop, sock):
+def _accepts_natively(loop, sock, ways):
     """Whether nothing that the native way goes past is overridden."""
     return type(sock) is socket.socket and all(
-        getattr(getattr(loop, method.__name__), "__func__", None) is method
-        for method in _WAYS_TO_ACCEPT
+        getattr(getattr(loop, method.__name__), "__func__", None) is method for method in ways
     )
+
+
+def _securing(sslcontext, limits):
+    """Makes what is between the transport of an accepted connection and its protocol."""
+
+    def secure(loop, protocol, waiter):
+        return sslproto.SSLProtocol(loop, protocol, sslcontext, waiter, True, **limits)
+
+    return secure
 
 
 def _transport_class(loop, sock):
@@ -253,5 +267,12 @@ _WAYS_TO_ACCEPT = (
     SocketMethods._make_socket_transport,
     _stock.BaseSelectorEventLoop._ensure_fd_no_transport,
 )
+_WAYS_TO_ACCEPT_TLS = (*_WAYS_TO_ACCEPT, SocketMethods._make_ssl_transport)
+
+# How long a client may take, unless the server says something else.
+_LIMITS = {
+    "ssl_handshake_timeout": constants.SSL_HANDSHAKE_TIMEOUT,
+    "ssl_shutdown_timeout": constants.SSL_SHUTDOWN_TIMEOUT,
+}
 
 __getattr__ = fallback("selector_events")

@@ -96,6 +96,7 @@ class SSLProtocol(_rasyncio.TlsProtocol, protocols.BufferedProtocol):
             sslobj,
             # What an SSLObject's read() and write() call.
             sslobj._sslobj if type(sslobj) is ssl.SSLObject else sslobj,
+            server_side,
         )
         self._app_transport = _SSLProtocolTransport(loop, self)
 

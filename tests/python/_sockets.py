@@ -1,7 +1,11 @@
 """Scenarios about one connection, run on stock asyncio's loop and on ours: the logs must be equal."""
 
 import asyncio
+import contextlib
+import gc
+import os
 import re
+import resource
 import socket
 
 
@@ -120,3 +124,21 @@ def same(scenario):
     ours = run(scenario, rasyncio.new_event_loop)
     assert ours == run(scenario, asyncio.SelectorEventLoop)
     return ours
+
+
+@contextlib.contextmanager
+def no_descriptors():
+    """As long as it is entered, this process can open no more."""
+    gc.collect()  # What earlier tests left must not give descriptors back meanwhile.
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    used = max(map(int, os.listdir("/proc/self/fd")))
+    spare = [os.open("/dev/null", os.O_RDONLY)]
+    while spare[-1] < used:
+        spare.append(os.open("/dev/null", os.O_RDONLY))
+    resource.setrlimit(resource.RLIMIT_NOFILE, (spare[-1] + 1, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+        for number in spare:
+            os.close(number)

@@ -1,12 +1,15 @@
 """TLS connections for tests: contexts, and a peer that does as it is told."""
 
 import asyncio
+import contextlib
 import functools
 import socket
 import ssl
 from pathlib import Path
 
 CERTIFICATE = Path(__file__).with_name("localhost.pem")
+#: Of `stranger.test`, whom nobody trusts.
+STRANGER = Path(__file__).with_name("stranger.pem")
 
 
 @functools.cache
@@ -24,16 +27,18 @@ def client_context():
 class Peer:
     """The other end of a connection: a session over a socket, which does nothing by itself."""
 
-    def __init__(self, sock, server_side=True):
+    def __init__(self, sock, server_side=True, context=None, hostname="localhost", session=None):
         sock.setblocking(False)
         self.sock = sock
         self.incoming, self.outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
-        context = server_context() if server_side else client_context()
+        if context is None:
+            context = server_context() if server_side else client_context()
         self.session = context.wrap_bio(
             self.incoming,
             self.outgoing,
             server_side=server_side,
-            server_hostname=None if server_side else "localhost",
+            server_hostname=None if server_side else hostname,
+            session=session,
         )
 
     def take(self):
@@ -61,6 +66,11 @@ class Peer:
                 if not data:
                     raise EOFError from None
                 self.incoming.write(data)
+            except ssl.SSLError:
+                # The other end is told what is wrong, if it is there.
+                with contextlib.suppress(OSError):
+                    await self.send(piece)
+                raise
             else:
                 await self.send(piece)
                 return result
@@ -85,18 +95,22 @@ class Peer:
         self.sock.close()
 
 
-async def connecting(factory, server_side=False, **options):
-    """A connection of the loop's that is being made, as a task, and its other end."""
+async def connecting(factory, server_side=False, context=None, peer=None, **options):
+    """A connection of the loop's that is being made, as a task, and its other end.
+
+    `context` is the connection's own, and `peer` has the arguments of its `Peer`.
+    """
     ours, theirs = socket.socketpair()
     ours.setblocking(False)
     loop = asyncio.get_running_loop()
     if server_side:
-        made = loop.connect_accepted_socket(factory, ours, ssl=server_context(), **options)
+        context = context or server_context()
+        made = loop.connect_accepted_socket(factory, ours, ssl=context, **options)
     else:
-        made = loop.create_connection(
-            factory, sock=ours, ssl=client_context(), server_hostname="localhost", **options
-        )
-    return asyncio.ensure_future(made), Peer(theirs, not server_side)
+        options.setdefault("server_hostname", "localhost")
+        context = context or client_context()
+        made = loop.create_connection(factory, sock=ours, ssl=context, **options)
+    return asyncio.ensure_future(made), Peer(theirs, not server_side, **peer or {})
 
 
 async def secured(factory, server_side=False, **options):

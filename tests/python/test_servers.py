@@ -1,13 +1,11 @@
 """Servers and what connects to them: every keyword that the version has, as in stock asyncio."""
 
 import asyncio
-import contextlib
 import contextvars
 import errno
 import gc
 import os
 import pathlib
-import resource
 import socket
 import tempfile
 import threading
@@ -16,7 +14,7 @@ import weakref
 from asyncio import constants
 
 import pytest
-from _sockets import Recorder, run, same, settled, turns
+from _sockets import Recorder, no_descriptors, run, same, settled, turns
 
 import rasyncio
 
@@ -492,24 +490,6 @@ def test_a_task_factory_sees_the_tasks_that_accept():
         serving.server.close()
 
     same(scenario)
-
-
-@contextlib.contextmanager
-def no_descriptors():
-    """As long as it is entered, this process can open no more."""
-    gc.collect()  # What earlier tests left must not give descriptors back meanwhile.
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    used = max(map(int, os.listdir("/proc/self/fd")))
-    spare = [os.open("/dev/null", os.O_RDONLY)]
-    while spare[-1] < used:
-        spare.append(os.open("/dev/null", os.O_RDONLY))
-    resource.setrlimit(resource.RLIMIT_NOFILE, (spare[-1] + 1, hard))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
-        for number in spare:
-            os.close(number)
 
 
 def test_running_out_of_descriptors(monkeypatch):

@@ -31,6 +31,7 @@ names! {
     _cancel_message = "_cancel_message",
     _add_reader = "_add_reader",
     _add_writer = "_add_writer",
+    _app_transport = "_app_transport",
     _attach_to = "_attach_to",
     _transports = "_transports",
     _start_reading = "_start_reading",

@@ -1,4 +1,4 @@
-//! A server's listening socket: `loop._start_serving` of a plain socket without TLS.
+//! A server's listening socket: `loop._start_serving` of a plain socket.
 //!
 //! What an `accept` that fails means is said by `rasyncio::servers::accept`. Each connection gets a
 //! task, as in asyncio, in which the protocol factory is called (`connection.rs`); in debug mode
@@ -20,13 +20,13 @@ use crate::event_loop::{self, LoopCore};
 use crate::global::Global;
 use crate::jobs;
 use crate::names::names;
-use crate::object::{Raised, Ref, Res, check, import, set_slot, take_raised};
+use crate::object::{Raised, Ref, Res, check, import, set_slot, take_raised, type_error};
 use crate::transports::{Address, plain_descriptor};
 use crate::types::{TypeBuilder, free_instance};
 
 pub(crate) use connection::refuse_a_number_in_use;
 
-/// What a listening socket's watch holds. All pointers are owned; only `context` may be NULL.
+/// What a listening socket's watch holds. All pointers are owned; only `context` and `tls` may be NULL.
 #[repr(C)]
 pub(crate) struct Listener {
     ob_base: PyObject,
@@ -37,6 +37,10 @@ pub(crate) struct Listener {
     transport_class: *mut PyObject,
     /// The server's own, of which each connection gets a copy (since 3.15).
     context: *mut PyObject,
+    /// NULL without TLS. Otherwise a tuple: a function `(loop, protocol, waiter)` that makes the
+    /// protocol between, and what the standard library's method wants instead: the `SSLContext` and
+    /// two time limits.
+    tls: *mut PyObject,
     /// The one in which connections are accepted.
     current: *mut PyObject,
     /// Arguments of `socket.socket()` but the descriptor.
@@ -65,12 +69,13 @@ static LISTEN: Signature = Signature::required(
         "backlog",
         "transport_class",
         "context",
+        "tls",
     ],
 );
 
-// `loop._listen(sock, protocol_factory, server, backlog, transport_class, context)`: accepts
-// connections from now on. `context` may be None. A socket that was closed meanwhile is none.
-vectorcall!(listen, |slf, LISTEN [sock, factory, server, backlog, transport_class, context]| {
+// `loop._listen(sock, protocol_factory, server, backlog, transport_class, context, tls)`: accepts
+// connections from now on. `context` and `tls` may be None. A socket that was closed meanwhile is none.
+vectorcall!(listen, |slf, LISTEN [sock, factory, server, backlog, transport_class, context, tls]| {
     let Some(core) = event_loop::any_native(slf) else {
         return Ok(Ref::none());
     };
@@ -89,6 +94,12 @@ vectorcall!(listen, |slf, LISTEN [sock, factory, server, backlog, transport_clas
     (*this).transport_class = ffi::Py_NewRef(transport_class);
     if !ptr::eq(context, ffi::Py_None()) {
         (*this).context = ffi::Py_NewRef(context);
+    }
+    if !ptr::eq(tls, ffi::Py_None()) {
+        if ffi::PyTuple_Check(tls) == 0 || ffi::PyTuple_GET_SIZE(tls) != 4 {
+            return Err(type_error("tls must be a tuple of four"));
+        }
+        (*this).tls = ffi::Py_NewRef(tls);
     }
     (*this).current = Ref::checked(ffi::PyContext_CopyCurrent())?.into_ptr();
     (*this).kind = kind_of(sock)?.map(Ref::into_ptr);
@@ -164,14 +175,18 @@ unsafe fn by_the_standard_library(this: *mut Listener) -> Res<()> {
     unsafe {
         let method = Ref::borrow((*this).loop_).attr(names()._accept_connection)?;
         let backlog = Ref::int((*this).backlog)?;
-        let no_tls = ffi::Py_None();
         let mut arguments = vec![
             (*this).factory,
             (*this).sock,
-            no_tls,
+            ffi::Py_None(),
             (*this).server,
             backlog.ptr(),
         ];
+        if !(*this).tls.is_null() {
+            let given = |at| ffi::PyTuple_GET_ITEM((*this).tls, at);
+            arguments[2] = given(1);
+            arguments.extend([given(2), given(3)]);
+        }
         if (*this).context.is_null() {
             return method.call(&arguments).map(drop);
         }
@@ -251,6 +266,7 @@ unsafe fn rest(this: *mut Listener, core: &LoopCore, error: &io::Error) -> Res<(
         let again = owner.attr(names()._listen)?;
         let backlog = Ref::int((*this).backlog)?;
         let context = Ref::borrow_opt((*this).context).unwrap_or_else(Ref::none);
+        let tls = Ref::borrow_opt((*this).tls).unwrap_or_else(Ref::none);
         owner.attr(names().call_later)?.call(&[
             delay.ptr(),
             again.ptr(),
@@ -260,13 +276,14 @@ unsafe fn rest(this: *mut Listener, core: &LoopCore, error: &io::Error) -> Res<(
             backlog.ptr(),
             (*this).transport_class,
             context.ptr(),
+            tls.ptr(),
         ])?;
         Ok(())
     }
 }
 
 impl Listener {
-    unsafe fn slots(this: *mut Listener) -> [*mut *mut PyObject; 10] {
+    unsafe fn slots(this: *mut Listener) -> [*mut *mut PyObject; 11] {
         // SAFETY: addresses of fields of a live object.
         unsafe {
             [
@@ -276,6 +293,7 @@ impl Listener {
                 &raw mut (*this).server,
                 &raw mut (*this).transport_class,
                 &raw mut (*this).context,
+                &raw mut (*this).tls,
                 &raw mut (*this).current,
                 &raw mut (*this).kind[0],
                 &raw mut (*this).kind[1],

@@ -8,6 +8,7 @@
 //! ```text
 //! object.rs     the protocol's layout, and its life as an object
 //! session.rs    the calls of the `ssl` module
+//! window.rs     memory lent to those calls
 //! scratch.rs    memory that decrypted data passes through
 //! reading.rs    from the session to the application
 //! host.rs       what the state asks of the link, the application and the loop
@@ -22,6 +23,7 @@ mod reading;
 mod scratch;
 mod session;
 mod transport;
+mod window;
 
 use pyo3::ffi::PyObject;
 
@@ -35,6 +37,7 @@ pub(crate) unsafe fn init(module: *mut PyObject) -> Res<()> {
     // SAFETY: called once, before any reader, says the caller.
     unsafe {
         session::init()?;
+        window::init(module)?;
         protocol::init(module)?;
         transport::init(module)
     }

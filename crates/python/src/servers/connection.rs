@@ -90,15 +90,25 @@ fn make(slots: ConnectionSlots) -> Res<()> {
             context if context.is_null() => ffi::Py_None(),
             context => context,
         };
-        let made = Ref::borrow((*listener).transport_class).call(&[
-            loop_,
-            sock,
-            protocol,
-            waiter,
-            slots.get(EXTRA),
-            (*listener).server,
-            context,
-        ])?;
+        let make_transport = |protocol, waiter| {
+            Ref::borrow((*listener).transport_class).call(&[
+                loop_,
+                sock,
+                protocol,
+                waiter,
+                slots.get(EXTRA),
+                (*listener).server,
+                context,
+            ])
+        };
+        let made = if (*listener).tls.is_null() {
+            make_transport(protocol, waiter)?
+        } else {
+            let secure = Ref::borrow(ffi::PyTuple_GET_ITEM((*listener).tls, 0));
+            let between = secure.call(&[loop_, protocol, waiter])?;
+            make_transport(between.ptr(), ffi::Py_None())?;
+            between.attr(names()._app_transport)?
+        };
         slots.set(TRANSPORT, made);
     }
     Ok(())

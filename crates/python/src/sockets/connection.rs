@@ -10,7 +10,7 @@ use std::io;
 use pyo3::ffi::{self, PyObject, PyTypeObject};
 
 use super::connect::{connect, goes_on, outcome};
-use super::watch::{Attempt, SocketWatch, wait_to_write};
+use super::watch::{descriptor, wait_to_write};
 use super::{ARGUMENT, KNOWN, LOOP, SECOND, SOCKET, SockSlots, WAITER, WATCH};
 use crate::boundary;
 use crate::coroutine::{CoroutineDef, await_future, coroutine, finally};
@@ -310,9 +310,8 @@ async fn reach(slots: SockSlots) -> Res<()> {
         match begun {
             Ok(()) => Ok(()),
             Err(error) if goes_on(&error) => {
-                let ended: Attempt = |this, fd| outcome(fd, SocketWatch::argument(this)).map(Some);
-                let given = slots.get(ARGUMENT);
-                wait_to_write(slots, core, fd, given, ended).await.map(drop)
+                wait_to_write(slots, core, fd).await?;
+                outcome(descriptor(slots)?, slots.get(ARGUMENT)).map(drop)
             }
             Err(error) => Err(event_loop::os_error(&error)),
         }

@@ -151,13 +151,9 @@ impl Host<Plain> for Conn {
     fn send(&self) -> Res<()> {
         // SAFETY: the object is alive; the link is held over the call.
         unsafe {
-            if (*self.0).outgoing.is_null() {
+            let Some(data) = session::encrypted(self.0)? else {
                 return Ok(());
-            }
-            let data = session::encrypted(self.0)?;
-            if transports::bytes_of(data.ptr()).is_empty() {
-                return Ok(());
-            }
+            };
             let Some(link) = self.link() else {
                 return Ok(());
             };

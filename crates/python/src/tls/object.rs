@@ -77,12 +77,17 @@ pub(crate) struct TlsObject {
     pub(super) buffer: *mut PyObject,
     pub(super) handshake_timer: Cell<Option<Timer>>,
     pub(super) shutdown_timer: Cell<Option<Timer>>,
-    /// `worker` is the `ssl` module's own.
-    pub(super) worker_is_known: bool,
+    /// `worker` and the two in memory are of the `ssl` module's own classes.
+    pub(super) known: bool,
+    pub(super) server_side: bool,
     /// The application's protocol is a BufferedProtocol.
     pub(super) app_is_buffered: bool,
-    /// Nothing is in `incoming`, for sure.
-    pub(super) incoming_empty: Cell<bool>,
+    /// The session may have decrypted more than was taken from it.
+    pub(super) holds_rest: Cell<bool>,
+    /// How much is in `incoming`, where that is known.
+    pub(super) incoming_len: Cell<Option<usize>>,
+    /// Nothing is in `outgoing`, for sure.
+    pub(super) outgoing_empty: Cell<bool>,
     /// Written by `__new__`, dropped by dealloc only.
     pub(super) state: TlsState<Plain>,
 }
@@ -147,6 +152,7 @@ pub(super) unsafe extern "C" fn tp_new(
             ptr::addr_of_mut!((*this).state).write(TlsState::new());
             ptr::addr_of_mut!((*this).handshake_timer).write(Cell::new(None));
             ptr::addr_of_mut!((*this).shutdown_timer).write(Cell::new(None));
+            ptr::addr_of_mut!((*this).incoming_len).write(Cell::new(None));
             Ok(made)
         }
     })

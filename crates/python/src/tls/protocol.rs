@@ -7,7 +7,7 @@ use pyo3::ffi::{self, PyObject};
 
 use super::host::Conn;
 use super::object::{self, TlsObject, as_size};
-use super::session::{encrypted, feed, rest_of};
+use super::session::{self, encrypted, feed, feed_memory, rest_of};
 use crate::args::Signature;
 use crate::boundary;
 use crate::global::Global;
@@ -40,6 +40,7 @@ static INIT: Signature = Signature::required(
         "outgoing",
         "sslobj",
         "worker",
+        "server_side",
     ],
 );
 
@@ -52,9 +53,9 @@ unsafe extern "C" fn tp_init(
         let this = slf.cast::<TlsObject>();
         // SAFETY: a live instance; the slots' contract.
         unsafe {
-            let given = INIT.parse_tuple::<11>(args, kwargs)?;
+            let given = INIT.parse_tuple::<12>(args, kwargs)?;
             let [loop_, app, waiter, is_new, handshake, shutdown, extra, ..] = given;
-            let [.., incoming, outgoing, sslobj, worker] = given;
+            let [.., incoming, outgoing, sslobj, worker, server_side] = given;
             if !(*this).loop_.is_null() {
                 return Err(runtime_error("the protocol is initialised already"));
             }
@@ -64,7 +65,8 @@ unsafe extern "C" fn tp_init(
             if !ptr::eq(waiter, ffi::Py_None()) {
                 set_slot(&raw mut (*this).waiter, ffi::Py_NewRef(waiter));
             }
-            (*this).worker_is_known = !ptr::eq(worker, sslobj);
+            (*this).known = session::is_known(worker, [incoming, outgoing]);
+            (*this).server_side = Ref::borrow(server_side).truth()?;
             for (slot, value) in [
                 (&raw mut (*this).loop_, loop_),
                 (&raw mut (*this).handshake_timeout, handshake),
@@ -93,12 +95,13 @@ pub(super) unsafe fn set_app(this: *mut TlsObject, app: *mut PyObject) -> Res<()
     }
 }
 
-/// The transport below has received `data`, which are `bytes`.
-pub(crate) unsafe fn received(protocol: *mut PyObject, data: *mut PyObject) -> Res<()> {
+/// The transport below has received `len` bytes, which stay there until the session has them.
+#[inline]
+pub(crate) unsafe fn received(protocol: *mut PyObject, start: *mut u8, len: usize) -> Res<()> {
     let this = protocol.cast::<TlsObject>();
-    // SAFETY: a live protocol of ours, says the caller.
+    // SAFETY: a live protocol of ours, and such memory, says the caller.
     unsafe {
-        feed(this, data)?;
+        feed_memory(this, start, len)?;
         TlsObject::state(this).received(&Conn(this))
     }
 }
@@ -124,9 +127,7 @@ onearg!(connection_lost, |this, exception| {
     let conn = Conn(this);
     let (tell, backlog) = TlsObject::state(this).connection_lost();
     drop(backlog);
-    if !(*this).outgoing.is_null() {
-        drop(encrypted(this)?);
-    }
+    drop(encrypted(this)?);
     mark_closed((*this).app_transport);
     let app = Ref::borrow_opt((*this).app);
     if let (true, Some(app)) = (tell, &app) {
@@ -162,7 +163,8 @@ onearg!(buffer_updated, |this, count| {
     let all = rest_of(buffer.ptr(), 0)?;
     let end = count as ffi::Py_ssize_t;
     let data = Ref::checked(ffi::PySequence_GetSlice(all.ptr(), 0, end))?;
-    received(this.cast(), data.ptr())?;
+    feed(this, data.ptr(), count)?;
+    TlsObject::state(this).received(&Conn(this))?;
     Ok(Ref::none())
 });
 

@@ -49,7 +49,8 @@ pub(super) unsafe fn read_ready(this: *mut TransportObject) -> Res<()> {
     // SAFETY: `this` is alive, says the caller.
     unsafe {
         match (*this).kind {
-            Kind::Data | Kind::Stream | Kind::Tls => read_data(this),
+            Kind::Data | Kind::Stream => read_data(this),
+            Kind::Tls => read_tls(this),
             Kind::Buffered => read_into_buffer(this),
             Kind::ReadPipe => pipes::read_ready(this),
             Kind::WritePipe => pipes::peer_has_gone(this),
@@ -75,12 +76,6 @@ unsafe fn read_data(this: *mut TransportObject) -> Res<()> {
         let Some(protocol) = Ref::borrow_opt((*this).protocol) else {
             return Ok(());
         };
-        if (*this).kind == Kind::Tls {
-            return match tls::received(protocol.ptr(), data.ptr()) {
-                Ok(()) => Ok(()),
-                Err(raised) => failed(this, raised, BUFFER_UPDATED_FAILED),
-            };
-        }
         let told = if (*this).kind == Kind::Stream && streams::is_direct_protocol(protocol.ptr()) {
             streams::data_received(protocol.ptr(), data.ptr())
         } else {
@@ -92,6 +87,30 @@ unsafe fn read_data(this: *mut TransportObject) -> Res<()> {
                 let message = "Fatal error: protocol.data_received() call failed.";
                 failed(this, raised, message)
             }
+        }
+    }
+}
+
+/// Encrypted data goes from the scratch buffer into the session.
+#[inline]
+unsafe fn read_tls(this: *mut TransportObject) -> Res<()> {
+    // SAFETY: `this` is alive, says the caller; the protocol is held over the call. The scratch buffer
+    // is ours until the session has copied what is there.
+    unsafe {
+        let start = SCRATCH.0.get().cast::<u8>();
+        let count = match received(descriptor(this).receive(start, MAX_RECEIVE)) {
+            Received::Data(count) => count,
+            other => return no_data(this, other),
+        };
+        if count >= NOTABLE {
+            TransportObject::core(this)?.engine().has_read(count);
+        }
+        let Some(protocol) = Ref::borrow_opt((*this).protocol) else {
+            return Ok(());
+        };
+        match tls::received(protocol.ptr(), start, count) {
+            Ok(()) => Ok(()),
+            Err(raised) => failed(this, raised, BUFFER_UPDATED_FAILED),
         }
     }
 }

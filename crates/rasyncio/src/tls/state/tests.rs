@@ -3,13 +3,15 @@
 //! The TLS is a toy: records of a kind, a length and a content in clear. What is tested is the
 //! order of things.
 
+mod chaos;
+
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 
 use proptest::prelude::*;
 
 use super::*;
-use crate::tls::Session;
+use crate::tls::{Delivery, Session};
 
 const HELLO: u8 = 1;
 const DATA: u8 = 2;
