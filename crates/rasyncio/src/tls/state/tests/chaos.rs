@@ -78,11 +78,7 @@ fn happen(
         }
         Event::Lose(place) => drop(end.sent.borrow_mut().remove(place)),
         Event::PauseReading => end.state.pause_reading(),
-        Event::ResumeReading => {
-            if end.state.resume_reading() {
-                end.state.resumed(end).unwrap();
-            }
-        }
+        Event::ResumeReading if end.state.resume_reading() => end.state.resumed(end).unwrap(),
         Event::LinkFull => end.state.link_full(),
         Event::LinkFree if !links[this].lost => end.state.link_free(end).unwrap(),
         Event::Limits(high) => {
