@@ -12,6 +12,7 @@
 
 mod errors;
 mod get;
+mod items;
 mod put;
 pub mod state;
 mod store;
@@ -21,6 +22,7 @@ use std::ops::Deref;
 
 pub use errors::{GetError, GetNowaitError, PutError, PutNowaitError, TaskDoneTooOften};
 pub use get::Get;
+pub use items::Items;
 pub use put::Put;
 use state::QueueState;
 use store::Bounded;
@@ -154,6 +156,29 @@ impl<O: Order> BaseQueue<O> {
     /// are no items.
     pub fn get(&self) -> Get<'_, O> {
         Get::new(self)
+    }
+
+    /// The items as they come, until the queue is shut down and empty: a `Stream` of the crate
+    /// futures-core. A cancellation is given as an item.
+    ///
+    /// ```
+    /// use futures_util::TryStreamExt;
+    /// use rasyncio::PriorityQueue;
+    ///
+    /// rasyncio::run(async {
+    ///     let queue = PriorityQueue::new(0);
+    ///     for item in [2, 3, 1] {
+    ///         queue.put_nowait(item).unwrap();
+    ///     }
+    ///     queue.shutdown(false);
+    ///     let items: Vec<i32> = queue.items().try_collect().await?;
+    ///     assert_eq!(items, [1, 2, 3]);
+    ///     Ok::<_, rasyncio::Cancelled>(())
+    /// })
+    /// .unwrap();
+    /// ```
+    pub fn items(&self) -> Items<'_, O> {
+        Items::new(self)
     }
 
     /// Gets an item, if there is one (asyncio's `get_nowait`).

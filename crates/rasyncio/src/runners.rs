@@ -11,14 +11,14 @@ use rasyncio_engine::{Clock, EventLoop, Flow, PlainDriver, VirtualClock};
 
 use crate::events::{self, LoopState};
 use crate::exceptions::{RunError, TaskError};
-use crate::tasks;
+use crate::tasks::{self, AnyTask};
 use crate::threads;
 
 /// Runs `main` as the first task of a new loop, and answers what it resolves to (asyncio's
 /// `run`).
 ///
-/// When `main` has ended, all other tasks are cancelled and given the time to clean up; then
-/// the loop is closed. `main` may borrow from the caller. Should it panic, so does this.
+/// When `main` has ended, all other tasks are cancelled and given the time to clean up; one that waits in
+/// a future of another crate, which cannot hear of that, is dropped. Then the loop is closed. `main` may borrow from the caller. Should it panic, so does this.
 ///
 /// # Panics
 ///
@@ -192,6 +192,9 @@ impl Runner {
     }
 
     fn cancel_all_tasks(&self) {
+        /// The turns after which every task has been polled that was asked to end.
+        const HEARD: u32 = 2;
+        let mut turns = 0;
         let mut tasks = tasks::all_tasks();
         for task in &tasks {
             task.cancel();
@@ -201,6 +204,13 @@ impl Runner {
                 tasks.pop();
             } else {
                 self.turn();
+                turns += 1;
+                if turns == HEARD {
+                    // What waits in a foreign future would wait for ever.
+                    tasks.iter().for_each(AnyTask::abandon_if_deaf);
+                } else if let Some(task) = tasks.last() {
+                    task.abandon_if_deaf();
+                }
             }
         }
     }

@@ -24,7 +24,9 @@
 
 mod as_completed;
 mod cell;
+mod deaf;
 mod ended;
+mod fallible;
 mod gather;
 mod join;
 mod list;
@@ -49,6 +51,9 @@ use std::sync::Arc;
 
 pub use as_completed::{AsCompleted, AsCompletedError, Next, as_completed};
 pub(crate) use ended::{Ended, came_back};
+pub use fallible::Fallible;
+#[doc(hidden)]
+pub use fallible::kinds;
 pub use gather::{GatherResults, Gatherable, Gathered, Gathering, IntoTask, gather, gather_iter};
 pub use join::{Join, JoinMut};
 pub(crate) use list::TaskList;
@@ -63,8 +68,9 @@ use crate::exceptions::Cancelled;
 use crate::exceptions::TaskError;
 use crate::scope::Requested;
 use cell::Raw;
-use spawn::Origin;
+pub(crate) use spawn::Origin;
 pub(crate) use spawn::run_main;
+use stage::{Kind, Plain};
 use state::{AGAIN, CANCELLED, DONE, PANICKED, RUNNING, SCHEDULED, STARTED};
 pub(crate) use step::{current_address, current_context, set_current_context};
 pub(crate) use waiters::{OnDone, Waiter};
@@ -186,6 +192,15 @@ impl Builder {
     where
         F: Future + 'static,
     {
+        self.spawn::<F, Plain>(future)
+    }
+
+    #[track_caller]
+    fn spawn<F, K>(self, future: F) -> Task<F::Output>
+    where
+        F: Future + 'static,
+        K: Kind<F::Output>,
+    {
         let created = Location::caller();
         events::with_running(|owner, _| {
             let number = match self.name {
@@ -198,7 +213,7 @@ impl Builder {
                 context: self.context.or_else(contextvars::inherit),
                 created,
             };
-            spawn::spawn(owner, future, origin)
+            spawn::spawn::<F, K>(owner, future, origin)
         })
     }
 }
@@ -300,10 +315,6 @@ impl AnyTask {
     /// Whether the task has ended, in whatever way (asyncio's `Task.done`).
     pub fn done(&self) -> bool {
         self.header().state.has(DONE)
-    }
-
-    fn has_panicked(&self) -> bool {
-        self.header().state.has(PANICKED)
     }
 
     fn has_failed(&self) -> bool {

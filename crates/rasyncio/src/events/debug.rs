@@ -150,6 +150,8 @@ fn tell(slow: &SlowCallback<'_>) {
     match handler {
         Some(handler) => quietly("Panic in the handler of slow callbacks", || handler(slow)),
         // As with the exception handler: there is nobody left to tell of a closed stderr.
+        #[cfg(feature = "tracing")]
+        None if crate::adapters::tracing::slow(slow) => {}
         None => drop(writeln!(std::io::stderr(), "rasyncio: {slow}")),
     }
 }

@@ -27,6 +27,11 @@ pub struct TcpListener {
 const BACKLOG: i32 = 1024;
 
 impl TcpStream {
+    #[cfg(feature = "_poll-io")]
+    pub(crate) fn watched(&self) -> &Watched<net::TcpStream> {
+        &self.io
+    }
+
     /// Connects to the first of the addresses that answers, one after the other. For more say in it
     /// see [`connect`](crate::connect).
     ///

@@ -37,6 +37,11 @@ pub struct UnixListener {
 }
 
 impl UnixStream {
+    #[cfg(feature = "_poll-io")]
+    pub(crate) fn watched(&self) -> &Watched<net::UnixStream> {
+        &self.io
+    }
+
     /// Connects to the socket at `path`; one that begins with a zero byte is an abstract name.
     ///
     /// # Errors

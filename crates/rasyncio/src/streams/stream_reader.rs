@@ -165,6 +165,33 @@ impl StreamReader {
         }
     }
 
+    /// Asks `step` for what to do, and waits if that is all there is to do.
+    #[track_caller]
+    pub(super) fn poll_step(
+        &self,
+        cx: &mut Context<'_>,
+        mut step: impl FnMut(&ReaderState<Vec<u8>, Waker, Rc<io::Error>>) -> Step,
+    ) -> Poll<Step> {
+        let state = &self.shared.reader;
+        let transport = &self.transport;
+        let mut next = step(state);
+        if next == Step::Wait {
+            // Not to be woken by what comes of this.
+            drop(state.end_wait());
+            transport.pull();
+            next = step(state);
+        }
+        if next != Step::Wait {
+            return Poll::Ready(next);
+        }
+        if state.wait(cx.waker().clone()) {
+            transport.resume_reading();
+        }
+        transport.wait_to_pull(cx.waker().clone());
+        scope::suspend(cx);
+        Poll::Pending
+    }
+
     fn take(&self, count: usize) -> Vec<u8> {
         let reader = &self.shared.reader;
         let bytes = reader.take_whole(count).unwrap_or_else(|| {
@@ -176,7 +203,7 @@ impl StreamReader {
         bytes
     }
 
-    fn resume(&self) {
+    pub(super) fn resume(&self) {
         if self.shared.reader.taken() {
             self.transport.resume_reading();
         }
@@ -189,7 +216,7 @@ impl StreamReader {
         })
     }
 
-    fn failed<T>(&self) -> io::Result<T> {
+    pub(super) fn failed<T>(&self) -> io::Result<T> {
         Err(self
             .shared
             .failure()
@@ -216,30 +243,14 @@ where
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<Step>> {
         let this = self.get_mut();
-        let state = &this.reader.shared.reader;
         if this.suspended
             && let Some(cancelled) = scope::take_cancellation()
         {
             return Poll::Ready(Err(cancelled.into()));
         }
-        let transport = &this.reader.transport;
-        let mut step = (this.step)(state);
-        if step == Step::Wait {
-            // Not to be woken by what comes of this.
-            drop(state.end_wait());
-            transport.pull();
-            step = (this.step)(state);
-        }
-        if step != Step::Wait {
-            return Poll::Ready(Ok(step));
-        }
-        if state.wait(cx.waker().clone()) {
-            transport.resume_reading();
-        }
-        transport.wait_to_pull(cx.waker().clone());
-        this.suspended = true;
-        scope::suspend(cx);
-        Poll::Pending
+        let polled = this.reader.poll_step(cx, &mut this.step);
+        this.suspended |= polled.is_pending();
+        polled.map(Ok)
     }
 }
 
@@ -254,6 +265,10 @@ impl<F> Drop for Steps<'_, F> {
 
 impl Drop for StreamReader {
     fn drop(&mut self) {
+        if self.shared.reader.end_wait().is_some() {
+            // Somebody has polled, and gives up.
+            self.transport.leave_pull();
+        }
         if self.alone {
             self.transport.close();
         }

@@ -26,7 +26,7 @@ use super::refs::{Last, Refs};
 use super::sent::Sent;
 use super::spawn::Origin;
 use super::stage::VTable;
-use super::state::{JOINABLE, OUTPUT, SETTLED, SHARED, State};
+use super::state::{FAILED, JOINABLE, OUTPUT, SETTLED, SHARED, State};
 use super::waiters::{Key, Waiter, Waiters};
 use super::{AnyTask, Task};
 use crate::contextvars::Context;
@@ -340,7 +340,10 @@ impl AnyTask {
         // SAFETY: `OUTPUT` said that it is there, and clearing it made it ours.
         if let Some(panic) = unsafe { (header.vtable.discard)(self.raw) } {
             events::report(&events::ExceptionContext {
-                message: "Task panic was never retrieved",
+                message: match header.state.has(FAILED) {
+                    true => events::UNRETRIEVED,
+                    false => "Task panic was never retrieved",
+                },
                 task: Some(self),
                 panic: &panic,
             });

@@ -12,7 +12,8 @@ use crate::exceptions::{Panic, TaskError};
 impl<T: 'static, E: Display + 'static> Task<Result<T, E>> {
     /// Detaches the task, and has an error that it resolves to told to the [exception
     /// handler](crate::events::set_exception_handler), as a panic is (asyncio's "Task exception was
-    /// never retrieved"). A task that is merely dropped keeps its error to itself.
+    /// never retrieved"). A task that is merely dropped keeps
+    /// its error to itself, unless it was made by [`create_task!`](macro@crate::create_task) or its like.
     ///
     /// ```
     /// use std::{cell::RefCell, rc::Rc};
@@ -56,7 +57,7 @@ fn report<T, E: Display>(task: &Task<Result<T, E>>) {
         Some(Ok(Ok(_)) | Err(TaskError::Cancelled(_))) | None => return,
     };
     events::report(&ExceptionContext {
-        message: "Task exception was never retrieved",
+        message: events::UNRETRIEVED,
         task: Some(task),
         panic: &panic,
     });

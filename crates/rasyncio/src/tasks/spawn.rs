@@ -5,6 +5,7 @@
 use std::marker::PhantomData;
 use std::panic::Location;
 
+use super::stage::{Kind, Plain};
 use super::state::MAIN;
 use super::{AnyTask, Task, stage, waker};
 use crate::contextvars::{self, Context};
@@ -12,20 +13,21 @@ use crate::events::{self, LoopState};
 use crate::exceptions::{Cancelled, TaskError};
 
 /// Where a task comes from, and what it is given.
-pub(super) struct Origin {
-    pub(super) number: u64,
-    pub(super) name: Option<Box<str>>,
+pub(crate) struct Origin {
+    pub(crate) number: u64,
+    pub(crate) name: Option<Box<str>>,
     pub(super) context: Option<Context>,
-    pub(super) created: &'static Location<'static>,
+    pub(crate) created: &'static Location<'static>,
 }
 
 /// Makes a task of the running loop, which is `owner`, and schedules it.
-pub(super) fn spawn<F>(owner: &LoopState, future: F, origin: Origin) -> Task<F::Output>
+pub(super) fn spawn<F, K>(owner: &LoopState, future: F, origin: Origin) -> Task<F::Output>
 where
     F: Future + 'static,
+    K: Kind<F::Output>,
 {
     // SAFETY: it borrows nothing.
-    unsafe { spawn_unchecked(owner, future, origin, 0) }
+    unsafe { spawn_unchecked::<F, K>(owner, future, origin, 0) }
 }
 
 /// Makes a task of the running loop, calls `drive`, which has to turn the loop until
@@ -57,7 +59,7 @@ pub(crate) fn run_main<F: Future>(
         };
         // SAFETY: the guard ends the task before this function does, and the output leaves
         // through here or with the guard.
-        Guard(unsafe { spawn_unchecked(owner, future, origin, MAIN) })
+        Guard(unsafe { spawn_unchecked::<F, Plain>(owner, future, origin, MAIN) })
     });
     drive(&task.0);
     match task.0.take() {
@@ -69,14 +71,21 @@ pub(crate) fn run_main<F: Future>(
 /// # Safety
 ///
 /// As for `stage::new`; and `owner` is the running loop.
-unsafe fn spawn_unchecked<F: Future>(
+unsafe fn spawn_unchecked<F: Future, K: Kind<F::Output>>(
     owner: &LoopState,
     future: F,
     origin: Origin,
     bits: u16,
 ) -> Task<F::Output> {
+    #[cfg(feature = "tracing")]
+    let any = {
+        let future = crate::adapters::tracing::in_span(future, &origin);
+        // SAFETY: as the caller says.
+        unsafe { stage::new::<_, K>(owner, future, origin, bits) }
+    };
+    #[cfg(not(feature = "tracing"))]
     // SAFETY: as the caller says.
-    let any = unsafe { stage::new(owner, future, origin, bits) };
+    let any = unsafe { stage::new::<F, K>(owner, future, origin, bits) };
     if owner.closed.get() {
         // SAFETY: this is the loop's thread, and the task has just begun.
         unsafe {

@@ -10,6 +10,7 @@ use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
+use super::fallible::Fallible;
 use super::waiters::{Key, OnDone, Waiter};
 use super::{AnyTask, waker};
 use crate::events;
@@ -22,9 +23,11 @@ use crate::timer::Timer;
 pub enum ReturnWhen {
     /// As soon as one task has ended (asyncio's `FIRST_COMPLETED`).
     FirstCompleted,
-    /// As soon as one task has panicked, or all have ended (asyncio's `FIRST_EXCEPTION`). What a
-    /// task resolves to is not looked at, should it be a `Result`; for that there is
-    /// [`TaskGroup`](crate::TaskGroup).
+    /// As soon as one task has failed, or all have ended (asyncio's `FIRST_EXCEPTION`). To fail is to
+    /// panic or, for a task that was made by [`create_task!`](macro@crate::create_task) or by
+    /// [`Builder::create_fallible_task`](super::Builder::create_fallible_task), to resolve to an `Err`
+    /// that is no cancellation. For tasks that were made otherwise and resolve to a `Result` there is
+    /// [`Wait::first_exception`].
     FirstException,
     /// When all tasks have ended (asyncio's `ALL_COMPLETED`).
     #[default]
@@ -67,6 +70,7 @@ where
         tasks: tasks.into_iter().collect(),
         return_when: ReturnWhen::AllCompleted,
         timeout: None,
+        failed: Look::AT_THE_STATE,
         waiting: None,
     }
 }
@@ -77,8 +81,30 @@ pub struct Wait<W> {
     tasks: Vec<W>,
     return_when: ReturnWhen,
     timeout: Option<Duration>,
+    /// Whether a task that has ended has failed.
+    failed: Look,
     /// From the first poll on.
     waiting: Option<Waiting>,
+}
+
+/// Whether a task that is waited for has failed.
+#[derive(Clone, Copy)]
+struct Look(unsafe fn(&AnyTask) -> bool);
+
+impl Look {
+    /// For all tasks.
+    const AT_THE_STATE: Look = Look(AnyTask::has_raised);
+
+    /// For what a `W` refers to.
+    fn at_the_result<W: Fallible>() -> Look {
+        Look(W::has_failed)
+    }
+
+    #[allow(unsafe_code)]
+    fn failed(self, task: &AnyTask) -> bool {
+        // SAFETY: a `Wait<W>` has a look at the tasks of its `W`s only.
+        unsafe { (self.0)(task) }
+    }
 }
 
 struct Waiting {
@@ -90,6 +116,7 @@ struct Waiting {
 
 struct State {
     return_when: ReturnWhen,
+    failed: Look,
     unfinished: Cell<usize>,
     decided: Cell<bool>,
     over: Cell<bool>,
@@ -110,14 +137,42 @@ impl<W> Wait<W> {
     }
 }
 
+impl<W: Fallible> Wait<W> {
+    /// Waits until one task has panicked or resolved to an `Err` that is no cancellation, or all have
+    /// ended: [`ReturnWhen::FirstException`], whichever way the tasks were made.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use rasyncio::{Cancelled, create_task, sleep, wait};
+    ///
+    /// rasyncio::run(async {
+    ///     let tasks = ["well", "ill"].map(|name| create_task(async move {
+    ///         sleep(Duration::from_millis(name.len() as u64)).await.map_err(|_| "cancelled")?;
+    ///         if name == "ill" { Err("oops") } else { Ok(()) }
+    ///     }));
+    ///     let (done, pending) = wait(tasks).first_exception().await?;
+    ///     assert_eq!((done.len(), pending.len()), (1, 1));
+    ///     Ok::<_, Cancelled>(())
+    /// })
+    /// .unwrap();
+    /// ```
+    pub fn first_exception(mut self) -> Wait<W> {
+        self.return_when = ReturnWhen::FirstException;
+        self.failed = Look::at_the_result::<W>();
+        self
+    }
+}
+
 impl Waiting {
     fn begin<W: AsRef<AnyTask>>(
         tasks: &[W],
         return_when: ReturnWhen,
         timeout: Option<Duration>,
+        failed: Look,
     ) -> Waiting {
         let state = Rc::new(State {
             return_when,
+            failed,
             unfinished: Cell::new(tasks.len()),
             decided: Cell::new(false),
             over: Cell::new(false),
@@ -130,7 +185,7 @@ impl Waiting {
         let mut keys = Vec::with_capacity(tasks.len());
         for task in tasks.iter().map(W::as_ref) {
             if task.done() {
-                state.note(task.has_panicked());
+                state.note(state.failed.failed(task));
             } else {
                 let key = task.add_waiter(Waiter::Callback(state.clone(), 0));
                 keys.push((task.clone(), key));
@@ -157,9 +212,9 @@ impl<W: AsRef<AnyTask>> Future for Wait<W> {
             this.waiting = None;
             return Poll::Ready(Err(cancelled));
         }
-        let waiting = this
-            .waiting
-            .get_or_insert_with(|| Waiting::begin(&this.tasks, this.return_when, this.timeout));
+        let waiting = this.waiting.get_or_insert_with(|| {
+            Waiting::begin(&this.tasks, this.return_when, this.timeout, this.failed)
+        });
         if !waiting.state.over.get() {
             drop(waiting.state.waker.replace(Some(cx.waker().clone())));
             scope::suspend(cx);
@@ -173,12 +228,12 @@ impl<W: AsRef<AnyTask>> Future for Wait<W> {
 
 impl State {
     /// A task has ended.
-    fn note(self: &Rc<Self>, panicked: bool) {
+    fn note(self: &Rc<Self>, failed: bool) {
         self.unfinished.set(self.unfinished.get() - 1);
         let decisive = self.unfinished.get() == 0
             || match self.return_when {
                 ReturnWhen::FirstCompleted => true,
-                ReturnWhen::FirstException => panicked,
+                ReturnWhen::FirstException => failed,
                 ReturnWhen::AllCompleted => false,
             };
         if decisive && !self.decided.replace(true) {
@@ -197,7 +252,7 @@ impl State {
 
 impl OnDone for State {
     fn on_done(self: Rc<Self>, _which: u32, task: &AnyTask) {
-        self.note(task.has_panicked());
+        self.note(self.failed.failed(task));
     }
 
     fn awaiter(&self) -> Option<AnyTask> {
