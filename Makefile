@@ -48,6 +48,7 @@ test: venv lint types test-rust test-python
 test-rust: python
 	@$(PYTHON) scripts/setup.py
 	$(LIMITED) cargo test --quiet
+	$(LIMITED) cargo test --quiet --package rasyncio --all-features
 	$(LIMITED) cargo test --quiet --package rasyncio-engine --features portable-poller
 
 test-python: venv
@@ -96,6 +97,7 @@ lint: python layers
 	@$(PYTHON) scripts/setup.py
 	cargo fmt --all --check
 	PYO3_PYTHON=$$(command -v $(PYTHON)) cargo clippy --quiet --workspace --all-targets -- -D warnings
+	cargo clippy --quiet --package rasyncio --all-features --all-targets -- -D warnings
 	@# Tests use debug builds; code for release builds alone must compile too.
 	PYO3_PYTHON=$$(command -v $(PYTHON)) cargo clippy --quiet --release --workspace -- -D warnings
 

@@ -64,7 +64,9 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     println!("a task around {}", task.await?);
 
     let (promise, future) = create_future::<_, std::io::Error>();
-    events::call_soon(move || drop(promise.set_result("a future")));
+    events::call_soon(move || {
+        let _ = promise.set_result("a future");
+    });
     println!("{}", future.await.map_err(|error| error.to_string())?);
 
     println!("a countdown took {} turns", Countdown::new(3).await);

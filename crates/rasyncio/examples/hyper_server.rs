@@ -77,6 +77,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
         })?;
     }
     ending.wait().await?;
+    wait([&*accepting]).await?;
 
     // All that is left are connections. Those that take too long are cancelled when `main` ends.
     let connections = all_tasks()

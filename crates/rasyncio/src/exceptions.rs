@@ -40,11 +40,20 @@ pub struct Cancelled {
 
 impl Cancelled {
     /// A cancellation without a message.
+    ///
+    /// ```
+    /// assert_eq!(rasyncio::Cancelled::new().message(), None);
+    /// ```
     pub const fn new() -> Cancelled {
         Cancelled { message: None }
     }
 
     /// A cancellation that says why.
+    ///
+    /// ```
+    /// let cancelled = rasyncio::Cancelled::with_message("no longer needed");
+    /// assert_eq!(cancelled.to_string(), "cancelled: no longer needed");
+    /// ```
     pub fn with_message(message: impl Into<Arc<str>>) -> Cancelled {
         Cancelled {
             message: Some(message.into()),
@@ -66,6 +75,11 @@ impl Cancelled {
     }
 
     /// What was given to [`cancel_with`](crate::AnyTask::cancel_with).
+    ///
+    /// ```
+    /// let cancelled = rasyncio::Cancelled::with_message("no longer needed");
+    /// assert_eq!(cancelled.message(), Some("no longer needed"));
+    /// ```
     pub fn message(&self) -> Option<&str> {
         self.message.as_deref()
     }
@@ -84,6 +98,16 @@ impl Error for Cancelled {}
 
 /// The time was over before what was awaited had ended (Python's `TimeoutError`). See
 /// [`timeouts`](crate::timeouts).
+///
+/// ```
+/// use std::time::Duration;
+/// use rasyncio::{TimeoutError, sleep, timeout};
+///
+/// rasyncio::run(async {
+///     let late = timeout(Duration::from_millis(1), sleep(Duration::from_secs(60))).await;
+///     assert_eq!(late, Err(TimeoutError));
+/// });
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct TimeoutError;
 
@@ -126,6 +150,12 @@ pub enum TaskError {
 
 impl TaskError {
     /// The cancellation, if this is one.
+    ///
+    /// ```
+    /// use rasyncio::{Cancelled, TaskError};
+    ///
+    /// assert!(TaskError::from(Cancelled::new()).cancelled().is_some());
+    /// ```
     pub fn cancelled(&self) -> Option<&Cancelled> {
         match self {
             TaskError::Cancelled(cancelled) => Some(cancelled),
@@ -134,6 +164,15 @@ impl TaskError {
     }
 
     /// The panic, if this is one.
+    ///
+    /// ```
+    /// use rasyncio::create_task;
+    ///
+    /// rasyncio::run(async {
+    ///     let error = create_task(async { panic!("oops") }).await.unwrap_err();
+    ///     assert_eq!(error.panicked().unwrap().message(), "oops");
+    /// });
+    /// ```
     pub fn panicked(&self) -> Option<&Panic> {
         match self {
             TaskError::Cancelled(_) => None,
@@ -160,6 +199,17 @@ impl fmt::Display for TaskError {
 impl Error for TaskError {}
 
 /// What a task panicked with.
+///
+/// ```
+/// use rasyncio::{TaskError, create_task};
+///
+/// rasyncio::run(async {
+///     let task = create_task(async { std::panic::panic_any(42_u8) });
+///     if let Err(TaskError::Panicked(panic)) = task.await {
+///         assert_eq!(panic.into_payload().downcast_ref::<u8>(), Some(&42));
+///     }
+/// });
+/// ```
 pub struct Panic {
     message: Cow<'static, str>,
     /// The lock is never contended: it makes the payload, which is only `Send`, `Sync`.
@@ -182,11 +232,30 @@ impl Panic {
     }
 
     /// The text that the code panicked with.
+    ///
+    /// ```
+    /// use rasyncio::create_task;
+    ///
+    /// rasyncio::run(async {
+    ///     let error = create_task(async { panic!("number {}", 7) }).await.unwrap_err();
+    ///     assert_eq!(error.panicked().unwrap().message(), "number 7");
+    /// });
+    /// ```
     pub fn message(&self) -> &str {
         &self.message
     }
 
     /// The value that the code panicked with, as [`std::panic::catch_unwind`] gives it.
+    ///
+    /// ```
+    /// use rasyncio::{TaskError, create_task};
+    ///
+    /// rasyncio::run(async {
+    ///     if let Err(TaskError::Panicked(panic)) = create_task(async { panic!("oops") }).await {
+    ///         assert!(panic.into_payload().is::<&str>());
+    ///     }
+    /// });
+    /// ```
     pub fn into_payload(self) -> Box<dyn Any + Send> {
         self.payload
             .into_inner()
@@ -194,6 +263,16 @@ impl Panic {
     }
 
     /// Goes on panicking, here.
+    ///
+    /// ```should_panic
+    /// use rasyncio::{TaskError, create_task};
+    ///
+    /// rasyncio::run(async {
+    ///     if let Err(TaskError::Panicked(panic)) = create_task(async { panic!("oops") }).await {
+    ///         panic.resume();
+    ///     }
+    /// });
+    /// ```
     pub fn resume(self) -> ! {
         panic::resume_unwind(self.into_payload())
     }
@@ -214,6 +293,14 @@ impl fmt::Display for Panic {
 }
 
 /// Why [`try_run`](crate::try_run) did not run anything.
+///
+/// ```
+/// use rasyncio::{RunError, try_run};
+///
+/// let nested = rasyncio::run(async { try_run(async {}).unwrap_err() });
+/// assert!(matches!(nested, RunError::Nested));
+/// assert_eq!(nested.to_string(), "rasyncio::run() cannot be called from a running event loop");
+/// ```
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum RunError {

@@ -128,6 +128,12 @@ impl Runner {
     /// # Errors
     ///
     /// If the system gives no loop.
+    ///
+    /// ```
+    /// let runner = rasyncio::Runner::new()?;
+    /// assert_eq!(runner.run(async { 42 }), 42);
+    /// # Ok::<_, rasyncio::RunError>(())
+    /// ```
     pub fn new() -> Result<Runner, RunError> {
         Runner::with_clock(Clock::Monotonic)
     }
@@ -137,6 +143,16 @@ impl Runner {
     /// # Errors
     ///
     /// If the system gives no loop.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use rasyncio::{Runner, sleep};
+    /// use rasyncio_engine::{Clock, VirtualClock};
+    ///
+    /// let runner = Runner::with_clock(Clock::Virtual(VirtualClock::new()))?;
+    /// runner.run(sleep(Duration::from_secs(86_400))).unwrap();
+    /// # Ok::<_, rasyncio::RunError>(())
+    /// ```
     pub fn with_clock(clock: Clock) -> Result<Runner, RunError> {
         let engine = EventLoop::with_clock(clock)?;
         Ok(Runner {
@@ -151,6 +167,14 @@ impl Runner {
     /// # Panics
     ///
     /// If a loop is running in this thread already.
+    ///
+    /// ```
+    /// let runner = rasyncio::Runner::new()?;
+    /// let numbers = vec![1, 2, 3];
+    /// // What runs may borrow.
+    /// assert_eq!(runner.run(async { numbers.iter().sum::<i32>() }), 6);
+    /// # Ok::<_, rasyncio::RunError>(())
+    /// ```
     #[track_caller]
     pub fn run<F: Future>(&self, main: F) -> F::Output {
         match self.run_to_end(main) {

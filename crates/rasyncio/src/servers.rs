@@ -35,6 +35,24 @@ use listener::Listener;
 /// # Errors
 ///
 /// If an address cannot be had.
+///
+/// ```
+/// use std::rc::Rc;
+/// use rasyncio::{Protocol, Transport, create_server};
+///
+/// rasyncio::run(async {
+///     struct Echo;
+///     impl Protocol for Echo {
+///         fn data_received(&self, transport: &Transport, data: &[u8]) {
+///             let _ = transport.write(data);
+///         }
+///     }
+///     let server = create_server(|| Rc::new(Echo), "127.0.0.1:0").await?;
+///     assert!(server.is_serving());
+///     Ok::<_, Box<dyn std::error::Error>>(())
+/// })
+/// .unwrap();
+/// ```
 pub async fn create_server<P, F>(factory: F, addresses: impl ToAddrs) -> io::Result<Server>
 where
     P: Protocol + 'static,
@@ -102,6 +120,18 @@ where
 
 /// A server (asyncio's `Server`). Clones are the same; it serves until it is closed, whether
 /// anybody has a clone or not.
+///
+/// ```
+/// use rasyncio::start_server;
+///
+/// rasyncio::run(async {
+///     let server = start_server(async |_, _| {}, "127.0.0.1:0").await?;
+///     server.close();
+///     server.wait_closed().await?;
+///     Ok::<_, Box<dyn std::error::Error>>(())
+/// })
+/// .unwrap();
+/// ```
 #[derive(Clone)]
 pub struct Server {
     inner: Rc<Inner>,
@@ -176,22 +206,71 @@ impl Server {
     }
 
     /// Whether it accepts connections.
+    ///
+    /// ```
+    /// use rasyncio::start_server;
+    ///
+    /// rasyncio::run(async {
+    ///     let server = start_server(async |_, _| {}, "127.0.0.1:0").await?;
+    ///     assert!(server.is_serving());
+    ///     server.close();
+    ///     assert!(!server.is_serving());
+    ///     Ok::<_, Box<dyn std::error::Error>>(())
+    /// })
+    /// .unwrap();
+    /// ```
     pub fn is_serving(&self) -> bool {
         self.inner.serving.get()
     }
 
     /// The addresses that it listens on. None after the close, and none of a Unix socket.
+    ///
+    /// ```
+    /// use rasyncio::start_server;
+    ///
+    /// rasyncio::run(async {
+    ///     let server = start_server(async |_, _| {}, "127.0.0.1:0").await?;
+    ///     assert!(server.local_addrs()[0].ip().is_loopback());
+    ///     Ok::<_, Box<dyn std::error::Error>>(())
+    /// })
+    /// .unwrap();
+    /// ```
     pub fn local_addrs(&self) -> Vec<SocketAddr> {
         let listeners = self.inner.listeners.borrow();
         listeners.iter().filter_map(|it| it.local_addr()).collect()
     }
 
     /// Accepts no more connections. Those that there are go on.
+    ///
+    /// ```
+    /// use rasyncio::start_server;
+    ///
+    /// rasyncio::run(async {
+    ///     let server = start_server(async |_, _| {}, "127.0.0.1:0").await?;
+    ///     server.close();
+    ///     assert!(!server.is_serving());
+    ///     Ok::<_, Box<dyn std::error::Error>>(())
+    /// })
+    /// .unwrap();
+    /// ```
     pub fn close(&self) {
         self.inner.close();
     }
 
     /// Closes the connections that there are, after what they have to write.
+    ///
+    /// ```
+    /// use rasyncio::start_server;
+    ///
+    /// rasyncio::run(async {
+    ///     let server = start_server(async |mut reader, _| drop(reader.read(1).await), "127.0.0.1:0").await?;
+    ///     server.close();
+    ///     server.close_clients();
+    ///     server.wait_closed().await?;
+    ///     Ok::<_, Box<dyn std::error::Error>>(())
+    /// })
+    /// .unwrap();
+    /// ```
     pub fn close_clients(&self) {
         for client in self.inner.clients() {
             client.close();
@@ -210,6 +289,18 @@ impl Server {
     /// # Errors
     ///
     /// A cancellation.
+    ///
+    /// ```
+    /// use rasyncio::start_server;
+    ///
+    /// rasyncio::run(async {
+    ///     let server = start_server(async |_, _| {}, "127.0.0.1:0").await?;
+    ///     server.close();
+    ///     server.wait_closed().await?;
+    ///     Ok::<_, Box<dyn std::error::Error>>(())
+    /// })
+    /// .unwrap();
+    /// ```
     pub async fn wait_closed(&self) -> Result<(), Cancelled> {
         self.inner.done.wait().await
     }

@@ -84,6 +84,18 @@ pub(crate) use waker::{into_job, waiting};
 /// [exception handler](events::set_exception_handler).
 ///
 /// What can be done without knowing the type of the output is [`AnyTask`]'s.
+///
+/// ```
+/// use rasyncio::{Task, create_task};
+///
+/// rasyncio::run(async {
+///     let mut task: Task<i32> = create_task(async { 42 });
+///     assert_eq!((&mut task).await?, 42);
+///     assert!(task.done());
+///     Ok::<_, Box<dyn std::error::Error>>(())
+/// })
+/// .unwrap();
+/// ```
 pub struct Task<T> {
     any: AnyTask,
     output: PhantomData<fn() -> T>,
@@ -149,12 +161,27 @@ pub struct Builder {
 
 impl Builder {
     /// As `create_task` would do it.
+    ///
+    /// ```
+    /// use rasyncio::tasks::Builder;
+    ///
+    /// rasyncio::run(async { Builder::new().create_task(async {}).await }).unwrap();
+    /// ```
     pub fn new() -> Builder {
         Builder::default()
     }
 
     /// Names the task (the `name` of asyncio's `create_task`). Without, it is `Task-1`,
     /// `Task-2` and so on, counted for each loop.
+    ///
+    /// ```
+    /// use rasyncio::tasks::Builder;
+    ///
+    /// rasyncio::run(async {
+    ///     let task = Builder::new().name("accountant").create_task(async {});
+    ///     assert_eq!(task.name(), "accountant");
+    /// });
+    /// ```
     pub fn name(mut self, name: impl Into<Box<str>>) -> Builder {
         self.name = Some(name.into());
         self
@@ -187,6 +214,17 @@ impl Builder {
     /// # Panics
     ///
     /// If no loop is running.
+    ///
+    /// ```
+    /// use rasyncio::tasks::Builder;
+    ///
+    /// rasyncio::run(async {
+    ///     let task = Builder::new().name("answer").create_task(async { 42 });
+    ///     assert_eq!(task.await?, 42);
+    ///     Ok::<_, Box<dyn std::error::Error>>(())
+    /// })
+    /// .unwrap();
+    /// ```
     #[track_caller]
     pub fn create_task<F>(self, future: F) -> Task<F::Output>
     where
@@ -273,6 +311,21 @@ impl AnyTask {
     }
 
     /// Asks the task to end, and says why (asyncio's `Task.cancel(msg)`).
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use rasyncio::{create_task, sleep, yield_now};
+    ///
+    /// rasyncio::run(async {
+    ///     let task = create_task(sleep(Duration::from_secs(3600)));
+    ///     yield_now().await?;
+    ///     task.cancel_with("no longer needed");
+    ///     let error = task.await.unwrap_err();
+    ///     assert_eq!(error.to_string(), "cancelled: no longer needed");
+    ///     Ok::<_, Box<dyn std::error::Error>>(())
+    /// })
+    /// .unwrap();
+    /// ```
     pub fn cancel_with(&self, message: impl Into<Arc<str>>) -> bool {
         self.request(Cancelled::with_message(message))
     }
@@ -313,6 +366,19 @@ impl AnyTask {
     }
 
     /// Whether the task has ended, in whatever way (asyncio's `Task.done`).
+    ///
+    /// ```
+    /// use rasyncio::{create_task, yield_now};
+    ///
+    /// rasyncio::run(async {
+    ///     let task = create_task(async {});
+    ///     assert!(!task.done());
+    ///     yield_now().await?;
+    ///     assert!(task.done());
+    ///     Ok::<_, Box<dyn std::error::Error>>(())
+    /// })
+    /// .unwrap();
+    /// ```
     pub fn done(&self) -> bool {
         self.header().state.has(DONE)
     }
@@ -322,18 +388,58 @@ impl AnyTask {
     }
 
     /// Whether the task has ended as cancelled (asyncio's `Task.cancelled`).
+    ///
+    /// ```
+    /// use rasyncio::{create_task, wait, yield_now};
+    ///
+    /// rasyncio::run(async {
+    ///     let task = create_task(yield_now());
+    ///     task.cancel();
+    ///     wait([&task]).await?;
+    ///     assert!(task.cancelled());
+    ///     Ok::<_, Box<dyn std::error::Error>>(())
+    /// })
+    /// .unwrap();
+    /// ```
     pub fn cancelled(&self) -> bool {
         self.header().state.has(CANCELLED)
     }
 
     /// How many times the task was asked to end, less the times that this was taken back
     /// (asyncio's `Task.cancelling`).
+    ///
+    /// ```
+    /// use rasyncio::{create_task, yield_now};
+    ///
+    /// rasyncio::run(async {
+    ///     let task = create_task(yield_now());
+    ///     task.cancel();
+    ///     assert_eq!(task.cancelling(), 1);
+    /// });
+    /// ```
     pub fn cancelling(&self) -> u32 {
         self.header().scope.cancelling()
     }
 
     /// Takes one request to end back, and answers how many are left (asyncio's
     /// `Task.uncancel`). Those left decide that the task, when it ends, ends as cancelled.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use rasyncio::{create_task, current_task, sleep, yield_now};
+    ///
+    /// rasyncio::run(async {
+    ///     let task = create_task(async {
+    ///         let asked = sleep(Duration::from_secs(3600)).await.is_err();
+    ///         (asked, current_task().unwrap().uncancel())
+    ///     });
+    ///     yield_now().await?;
+    ///     task.cancel();
+    ///     assert_eq!(task.await?, (true, 0));
+    ///     Ok::<_, Box<dyn std::error::Error>>(())
+    /// })
+    /// .unwrap();
+    /// ```
     pub fn uncancel(&self) -> u32 {
         self.header().scope.uncancel()
     }
@@ -392,6 +498,16 @@ impl AnyTask {
     }
 
     /// What the task is at.
+    ///
+    /// ```
+    /// use rasyncio::create_task;
+    /// use rasyncio::tasks::Activity;
+    ///
+    /// rasyncio::run(async {
+    ///     let task = create_task(async {});
+    ///     assert_eq!(task.activity(), Activity::NotStarted);
+    /// });
+    /// ```
     pub fn activity(&self) -> Activity {
         let header = self.header();
         match () {
@@ -405,6 +521,22 @@ impl AnyTask {
 }
 
 /// What a task is at.
+///
+/// ```
+/// use rasyncio::tasks::Activity;
+/// use rasyncio::{Event, create_task, yield_now};
+///
+/// rasyncio::run(async {
+///     let task = create_task(async { Event::new().wait().await });
+///     yield_now().await?;
+///     match task.activity() {
+///         Activity::Waiting(Some(place)) => assert!(place.file().ends_with(".rs")),
+///         other => unreachable!("{other:?}"),
+///     }
+///     Ok::<_, Box<dyn std::error::Error>>(())
+/// })
+/// .unwrap();
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Activity {

@@ -72,6 +72,16 @@ pub fn set_debug(enabled: bool) {
 /// # Panics
 ///
 /// If no loop is running.
+///
+/// ```
+/// use rasyncio::events;
+///
+/// rasyncio::run(async {
+///     assert!(!events::get_debug());
+///     events::set_debug(true);
+///     assert!(events::get_debug());
+/// });
+/// ```
 #[track_caller]
 pub fn get_debug() -> bool {
     with_running(|state, _| state.patience.get() != 0)
@@ -83,6 +93,16 @@ pub fn get_debug() -> bool {
 /// # Panics
 ///
 /// If no loop is running.
+///
+/// ```
+/// use std::time::Duration;
+/// use rasyncio::events;
+///
+/// rasyncio::run(async {
+///     events::set_debug(true);
+///     events::set_slow_callback_duration(Duration::from_secs(1));
+/// });
+/// ```
 #[track_caller]
 pub fn set_slow_callback_duration(duration: Duration) {
     with_running(|state, _| {
@@ -97,6 +117,14 @@ pub fn set_slow_callback_duration(duration: Duration) {
 /// # Panics
 ///
 /// If no loop is running.
+///
+/// ```
+/// use rasyncio::events;
+///
+/// rasyncio::run(async {
+///     events::set_slow_callback_handler(|slow| eprintln!("{slow}"));
+/// });
+/// ```
 #[track_caller]
 pub fn set_slow_callback_handler(handler: impl Fn(&SlowCallback<'_>) + 'static) {
     let old = with_running(|state, _| state.slow_handler.replace(Some(Rc::new(handler))));

@@ -18,6 +18,19 @@ use crate::threads::Work;
 /// # Panics
 ///
 /// If no loop is running.
+///
+/// ```
+/// use rasyncio::events;
+///
+/// rasyncio::run(async {
+///     let here = events::get_running_loop();
+///     std::thread::spawn(move || {
+///         let _ = here.call_soon_threadsafe(|| assert!(events::is_running()));
+///     })
+///     .join()
+///     .unwrap();
+/// });
+/// ```
 #[track_caller]
 pub fn get_running_loop() -> Loop {
     with_running(|state, _| Loop {
@@ -158,6 +171,13 @@ impl fmt::Debug for ThreadsafeHandle {
 }
 
 /// The loop takes nothing any more (asyncio's `RuntimeError: Event loop is closed`).
+///
+/// ```
+/// use rasyncio::events::{self, LoopClosed};
+///
+/// let gone = rasyncio::run(async { events::get_running_loop() });
+/// assert!(matches!(gone.call_soon_threadsafe(|| {}), Err(LoopClosed)));
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct LoopClosed;
 

@@ -42,6 +42,16 @@ pub fn create_future<T, E>() -> (Promise<T, E>, Future<T, E>) {
 }
 
 /// Brings a result. Dropped without one, it cancels the future: nobody will bring it then.
+///
+/// ```
+/// use rasyncio::futures::create_future;
+///
+/// rasyncio::run(async {
+///     let (promise, future) = create_future::<i32, std::io::Error>();
+///     drop(promise);
+///     assert!(future.await.is_err());
+/// });
+/// ```
 pub struct Promise<T, E = Box<dyn Error>> {
     state: Rc<State<T, E>>,
 }
@@ -77,6 +87,16 @@ enum Outcome<T, E> {
 }
 
 /// Why a future gave no result.
+///
+/// ```
+/// use rasyncio::futures::{FutureError, create_future};
+///
+/// rasyncio::run(async {
+///     let (promise, future) = create_future::<(), &str>();
+///     promise.set_exception("no disk").unwrap();
+///     assert_eq!(future.await, Err(FutureError::Exception("no disk")));
+/// });
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum FutureError<E> {
     /// It was cancelled, or who awaits it was, or the promise was dropped.
@@ -87,6 +107,14 @@ pub enum FutureError<E> {
 
 /// The future has a result already, or was cancelled (asyncio's `InvalidStateError`). What was to be
 /// set comes back.
+///
+/// ```
+/// use rasyncio::futures::{InvalidStateError, create_future};
+///
+/// let (promise, _future) = create_future::<_, ()>();
+/// promise.set_result(1).unwrap();
+/// assert_eq!(promise.set_result(2), Err(InvalidStateError(2)));
+/// ```
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct InvalidStateError<T>(pub T);
 
@@ -137,6 +165,16 @@ impl<T, E> Promise<T, E> {
     /// # Errors
     ///
     /// If it has ended already.
+    ///
+    /// ```
+    /// use rasyncio::futures::create_future;
+    ///
+    /// rasyncio::run(async {
+    ///     let (promise, future) = create_future::<_, ()>();
+    ///     promise.set_result(42).unwrap();
+    ///     assert_eq!(future.await, Ok(42));
+    /// });
+    /// ```
     pub fn set_result(&self, result: T) -> Result<(), InvalidStateError<T>> {
         match self.state.end(Ok(result)) {
             Err(Ok(result)) => Err(InvalidStateError(result)),
@@ -168,16 +206,43 @@ impl<T, E> Promise<T, E> {
     }
 
     /// Cancels the future (asyncio's `Future.cancel`). False if it has ended already.
+    ///
+    /// ```
+    /// use rasyncio::futures::create_future;
+    ///
+    /// rasyncio::run(async {
+    ///     let (promise, future) = create_future::<(), ()>();
+    ///     assert!(promise.cancel());
+    ///     assert!(future.cancelled() && future.await.is_err());
+    /// });
+    /// ```
     pub fn cancel(&self) -> bool {
         self.state.cancel(Cancelled::new())
     }
 
     /// Whether the future has ended, in whatever way (asyncio's `Future.done`).
+    ///
+    /// ```
+    /// use rasyncio::futures::create_future;
+    ///
+    /// let (promise, _future) = create_future::<_, ()>();
+    /// assert!(!promise.done());
+    /// promise.set_result(1).unwrap();
+    /// assert!(promise.done());
+    /// ```
     pub fn done(&self) -> bool {
         self.state.ended.get() != Ended::No
     }
 
     /// Whether the future was cancelled (asyncio's `Future.cancelled`): nobody wants the result.
+    ///
+    /// ```
+    /// use rasyncio::futures::create_future;
+    ///
+    /// let (promise, future) = create_future::<(), ()>();
+    /// drop(future);
+    /// assert!(promise.cancelled());
+    /// ```
     pub fn cancelled(&self) -> bool {
         self.state.ended.get() == Ended::Cancelled
     }
@@ -191,16 +256,40 @@ impl<T, E> Promise<T, E> {
 
 impl<T, E> Future<T, E> {
     /// Cancels the future (asyncio's `Future.cancel`). False if it has ended already.
+    ///
+    /// ```
+    /// use rasyncio::futures::create_future;
+    ///
+    /// let (promise, future) = create_future::<_, ()>();
+    /// assert!(future.cancel());
+    /// assert!(promise.set_result(1).is_err());
+    /// ```
     pub fn cancel(&self) -> bool {
         self.state.cancel(Cancelled::new())
     }
 
     /// Whether the future has ended, in whatever way (asyncio's `Future.done`).
+    ///
+    /// ```
+    /// use rasyncio::futures::create_future;
+    ///
+    /// let (promise, future) = create_future::<_, ()>();
+    /// promise.set_result(1).unwrap();
+    /// assert!(future.done());
+    /// ```
     pub fn done(&self) -> bool {
         self.state.ended.get() != Ended::No
     }
 
     /// Whether the future was cancelled (asyncio's `Future.cancelled`).
+    ///
+    /// ```
+    /// use rasyncio::futures::create_future;
+    ///
+    /// let (promise, future) = create_future::<(), ()>();
+    /// promise.cancel();
+    /// assert!(future.cancelled());
+    /// ```
     pub fn cancelled(&self) -> bool {
         self.state.ended.get() == Ended::Cancelled
     }

@@ -11,6 +11,20 @@ use super::{BaseQueue, Get, GetError};
 use crate::exceptions::Cancelled;
 
 /// What [`BaseQueue::items`] answers. Dropping it loses no item.
+///
+/// ```
+/// use futures_util::StreamExt;
+/// use rasyncio::Queue;
+///
+/// rasyncio::run(async {
+///     let queue = Queue::new(0);
+///     queue.put("a").await?;
+///     let mut items = queue.items();
+///     assert_eq!(items.next().await, Some(Ok("a")));
+///     Ok::<_, Box<dyn std::error::Error>>(())
+/// })
+/// .unwrap();
+/// ```
 #[must_use = "streams do nothing unless polled"]
 pub struct Items<'a, O: Order> {
     queue: &'a BaseQueue<O>,

@@ -139,6 +139,18 @@ impl AnyJob {
     }
 
     /// Whether the job was started, and neither has ended nor is being closed.
+    ///
+    /// ```
+    /// use rasyncio::scheduler::Scheduler;
+    /// use rasyncio::yield_now;
+    ///
+    /// rasyncio::run(async {
+    ///     let job = Scheduler::new().spawn(yield_now()).await?;
+    ///     assert!(job.active());
+    ///     Ok::<_, Box<dyn std::error::Error>>(())
+    /// })
+    /// .unwrap();
+    /// ```
     pub fn active(&self) -> bool {
         !self.closed() && self.core().task.borrow().is_some()
     }
@@ -149,12 +161,36 @@ impl AnyJob {
     }
 
     /// Whether the job has ended, or is being closed.
+    ///
+    /// ```
+    /// use rasyncio::scheduler::Scheduler;
+    ///
+    /// rasyncio::run(async {
+    ///     let scheduler = Scheduler::new();
+    ///     let job = scheduler.spawn(async {}).await?;
+    ///     scheduler.wait_and_close(None).await?;
+    ///     assert!(job.closed());
+    ///     Ok::<_, Box<dyn std::error::Error>>(())
+    /// })
+    /// .unwrap();
+    /// ```
     pub fn closed(&self) -> bool {
         self.core().closed.get()
     }
 
     /// What the job is called (aiojobs' `Job.get_name`): as its task is, and before it has one,
     /// what it was called when it was spawned.
+    ///
+    /// ```
+    /// use rasyncio::scheduler::Scheduler;
+    ///
+    /// rasyncio::run(async {
+    ///     let job = Scheduler::new().spawn_named("sweeper", async {}).await?;
+    ///     assert_eq!(job.name().as_deref(), Some("sweeper"));
+    ///     Ok::<_, Box<dyn std::error::Error>>(())
+    /// })
+    /// .unwrap();
+    /// ```
     pub fn name(&self) -> Option<String> {
         match &*self.core().task.borrow() {
             Some(task) => Some(task.name()),
@@ -163,6 +199,19 @@ impl AnyJob {
     }
 
     /// Names the job (aiojobs' `Job.set_name`).
+    ///
+    /// ```
+    /// use rasyncio::scheduler::Scheduler;
+    /// use rasyncio::yield_now;
+    ///
+    /// rasyncio::run(async {
+    ///     let job = Scheduler::new().spawn(yield_now()).await?;
+    ///     job.set_name("sweeper");
+    ///     assert_eq!(job.name().as_deref(), Some("sweeper"));
+    ///     Ok::<_, Box<dyn std::error::Error>>(())
+    /// })
+    /// .unwrap();
+    /// ```
     pub fn set_name(&self, name: impl Into<Box<str>>) {
         let name = name.into();
         if let Some(task) = &*self.core().task.borrow() {
@@ -183,6 +232,21 @@ impl AnyJob {
     /// - [`TimedOut`](JobError::TimedOut), if the job has ended only after it was asked again.
     /// - [`Panicked`](JobError::Panicked), if it did in closing.
     /// - [`Cancelled`](JobError::Cancelled), if who closes it was cancelled.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use rasyncio::scheduler::Scheduler;
+    /// use rasyncio::sleep;
+    ///
+    /// rasyncio::run(async {
+    ///     let scheduler = Scheduler::new();
+    ///     let job = scheduler.spawn(sleep(Duration::from_secs(3600))).await?;
+    ///     job.close(None).await?;
+    ///     assert!(job.closed());
+    ///     Ok::<_, Box<dyn std::error::Error>>(())
+    /// })
+    /// .unwrap();
+    /// ```
     pub async fn close(&self, timeout: impl Into<Option<Duration>>) -> Result<(), JobError> {
         if self.closed() {
             return Ok(());

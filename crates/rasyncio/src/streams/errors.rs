@@ -8,6 +8,25 @@ use super::search::Overrun;
 use crate::exceptions::Cancelled;
 
 /// The end came too soon (asyncio's `IncompleteReadError`).
+///
+/// ```
+/// use rasyncio::{net::TcpListener, open_connection};
+/// use rasyncio::streams::ReadError;
+///
+/// rasyncio::run(async {
+/// #     let listener = TcpListener::bind("127.0.0.1:0").await?;
+///     let (mut reader, writer) = open_connection(listener.local_addr()?).await?;
+///     let (peer, _) = listener.accept().await?;
+///     peer.write_all(b"tail").await?;
+///     drop(peer);
+///     match reader.readexactly(10).await {
+///         Err(ReadError::Incomplete(error)) => assert_eq!(error.partial, b"tail"),
+///         other => unreachable!("{other:?}"),
+///     }
+///     Ok::<_, Box<dyn std::error::Error>>(())
+/// })
+/// .unwrap();
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct IncompleteReadError {
     /// What came before the end.
@@ -27,6 +46,21 @@ pub struct LimitOverrunError {
 }
 
 /// Why a reading gave nothing.
+///
+/// ```
+/// use rasyncio::{net::TcpListener, open_connection};
+/// use rasyncio::streams::ReadError;
+///
+/// rasyncio::run(async {
+/// #     let listener = TcpListener::bind("127.0.0.1:0").await?;
+///     let (mut reader, writer) = open_connection(listener.local_addr()?).await?;
+///     let (peer, _) = listener.accept().await?;
+///     drop(peer);
+///     assert!(matches!(reader.readuntil(b";").await, Err(ReadError::Incomplete(_))));
+///     Ok::<_, Box<dyn std::error::Error>>(())
+/// })
+/// .unwrap();
+/// ```
 #[derive(Debug)]
 pub enum ReadError {
     /// The end came too soon.

@@ -19,6 +19,18 @@ use crate::scope;
 use crate::timer::Timer;
 
 /// When [`wait`] is over (asyncio's `return_when`).
+///
+/// ```
+/// use rasyncio::{ReturnWhen, create_task, wait};
+///
+/// rasyncio::run(async {
+///     let tasks = [create_task(async { 1 }), create_task(async { 2 })];
+///     let (done, _) = wait(&tasks).return_when(ReturnWhen::FirstCompleted).await?;
+///     assert!(!done.is_empty());
+///     Ok::<_, Box<dyn std::error::Error>>(())
+/// })
+/// .unwrap();
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum ReturnWhen {
     /// As soon as one task has ended (asyncio's `FIRST_COMPLETED`).
@@ -125,12 +137,37 @@ struct State {
 
 impl<W> Wait<W> {
     /// What to wait for: for all, unless said.
+    ///
+    /// ```
+    /// use rasyncio::{ReturnWhen, create_task, wait};
+    ///
+    /// rasyncio::run(async {
+    ///     let tasks = [create_task(async { panic!("oops") }), create_task(std::future::pending::<()>())];
+    ///     let (done, pending) = wait(&tasks).return_when(ReturnWhen::FirstException).await?;
+    ///     assert_eq!((done.len(), pending.len()), (1, 1));
+    ///     Ok::<_, Box<dyn std::error::Error>>(())
+    /// })
+    /// .unwrap();
+    /// ```
     pub fn return_when(mut self, return_when: ReturnWhen) -> Wait<W> {
         self.return_when = return_when;
         self
     }
 
     /// How long to wait at most, counted from the first poll. The end of that time is no error.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use rasyncio::{create_task, sleep, wait};
+    ///
+    /// rasyncio::run(async {
+    ///     let late = create_task(sleep(Duration::from_secs(3600)));
+    ///     let (done, pending) = wait([&late]).timeout(Duration::from_millis(1)).await?;
+    ///     assert_eq!((done.len(), pending.len()), (0, 1));
+    ///     Ok::<_, Box<dyn std::error::Error>>(())
+    /// })
+    /// .unwrap();
+    /// ```
     pub fn timeout(mut self, timeout: impl Into<Option<Duration>>) -> Wait<W> {
         self.timeout = timeout.into();
         self
