@@ -3,20 +3,24 @@
 
 PYTHON ?= python3
 
+# Not by `?=`: a shell has a variable SECONDS of its own, and may export it.
+FUZZ_SECONDS := $(if $(filter command line,$(origin SECONDS)),$(SECONDS),60)
+
 # Compiling included. A test that hangs must not hang its caller.
 LIMITED := $(if $(shell command -v timeout),timeout 1200)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo build test test-all test-rust test-python test-long test-asan test-loom conformance \
-        bench bench-net bench-rust fmt lint types layers clean distclean python venv
+.PHONY: help demo build test test-all test-rust test-python test-long test-asan test-loom fuzz \
+        conformance bench bench-net bench-rust fmt lint types layers clean distclean python venv
 
 help:
 	@echo 'make demo          make .venv, build and install rasyncio into it, run the tour'
 	@echo 'make test          lint, Rust tests, Python tests and conformance on $(PYTHON)'
 	@echo 'make test-all      Python tests and conformance on Python 3.11 to 3.15'
-	@echo 'make test-long     a million of each workload leave nothing behind; 30000 random programs'
+	@echo 'make test-long     a million of each workload, 20000 connections leave nothing behind; 40000 random programs'
 	@echo 'make test-asan     the tests under AddressSanitizer'
 	@echo 'make test-loom     what threads share under the loom model checker'
+	@echo 'make fuzz          coverage-guided fuzzing of what parses and buffers bytes; SECONDS=60 in all'
 	@echo 'make conformance   CPython tests alone, those that are only reported included'
 	@echo 'make bench         measure beside stock asyncio, uvloop and rloop'
 	@echo 'make bench-net     measure an echo server beside theirs, and one in C'
@@ -72,6 +76,10 @@ test-loom: python
 	CARGO_TARGET_DIR=$(or $(CARGO_TARGET_DIR),target)/loom RUSTFLAGS='--cfg loom' $(LIMITED) cargo test --quiet --package rasyncio-engine --lib --release inbox
 	CARGO_TARGET_DIR=$(or $(CARGO_TARGET_DIR),target)/loom RUSTFLAGS='--cfg loom' $(LIMITED) cargo test --quiet --package rasyncio --lib --release loom
 
+fuzz: python
+	@$(PYTHON) scripts/setup.py --fuzz
+	@$(PYTHON) scripts/fuzz.py --seconds $(FUZZ_SECONDS)
+
 conformance: build
 	@$(PYTHON) scripts/setup.py --tests
 	@$(PYTHON) tests/conformance/run.py --tier all
@@ -92,10 +100,12 @@ bench-rust: python
 
 fmt:
 	cargo fmt --all
+	cargo fmt --manifest-path fuzz/Cargo.toml
 
 lint: python layers
 	@$(PYTHON) scripts/setup.py
 	cargo fmt --all --check
+	cargo fmt --manifest-path fuzz/Cargo.toml --check
 	PYO3_PYTHON=$$(command -v $(PYTHON)) cargo clippy --quiet --workspace --all-targets -- -D warnings
 	cargo clippy --quiet --package rasyncio --all-features --all-targets -- -D warnings
 	@# Tests use debug builds; code for release builds alone must compile too.

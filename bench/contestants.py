@@ -16,6 +16,8 @@ class Contestant:
     name: str
     module: str
     peer: bool = False
+    #: Its connections can be encrypted.
+    tls: bool = True
 
     def present(self) -> bool:
         return importlib.util.find_spec(self.module) is not None
@@ -31,7 +33,7 @@ CONTESTANTS = {
         Contestant(FLOOR, "rasyncio_floor"),
         Contestant("asyncio", "asyncio", peer=True),
         Contestant("uvloop", "uvloop", peer=True),
-        Contestant("rloop", "rloop", peer=True),
+        Contestant("rloop", "rloop", peer=True, tls=False),
         # Our loop under the standard library's asyncio.
         Contestant(LOOP, "rasyncio"),
         # Everything ours, put in the place of the standard library's.

@@ -111,11 +111,22 @@ class Environment:
 
     def build_echo(self) -> Path:
         """The C half of the network rows, for `net.py`."""
-        source, target = HERE / "net_echo.c", self.folder / "net_echo"
-        if not target.exists() or target.stat().st_mtime < source.stat().st_mtime:
-            say("building the echo server in C")
-            flags = ["-O2", "-Wall", "-Wextra", "-Werror"]
-            self.run(os.environ.get("CC", "gcc"), *flags, str(source), "-o", str(target))
+        return self.build_c("net_echo", ["net_echo.c"])
+
+    def build_tls_echo(self) -> Path:
+        """The same with TLS."""
+        return self.build_c("tls_echo", ["tls_echo.c", "net_echo.c"], "-lssl", "-lcrypto")
+
+    def build_c(self, name: str, sources: list[str], *libraries: str) -> Path:
+        """A program of the first source, which includes the others."""
+        target = self.folder / name
+        newest = max((HERE / source).stat().st_mtime for source in sources)
+        if not target.exists() or target.stat().st_mtime < newest:
+            if libraries:
+                self.run(sys.executable, str(ROOT / "scripts" / "setup.py"), "--openssl")
+            say(f"building {name}")
+            flags = ["-O2", "-Wall", "-Wextra", "-Werror", str(HERE / sources[0])]
+            self.run(os.environ.get("CC", "gcc"), *flags, "-o", str(target), *libraries)
         return target
 
     def install_rasyncio(self) -> None:

@@ -15,7 +15,7 @@ from datetime import UTC, datetime
 
 from contestants import CONTESTANTS, FLOOR, NATIVE
 from environment import HERE, Environment, SetupError, find_interpreter, output, say
-from net_servers import KINDS
+from net_servers import CERTIFICATE, CLIENTS, KINDS
 
 SIZES = (1, 10, 100)  # KiB
 CONNECTIONS = (1, 50, 1000)
@@ -24,6 +24,14 @@ CONNECT = "connect"
 #: A load that has not ended by then never will; a sample takes a hundredth of it.
 PATIENCE = 30.0
 C = "C"
+#: These kinds speak TLS.
+TLS = "tls-"
+#: What `net_echo` calls the sockets of these kinds.
+SOCKETS = {"unix": "unix", "udp": "udp", "udp-sock": "udp"}
+#: More of them, or larger ones, and the kernel drops some.
+DATAGRAMS = ((1, 1), (1, 50), (10, 1))
+#: In the place of a size: connecting and closing.
+DIAL = "dial"
 
 
 class Broken(Exception):
@@ -57,11 +65,33 @@ class Server:
             self.process.wait()
 
 
+def dial(client: Server, server: Server, count: int) -> float:
+    """Client CPU per connection, in nanoseconds."""
+    figures = []
+    for connections in (count // 10 + 1, count):  # the first ones are not counted
+        before = client.cpu()
+        client.process.stdin.write(f"{server.port} {connections}\n")
+        client.process.stdin.flush()
+        if client.process.stdout.readline().strip() != str(connections):
+            raise Broken("the client failed")
+        figures.append((client.cpu() - before) / connections)
+    return figures[-1]
+
+
 def sample(
-    echo: str, server: Server, connections: int, size: int, requests: int, load: str = "load"
+    echo: str,
+    server: Server,
+    connections: int,
+    size: int,
+    requests: int,
+    load: str = "load",
+    socket: str | None = None,
 ) -> float:
-    """Server CPU per request, in nanoseconds. `load` is that command of the load generator."""
-    arguments = map(str, (server.port, connections, size, requests, PATIENCE))
+    """Server CPU per request, in nanoseconds. `load` is that command of the load generator, `socket` what
+    it calls the kind of socket.
+    """
+    given = (server.port, connections, size, requests, PATIENCE, *filter(None, [socket]))
+    arguments = map(str, given)
     load = subprocess.Popen(
         [echo, load, *arguments],
         stdin=subprocess.PIPE,
@@ -87,17 +117,29 @@ def sample(
 
 
 class Bench:
-    def __init__(self, python: str, echo: str, options):
-        self.python = python
-        self.echo = echo
+    def __init__(self, environment: Environment, options):
+        self.python = environment.python
+        self.environment = environment
         self.options = options
         #: (kind, size, connections): contestant: one figure per turn, None where it failed.
         self.samples: dict[tuple, dict[str, list]] = {}
         self.errors: dict[str, str] = {}
 
+    def echo(self, kind: str) -> str:
+        """The program in C for that kind."""
+        if kind.startswith(TLS):
+            return str(self.environment.build_tls_echo())
+        return str(self.environment.build_echo())
+
     def start(self, name: str, kind: str) -> Server | None:
-        command = [self.echo, "serve"]
+        tls = kind.startswith(TLS)
+        options = [str(CERTIFICATE)] if tls else [SOCKETS[kind]] if kind in SOCKETS else []
+        command = [self.echo(kind), "serve", *options]
+        if kind in CLIENTS:
+            command = [self.echo(kind), "dial"]
         if name != C:
+            if tls and not CONTESTANTS[name].tls:
+                return None
             command = [self.python, str(HERE / "net_servers.py"), name, kind]
         try:
             return Server(command)
@@ -110,21 +152,27 @@ class Bench:
             say(f"round {number} of {self.options.rounds}")
             for kind in kinds:
                 servers = {name: self.start(name, kind) for name in [C, *names]}
+                self.peer = self.start(C, "protocol") if kind in CLIENTS else None
                 try:
                     for turn in range(self.options.samples):
-                        for size, connections in rows:
+                        for size, connections in self.rows(kind, rows):
                             self.turn(servers, (kind, size, connections), turn)
-                        if self.options.connect:
-                            self.turn(servers, (kind, CONNECT, self.options.connect), turn)
                 finally:
-                    for server in filter(None, servers.values()):
+                    for server in filter(None, [*servers.values(), self.peer]):
                         server.close()
+
+    def rows(self, kind: str, rows: list[tuple[int, int]]) -> list[tuple]:
+        if kind in CLIENTS:
+            return [(DIAL, 1)]
+        if SOCKETS.get(kind) == "udp":
+            return [row for row in rows if row in DATAGRAMS]
+        return [*rows, *([(CONNECT, self.options.connect)] if self.options.connect else [])]
 
     def turn(self, servers: dict, row: tuple, turn: int) -> None:
         """One sample of each, close in time, and nobody always after the same one."""
         kind, size, connections = row
         load = "load"
-        if size == CONNECT:
+        if size in (CONNECT, DIAL):
             size, load = 1, "connect"
             # Each takes a port of the client's for a minute.
             requests = min(self.options.requests // 8, 4000)
@@ -137,7 +185,12 @@ class Bench:
             figure = None
             if (server := servers[name]) is not None:
                 try:
-                    figure = sample(self.echo, server, connections, size * 1024, requests, load)
+                    if kind in CLIENTS:
+                        figure = dial(server, self.peer, requests)
+                    else:
+                        echo, socket = self.echo(kind), SOCKETS.get(kind)
+                        bytes_each = size * 1024
+                        figure = sample(echo, server, connections, bytes_each, requests, load, socket)
                 except Broken as error:
                     self.errors[f"{name}, {kind}, {connections} connections, {load} {size} KiB"] = str(error)
                     # It may hang; the others go on.
@@ -165,6 +218,8 @@ def table(bench: Bench, names: list[str]) -> list[str]:
         row = f"{kind}, {size} KiB, {connections} connection{plural}"
         if size == CONNECT:
             row = f"{kind}, one connection each, {connections} at a time"
+        if size == DIAL:
+            row = f"{kind}, connecting and closing"
         lines.append(f"| {row} | " + " | ".join(cells) + " |")
     return lines
 
@@ -194,7 +249,10 @@ def main() -> int:
             environment.prepare()
         if not environment.exists():
             raise SetupError("run it with --setup first")
-        echo = str(environment.build_echo())
+        environment.build_echo()
+        kinds = options.kinds.split(",") if options.kinds else list(KINDS)
+        if any(kind.startswith(TLS) for kind in kinds):
+            environment.build_tls_echo()
     except SetupError as error:
         say(str(error))
         return 1
@@ -211,9 +269,8 @@ def main() -> int:
         "print(*(c.name for c in CONTESTANTS.values() if c.present()), sep='\\n')",
     )
     names = [name for name in (present or "").split("\n") if name in wanted and name != FLOOR]
-    kinds = options.kinds.split(",") if options.kinds else list(KINDS)
     rows = [(size, count) for size in options.sizes for count in options.connections]
-    bench = Bench(environment.python, echo, options)
+    bench = Bench(environment, options)
     bench.measure(names, kinds, rows)
 
     print(*table(bench, names), sep="\n")

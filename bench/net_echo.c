@@ -1,9 +1,11 @@
 /* The two ends of the network rows that are no contestants.
  *
- *   net_echo serve               an echo server on epoll, as plain as C allows: the unit that the
+ *   net_echo serve [udp|unix]    an echo server on epoll, as plain as C allows: the unit that the
  *                                servers in Python are measured in. Prints its port, and ends with
- *                                its standard input.
- *   net_echo load PORT CONNECTIONS BYTES REQUESTS SECONDS
+ *                                its standard input. With udp it echoes datagrams, one for each
+ *                                event; with unix its socket has an abstract name, made of a number
+ *                                that is printed in the place of a port.
+ *   net_echo load PORT CONNECTIONS BYTES REQUESTS SECONDS [udp|unix]
  *                                connects, has each connection echo once, says how many did, and
  *                                waits for a line. Then sends REQUESTS requests in all, one at a
  *                                time on each connection, compares every echo with what was sent,
@@ -11,6 +13,9 @@
  *                                it closes. Gives up after SECONDS.
  *   net_echo connect ...         the same, but that each request has a connection of its own: the
  *                                one before is closed first.
+ *   net_echo dial                a client. For each line of a port and a count it connects to the
+ *                                port that many times, one after the other, without blocking,
+ *                                closes each, and says how many they were.
  */
 #define _GNU_SOURCE
 #include <arpa/inet.h>
@@ -18,13 +23,21 @@
 #include <fcntl.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
+#include <sys/un.h>
 #include <time.h>
 #include <unistd.h>
+
+/* Whether a send that was put off waits for room in the socket. Another file that includes this one
+ * may have sockets that wait for something else. */
+#ifndef wants_room
+#define wants_room(fd) 1
+#endif
 
 enum { EVENTS = 256, MOST = 256 * 1024 };
 
@@ -45,6 +58,52 @@ static void no_delay(int fd)
 {
     int on = 1;
     setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+}
+
+/* Which kind of socket, and where it is: numbers are ports of the loopback, or stand for names. */
+
+enum kind { TCP, UDP, UNIX };
+
+union address {
+    struct sockaddr any;
+    struct sockaddr_in internet;
+    struct sockaddr_un unix_name;
+};
+
+static enum kind kind_of(const char *name)
+{
+    if (!name)
+        return TCP;
+    if (!strcmp(name, "udp"))
+        return UDP;
+    if (!strcmp(name, "unix"))
+        return UNIX;
+    fprintf(stderr, "no kind of socket: %s\n", name);
+    exit(2);
+}
+
+static socklen_t address_of(enum kind kind, int number, union address *address)
+{
+    memset(address, 0, sizeof *address);
+    if (kind == UNIX) {
+        address->unix_name.sun_family = AF_UNIX;
+        int length = snprintf(address->unix_name.sun_path + 1, sizeof address->unix_name.sun_path - 1,
+                              "net_echo-%d", number);
+        return offsetof(struct sockaddr_un, sun_path) + 1 + length;
+    }
+    address->internet.sin_family = AF_INET;
+    address->internet.sin_port = htons(number);
+    address->internet.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    return sizeof address->internet;
+}
+
+static int new_socket(enum kind kind, int flags)
+{
+    int fd = socket(kind == UNIX ? AF_UNIX : AF_INET,
+                    (kind == UDP ? SOCK_DGRAM : SOCK_STREAM) | SOCK_CLOEXEC | flags, 0);
+    if (fd < 0)
+        die("socket");
+    return fd;
 }
 
 /* The server. */
@@ -115,20 +174,35 @@ static void accept_all(int poll, int listener)
     }
 }
 
-static int serve(void)
+static void echo_datagram(int fd, char *scratch)
 {
-    struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-    socklen_t length = sizeof address;
-    int listener = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-    if (listener < 0 || bind(listener, (void *)&address, length) || listen(listener, 4096) ||
-        getsockname(listener, (void *)&address, &length))
+    union address from;
+    socklen_t length = sizeof from;
+    ssize_t got = recvfrom(fd, scratch, MOST, 0, &from.any, &length);
+    if (got >= 0)
+        sendto(fd, scratch, got, MSG_NOSIGNAL, &from.any, length);
+}
+
+static int serve(enum kind kind)
+{
+    union address address;
+    int number = kind == UNIX ? getpid() : 0;
+    socklen_t length = address_of(kind, number, &address);
+    int listener = new_socket(kind, SOCK_NONBLOCK);
+    if (bind(listener, &address.any, length) || (kind != UDP && listen(listener, 4096)))
         die("listen");
+    length = sizeof address;
+    if (kind != UNIX) {
+        if (getsockname(listener, &address.any, &length))
+            die("getsockname");
+        number = ntohs(address.internet.sin_port);
+    }
     int poll = epoll_create1(EPOLL_CLOEXEC);
     static char scratch[MOST];
     static int standard_input, the_listener;
     watch(poll, EPOLL_CTL_ADD, listener, EPOLLIN, &the_listener);
     watch(poll, EPOLL_CTL_ADD, 0, EPOLLIN, &standard_input);
-    printf("%d\n", ntohs(address.sin_port));
+    printf("%d\n", number);
     fflush(stdout);
     for (;;) {
         struct epoll_event events[EVENTS];
@@ -139,7 +213,9 @@ static int serve(void)
             void *what = events[i].data.ptr;
             if (what == &standard_input)
                 return 0;
-            if (what == &the_listener)
+            if (what == &the_listener && kind == UDP)
+                echo_datagram(listener, scratch);
+            else if (what == &the_listener)
                 accept_all(poll, listener);
             else if (echo(poll, what, scratch))
                 drop(what);
@@ -171,7 +247,7 @@ static unsigned push(struct client *client)
     while (client->sent < size) {
         ssize_t sent = send(client->fd, pattern + client->sent, size - client->sent, MSG_NOSIGNAL);
         if (sent < 0 && errno == EAGAIN)
-            return EPOLLIN | EPOLLOUT;
+            return wants_room(client->fd) ? EPOLLIN | EPOLLOUT : EPOLLIN;
         if (sent < 0)
             die("send");
         client->sent += sent;
@@ -207,7 +283,9 @@ static int pull(struct client *client, char *scratch)
 
 static struct client *clients;
 static int poller, connections;
-static struct sockaddr_in server;
+static union address server;
+static socklen_t server_length;
+static enum kind kind;
 static int always_anew;
 
 static void wait_for(struct client *client, unsigned wanted)
@@ -218,8 +296,8 @@ static void wait_for(struct client *client, unsigned wanted)
 
 static void connect_one(struct client *client)
 {
-    client->fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    if (client->fd < 0 || connect(client->fd, (void *)&server, sizeof server))
+    client->fd = new_socket(kind, 0);
+    if (connect(client->fd, &server.any, server_length))
         die("connect");
     /* Connected while it blocked; from here on it must not. */
     fcntl(client->fd, F_SETFL, O_NONBLOCK);
@@ -286,11 +364,7 @@ static int load(int port, long requests, double seconds)
     if (!clients || !scratch)
         die("malloc");
     double end = now() + seconds;
-    server = (struct sockaddr_in){
-        .sin_family = AF_INET,
-        .sin_port = htons(port),
-        .sin_addr.s_addr = htonl(INADDR_LOOPBACK),
-    };
+    server_length = address_of(kind, port, &server);
     for (int i = 0; i < connections; i++)
         connect_one(&clients[i]);
     ask(connections, end, scratch);
@@ -300,12 +374,52 @@ static int load(int port, long requests, double seconds)
     return 0;
 }
 
+/* A client that only connects. */
+
+static void dial_one(int poll, int port)
+{
+    union address address;
+    socklen_t length = address_of(TCP, port, &address);
+    int fd = new_socket(TCP, SOCK_NONBLOCK), error = 0;
+    no_delay(fd);
+    if (connect(fd, &address.any, length)) {
+        struct epoll_event event;
+        if (errno != EINPROGRESS)
+            die("connect");
+        watch(poll, EPOLL_CTL_ADD, fd, EPOLLOUT, NULL);
+        epoll_wait(poll, &event, 1, -1);
+        length = sizeof error;
+        getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &length);
+    }
+    if (error)
+        die("connect");
+    close(fd);
+}
+
+static int dial(void)
+{
+    int poll = epoll_create1(EPOLL_CLOEXEC), port;
+    long count;
+    printf("0\n");
+    fflush(stdout);
+    while (scanf("%d %ld", &port, &count) == 2) {
+        for (long i = 0; i < count; i++)
+            dial_one(poll, port);
+        printf("%ld\n", count);
+        fflush(stdout);
+    }
+    return 0;
+}
+
 int main(int argc, char **argv)
 {
-    if (argc == 2 && !strcmp(argv[1], "serve"))
-        return serve();
-    always_anew = argc == 7 && !strcmp(argv[1], "connect");
-    if (argc == 7 && (always_anew || !strcmp(argv[1], "load"))) {
+    if ((argc == 2 || argc == 3) && !strcmp(argv[1], "serve"))
+        return serve(kind_of(argv[2]));
+    if (argc == 2 && !strcmp(argv[1], "dial"))
+        return dial();
+    always_anew = argc >= 7 && !strcmp(argv[1], "connect");
+    if ((argc == 7 || argc == 8) && (always_anew || !strcmp(argv[1], "load"))) {
+        kind = kind_of(argv[7]);
         connections = atoi(argv[3]);
         size = atol(argv[4]);
         pattern = malloc(size);
@@ -315,6 +429,6 @@ int main(int argc, char **argv)
             pattern[i] = (char)(i * 31 + i / 251);
         return load(atoi(argv[2]), atol(argv[5]), atof(argv[6]));
     }
-    fprintf(stderr, "usage: net_echo serve | (load | connect) PORT CONNECTIONS BYTES REQUESTS SECONDS\n");
+    fprintf(stderr, "usage: net_echo serve [KIND] | (load | connect) PORT CONNECTIONS BYTES REQUESTS SECONDS [KIND] | dial\n");
     return 2;
 }

@@ -3,7 +3,9 @@
 
     scripts/setup.py                 Rust and a C compiler
     scripts/setup.py --venv          also .venv, with the tools that pyproject.toml names
-    scripts/setup.py --tests         also test.test_asyncio of the interpreter that runs this
+    scripts/setup.py --openssl       also OpenSSL's headers, for the benchmark of TLS
+    scripts/setup.py --tests         also test.test_asyncio of the interpreter that runs this, and iproute2
+    scripts/setup.py --fuzz          also a C++ compiler
 
 On Debian, as root, missing packages are installed; otherwise the command to type is printed.
 """
@@ -71,6 +73,15 @@ def look_at_compiler():
         install_debian(["gcc", "libc6-dev"], "a C compiler, with which Rust links,")
 
 
+def look_at_openssl():
+    compiler = os.environ.get("CC") or next(filter(shutil.which, ("cc", "gcc", "clang")))
+    seen = subprocess.run(
+        [compiler, "-E", "-x", "c", "-"], input=b"#include <openssl/ssl.h>\n", capture_output=True
+    )
+    if seen.returncode:
+        install_debian(["libssl-dev"], "OpenSSL's headers (openssl/ssl.h)")
+
+
 def make_venv():
     with open(ROOT / "pyproject.toml", "rb") as file:
         tools = tomllib.load(file)["dependency-groups"]["tools"]
@@ -93,17 +104,35 @@ def look_at_test_suite():
     install_debian([f"libpython{VERSION}-testsuite"], f"Python {VERSION}'s test.test_asyncio")
 
 
+def look_at_network_tools():
+    # Tests over bad networks make namespaces, which needs root; without it they are skipped.
+    if not all(map(shutil.which, ("ip", "tc"))) and os.geteuid() == 0 and shutil.which("apt-get"):
+        install_debian(["iproute2"], "ip and tc")
+
+
+def look_at_cxx_compiler():
+    if not any(map(shutil.which, ("c++", "g++", "clang++"))):
+        install_debian(["g++"], "a C++ compiler, which libFuzzer needs,")
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--venv", action="store_true")
+    parser.add_argument("--openssl", action="store_true")
     parser.add_argument("--tests", action="store_true")
+    parser.add_argument("--fuzz", action="store_true")
     options = parser.parse_args()
     look_at_rust()
     look_at_compiler()
+    if options.openssl:
+        look_at_openssl()
     if options.venv:
         make_venv()
     if options.tests:
         look_at_test_suite()
+        look_at_network_tools()
+    if options.fuzz:
+        look_at_cxx_compiler()
 
 
 if __name__ == "__main__":

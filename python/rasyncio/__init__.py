@@ -17,6 +17,7 @@ from . import (
     _registry,
     _stock,
     base_events,
+    base_subprocess,
     coroutines,
     events,
     exceptions,

@@ -12,7 +12,6 @@ import types
 # Modules in which nothing is replaced: rasyncio.log *is* asyncio.log.
 SHARED = (
     "base_futures",
-    "base_subprocess",
     "base_tasks",
     "constants",
     "format_helpers",

@@ -1,17 +1,19 @@
 """Transports of sockets.
 
-Native are `_rasyncio.SocketTransport` (setting up, reading, writing, flow control, closing) and
-accepting connections (`loop._listen`). Here is what Python says of a transport, and when the standard
+Native are `_rasyncio.SocketTransport` and `_rasyncio.DatagramTransport` (setting up, reading, writing,
+flow control, closing) and accepting connections (`loop._listen`). Here is what Python says of a transport, and when the standard
 library's own way is taken.
 """
 
 import selectors
 import socket
+import sys
 import types
 import warnings
 from asyncio import base_events, constants
 from asyncio import selector_events as _stock
 from asyncio.log import logger
+from asyncio.transports import DatagramTransport
 
 from . import _rasyncio, sslproto
 from ._stock import fallback
@@ -21,22 +23,36 @@ _SERVER_KNOWS_TRANSPORTS = base_events.Server._attach.__code__.co_argcount == 2
 
 # Methods of a socket that the transport goes past: a class that overrides one means it.
 _BYPASSED = ("recv", "recv_into", "send", "sendmsg")
+_BYPASSED_BY_DATAGRAMS = ("recvfrom", "send", "sendto")
+
+# Whose addresses the native transport can read and write.
+_FAMILIES = {socket.AF_INET, socket.AF_INET6, socket.AF_UNIX}
 
 
-# It carries the stock class's name, so that its repr, in logs and in tests, is the same.
-@_rasyncio._own_methods
-class _SelectorSocketTransport(_rasyncio.SocketTransport):
-    """The transport of a connected stream socket, TCP or Unix.
+def _datagram_ways():
+    """What a waiting datagram counts for beyond its bytes, and whether empty ones are sent.
 
-    The protocol's `connection_made` is called in the next turn of the loop, and reading starts
-    after that. `context` is the one that all the protocol's methods run in; without it each has
-    a copy of the one that was current when it was scheduled or watched for.
+    Bug-fix releases differ, so the standard library is made to queue two.
     """
+    cls = _stock._SelectorDatagramTransport
+    queued = types.SimpleNamespace(
+        _address=None,
+        _conn_lost=0,
+        _buffer=["something"],
+        _buffer_size=0,
+        _header_size=getattr(cls, "_header_size", 0),
+        _maybe_pause_protocol=lambda: None,
+    )
+    cls.sendto(queued, b"x")
+    cls.sendto(queued, b"")
+    sends_empty = len(queued._buffer) == 3
+    return (queued._buffer_size - 1) // (2 if sends_empty else 1), sends_empty
 
-    max_size = 256 * 1024  # bytes that one recv() asks for at most
 
-    _start_tls_compatible = True
-    _sendfile_compatible = constants._SendfileMode.TRY_NATIVE
+class _Transport:
+    """What all transports of sockets are in Python: their repr, and what happens seldom."""
+
+    __slots__ = ()
 
     def __repr__(self):
         info = [self.__class__.__name__]
@@ -63,6 +79,38 @@ class _SelectorSocketTransport(_rasyncio.SocketTransport):
             if self._server is not None:
                 self._detach_from(self._server)
 
+    def _fatal_error(self, exc, message="Fatal error on transport"):
+        # Called while `exc` is being handled.
+        if isinstance(exc, OSError):
+            if self._loop.get_debug():
+                logger.debug("%r: %s", self, message, exc_info=True)
+        else:
+            self._loop.call_exception_handler(
+                {
+                    "message": message,
+                    "exception": exc,
+                    "transport": self,
+                    "protocol": self._protocol,
+                }
+            )
+        self._force_close(exc)
+
+
+# It carries the stock class's name, so that its repr, in logs and in tests, is the same.
+@_rasyncio._own_methods
+class _SelectorSocketTransport(_rasyncio.SocketTransport, _Transport):
+    """The transport of a connected stream socket, TCP or Unix.
+
+    The protocol's `connection_made` is called in the next turn of the loop, and reading starts
+    after that. `context` is the one that all the protocol's methods run in; without it each has
+    a copy of the one that was current when it was scheduled or watched for.
+    """
+
+    max_size = 256 * 1024  # bytes that one recv() asks for at most
+
+    _start_tls_compatible = True
+    _sendfile_compatible = constants._SendfileMode.TRY_NATIVE
+
     def _attach_to(self, server):
         if _SERVER_KNOWS_TRANSPORTS:
             server._attach(self)
@@ -79,21 +127,23 @@ class _SelectorSocketTransport(_rasyncio.SocketTransport):
     def _read_ready_cb(self):
         return None if self._closing else self._read_ready
 
-    def _fatal_error(self, exc, message="Fatal error on transport"):
-        # Called while `exc` is being handled.
-        if isinstance(exc, OSError):
-            if self._loop.get_debug():
-                logger.debug("%r: %s", self, message, exc_info=True)
-        else:
-            self._loop.call_exception_handler(
-                {
-                    "message": message,
-                    "exception": exc,
-                    "transport": self,
-                    "protocol": self._protocol,
-                }
-            )
-        self._force_close(exc)
+
+@_rasyncio._own_methods
+class _SelectorDatagramTransport(
+    _rasyncio.DatagramTransport,
+    _Transport,
+    # Since 3.12 it is one by its class, too.
+    *(base for base in _stock._SelectorDatagramTransport.__bases__ if base is DatagramTransport),
+):
+    """The transport of a datagram socket, connected or not.
+
+    The protocol's `connection_made` is called in the next turn of the loop, and receiving starts
+    after that.
+    """
+
+    max_size = 256 * 1024  # bytes that one recvfrom() asks for
+
+    _header_size, _sends_empty = _datagram_ways()
 
 
 class SocketMethods:
@@ -120,6 +170,14 @@ class SocketMethods:
         self._ensure_fd_no_transport(sock)
         cls = _transport_class(self, sock)
         return cls(self, sock, protocol, waiter, extra, server, **_given(context))
+
+    def _make_datagram_transport(self, sock, protocol, address=None, waiter=None, extra=None):
+        if sys.version_info >= (3, 12):
+            self._ensure_fd_no_transport(sock)
+        cls = _SelectorDatagramTransport
+        if sock.family not in _FAMILIES or not _is_native(self, sock, _BYPASSED_BY_DATAGRAMS):
+            cls = _stock._SelectorDatagramTransport
+        return cls(self, sock, protocol, address, waiter, extra)
 
     def _make_ssl_transport(
         self,
@@ -164,19 +222,24 @@ def _accepts_natively(loop, sock):
 
 def _transport_class(loop, sock):
     """Ours, unless what it would go past is overridden."""
+    if _is_native(loop, sock, _BYPASSED):
+        return _SelectorSocketTransport
+    return _stock._SelectorSocketTransport
+
+
+def _is_native(loop, sock, bypassed):
+    """Whether the loop watches natively, and the socket's class has its own of those methods."""
     cls = type(sock)
-    if cls is not socket.socket and not _is_plain(cls):
-        return _stock._SelectorSocketTransport
-    if not isinstance(type(loop)._add_reader, types.MethodDescriptorType):
-        # It is overridden in Python.
-        return _stock._SelectorSocketTransport
-    return _SelectorSocketTransport
-
-
-def _is_plain(cls):
-    return issubclass(cls, socket.socket) and all(
-        getattr(cls, name) is getattr(socket.socket, name) for name in _BYPASSED
+    plain = cls is socket.socket or (
+        issubclass(cls, socket.socket)
+        and all(getattr(cls, name) is getattr(socket.socket, name) for name in bypassed)
     )
+    return plain and watches_natively(loop)
+
+
+def watches_natively(loop):
+    """Whether the loop's way to watch descriptors is not overridden in Python."""
+    return isinstance(type(loop)._add_reader, types.MethodDescriptorType)
 
 
 def _given(context):

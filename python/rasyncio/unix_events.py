@@ -1,9 +1,10 @@
 """The event loop.
 
 Its scheduling half is native (`_rasyncio.BaseLoop`: callbacks, timers, futures, tasks, readers and
-writers, executors), and so are transports of stream sockets and accepting connections
-(`selector_events`). Connecting, TLS, datagrams, pipes and subprocesses are the methods of the standard library's loop, which run unchanged over our
-readers, timers and tasks.
+writers, executors), and so are transports of sockets, accepting connections and the methods of plain
+sockets (`selector_events`), transports of pipes (`_pipes`) and waiting for child processes
+(`base_subprocess`). Setting up connections and endpoints is done by the methods of the standard library's
+loop, which run unchanged over our readers, timers and tasks.
 """
 
 import selectors
@@ -17,8 +18,10 @@ from asyncio import unix_events as _stock
 from asyncio.log import logger
 from asyncio.unix_events import *  # noqa: F403
 
-from . import _handles, _rasyncio, selector_events
+from . import _handles, _rasyncio, base_subprocess, selector_events
+from ._pipes import PipeMethods, _UnixReadPipeTransport, _UnixWritePipeTransport  # noqa: F401
 from ._stock import fallback
+from .base_subprocess import _UnixSubprocessTransport  # noqa: F401
 
 # Our loops derive from it, also when install() has put ours in its place.
 _StockLoop = _stock._UnixSelectorEventLoop
@@ -27,12 +30,25 @@ _StockLoop = _stock._UnixSelectorEventLoop
 class _Selector:
     """`loop._selector`, to look at: which descriptors the loop watches, and for what.
 
-    Transports ask it for their repr.
+    Transports ask it for their repr. Assigning `select` makes the loop wait by that: libraries that
+    let a test's time leap do so, and call the former one.
     """
 
     def __init__(self, loop, given):
         self._loop = loop
         self._given = given
+
+    def __setattr__(self, name, value):
+        if name == "select":
+            self._loop._select_is_replaced()
+        super().__setattr__(name, value)
+
+    def select(self, timeout=None):
+        """Wait for events, at most `timeout` seconds, and schedule what they ask for.
+
+        The answer has an item for each; what it is is the loop's business.
+        """
+        return [(None, 0)] * self._loop._select(timeout)
 
     def get_key(self, fileobj):
         """As a selector's: KeyError for what is not watched."""
@@ -81,7 +97,13 @@ class _State(_rasyncio.BaseLoop):
 
 # It carries the stock class's name, so that its repr, in logs and in tests, is the same.
 @_rasyncio._own_methods
-class _UnixSelectorEventLoop(_State, selector_events.SocketMethods, _StockLoop):
+class _UnixSelectorEventLoop(
+    _State,
+    selector_events.SocketMethods,
+    PipeMethods,
+    base_subprocess.SubprocessMethods,
+    _StockLoop,
+):
     """asyncio's event loop, with a native engine.
 
     `selector` is accepted because asyncio's loop takes one. The engine polls by itself: a selector

@@ -2,6 +2,7 @@
 
 import os
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -62,6 +63,17 @@ def test_a_module_that_cannot_be_imported_fails():
     )
     assert run.outcomes[processes.LOAD].kind == "crashed"
     assert "ModuleNotFoundError" in run.outcomes[processes.LOAD].detail
+
+
+def test_every_module_of_cpythons_tests_is_named():
+    """None is passed over in silence: it is required, reported, or left out with a reason."""
+    package = pytest.importorskip("test.test_asyncio")
+    with open(HERE / "suites.toml", "rb") as file:
+        suites = tomllib.load(file)
+    assert all(reason.strip() for reason in suites["left_out"].values())
+    named = {*suites["required"], *suites["reported"], *suites["left_out"]}
+    modules = {f"test.test_asyncio.{path.stem}" for path in Path(package.__path__[0]).glob("test_*.py")}
+    assert modules - named == set()
 
 
 PASSED, FAILED, SKIPPED = Outcome("passed"), Outcome("failed"), Outcome("skipped")

@@ -4,13 +4,18 @@ import asyncio
 import difflib
 import gc
 
-from . import generate, generate_sync, loops
+from . import generate, generate_streams, generate_sync, loops
 from .corrected import STOCK
 from .player import Player
+from .player_streams import StreamsPlayer
 from .player_sync import SyncPlayer
 
 #: What kinds of programs there are: what makes them, and what plays them.
-FAMILIES = {"tasks": (generate.program, Player), "sync": (generate_sync.program, SyncPlayer)}
+FAMILIES = {
+    "tasks": (generate.program, Player),
+    "sync": (generate_sync.program, SyncPlayer),
+    "streams": (generate_streams.program, StreamsPlayer),
+}
 
 #: Which vocabulary on which loop.
 MIXTURES = (

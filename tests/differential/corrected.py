@@ -10,8 +10,11 @@ rasyncio does right on every version:
   back, and one only,
 - a barrier is made of such a condition.
 
-There, these classes stand in for stock asyncio's own; from 3.13 on, nothing does. `Queue.shutdown`,
-which stock asyncio has from 3.13 on, is not in the programs before.
+There, these classes stand in for stock asyncio's own. `Queue.shutdown`, which stock asyncio has from 3.13
+on, is not in the programs before.
+
+On every version, a stream reader that was woken by data which is not enough waits again, and if the connection
+has failed in the meantime, for ever. rasyncio raises what it has failed with.
 """
 
 import asyncio
@@ -100,13 +103,20 @@ class Barrier(asyncio.Barrier):
         self._cond = Condition()
 
 
+class StreamReader(asyncio.StreamReader):
+    async def _wait_for_data(self, name):
+        if self._exception is not None:
+            raise self._exception
+        await super()._wait_for_data(name)
+
+
 def stock_asyncio():
-    """The module asyncio, or what stands in for it."""
-    if sys.version_info >= (3, 13):
-        return asyncio
-    classes = {cls.__name__: cls for cls in (Condition, Semaphore, BoundedSemaphore, Barrier)}
-    for cls in classes.values():
-        cls.__module__ = "asyncio.locks"  # for reprs
+    """What stands in for the module asyncio."""
+    classes = {"StreamReader": StreamReader}
+    if sys.version_info < (3, 13):
+        classes |= {cls.__name__: cls for cls in (Condition, Semaphore, BoundedSemaphore, Barrier)}
+    for name, cls in classes.items():
+        cls.__module__ = getattr(asyncio, name).__module__  # for reprs
     return types.SimpleNamespace(**{**vars(asyncio), **classes})
 
 

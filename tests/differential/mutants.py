@@ -1,4 +1,4 @@
-"""Locks and queues with one fault each, to see that the comparison notices it.
+"""Locks, queues and streams with one fault each, to see that the comparison notices it.
 
 Each is a faulty subclass of a stock class; `namespace` gives a module in which it stands for that class.
 """
@@ -14,6 +14,11 @@ MUTANTS = {}
 def mutant(fault):
     MUTANTS[fault.__name__] = fault
     return fault
+
+
+def family(fault):
+    """The family of programs that are to notice it."""
+    return "streams" if fault.__bases__[0].__name__.startswith("Stream") else "sync"
 
 
 def namespace(fault):
@@ -277,3 +282,86 @@ if hasattr(asyncio.Queue, "shutdown"):
             putters, self._putters = self._putters, type(self._putters)()
             super().shutdown(immediate)
             self._putters = putters
+
+
+@mutant
+class ReaderThatNeverPauses(STOCK.StreamReader):
+    def feed_data(self, data):
+        transport, self._transport = self._transport, None
+        super().feed_data(data)
+        self._transport = transport
+
+
+@mutant
+class ReaderThatDoesNotResume(STOCK.StreamReader):
+    def _maybe_resume_transport(self):
+        pass
+
+
+@mutant
+class ReaderThatResumesTooSoon(STOCK.StreamReader):
+    def _maybe_resume_transport(self):
+        self._limit += 1
+        super()._maybe_resume_transport()
+        self._limit -= 1
+
+
+@mutant
+class ReaderThatLosesWhatIsCancelled(STOCK.StreamReader):
+    async def readexactly(self, n):
+        try:
+            return await super().readexactly(n)
+        except asyncio.CancelledError:
+            self._buffer.clear()
+            raise
+
+
+@mutant
+class ReaderThatKeepsThePartialResult(STOCK.StreamReader):
+    async def readexactly(self, n):
+        try:
+            return await super().readexactly(n)
+        except asyncio.IncompleteReadError as error:
+            self._buffer.extend(error.partial)
+            raise
+
+
+@mutant
+class ReaderWithoutALimit(STOCK.StreamReader):
+    async def readuntil(self, separator=b"\n"):
+        limit, self._limit = self._limit, 10**9
+        try:
+            return await super().readuntil(separator)
+        finally:
+            self._limit = limit
+
+
+@mutant
+class ReaderThatLetsTwoWait(STOCK.StreamReader):
+    async def _wait_for_data(self, name):
+        self._waiter = None
+        await super()._wait_for_data(name)
+
+
+@mutant
+class ReaderThatTakesATurnMore(STOCK.StreamReader):
+    async def readline(self):
+        line = await super().readline()
+        await asyncio.sleep(0)
+        return line
+
+
+@mutant
+class WriterWhoseDrainDoesNotWait(STOCK.StreamWriter):
+    async def drain(self):
+        pass
+
+
+@mutant
+class WriterThatDrainsWhatHasFailed(STOCK.StreamWriter):
+    async def drain(self):
+        reader, self._reader = self._reader, None
+        try:
+            await super().drain()
+        finally:
+            self._reader = reader

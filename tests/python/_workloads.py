@@ -5,6 +5,7 @@ import contextlib
 import functools
 import importlib
 import socket
+import tempfile
 
 
 def workload(function):
@@ -691,3 +692,110 @@ async def socket_reads(aio, count):
             await waiting
     one.close()
     other.close()
+
+
+class DatagramEcho(asyncio.DatagramProtocol):
+    def connection_made(self, transport):
+        self.transport = transport
+
+    def datagram_received(self, data, addr):
+        self.transport.sendto(data, addr)
+
+
+class DatagramReply(DatagramEcho):
+    def datagram_received(self, data, addr):
+        self.reply.set_result(data)
+
+    def error_received(self, exc):
+        self.reply.set_exception(exc)
+
+
+@workload
+async def datagrams(aio, count):
+    loop = aio.get_running_loop()
+    loop.set_exception_handler(ignore)
+    server, _ = await loop.create_datagram_endpoint(DatagramEcho, local_addr=("127.0.0.1", 0))
+    address = server.get_extra_info("sockname")
+    client, replies = await loop.create_datagram_endpoint(DatagramReply, remote_addr=address)
+    free, _ = await loop.create_datagram_endpoint(aio.DatagramProtocol, family=socket.AF_INET)
+    for number in range(count):
+        replies.reply = loop.create_future()
+        if number % 10 == 5:
+            free.sendto(b"not understood", "nowhere")
+            free, _ = await loop.create_datagram_endpoint(aio.DatagramProtocol, family=socket.AF_INET)
+        client.sendto(bytearray(b"some data") if number % 2 else b"other data", address)
+        await replies.reply
+    for transport in (server, client, free):
+        transport.close()
+    await aio.sleep(0.01)
+
+
+@workload
+async def datagrams_that_are_queued(aio, count):
+    loop = aio.get_running_loop()
+    with tempfile.TemporaryDirectory() as folder:
+        peer = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        peer.bind(f"{folder}/peer")
+        peer.setblocking(False)
+        for number in range(count // 100):
+            transport, _ = await loop.create_datagram_endpoint(
+                aio.DatagramProtocol, family=socket.AF_UNIX
+            )
+            for _ in range(100):
+                transport.sendto(b"some data", f"{folder}/peer")
+            if number % 2:
+                transport.abort()
+            else:
+                transport.close()
+                while transport.get_write_buffer_size():
+                    with contextlib.suppress(BlockingIOError):
+                        peer.recv(100)
+                    await aio.sleep(0)
+            await aio.sleep(0)
+        peer.close()
+
+
+@workload
+async def socket_datagrams(aio, count):
+    loop = aio.get_running_loop()
+    sock = socket.socket(type=socket.SOCK_DGRAM)
+    sock.bind(("127.0.0.1", 0))
+    sock.setblocking(False)
+    address = sock.getsockname()
+    buffer = bytearray(10)
+    for number in range(count):
+        if number % 2:
+            waiting = aio.ensure_future(loop.sock_recvfrom(sock, 100))
+        else:
+            waiting = aio.ensure_future(loop.sock_recvfrom_into(sock, buffer))
+        await aio.sleep(0)
+        if number % 10 == 5:
+            waiting.cancel()
+            await aio.wait([waiting])
+        else:
+            await loop.sock_sendto(sock, b"some data", address)
+            await waiting
+    sock.close()
+
+
+@workload
+async def socket_connections(aio, count):
+    loop = aio.get_running_loop()
+    server = socket.create_server(("127.0.0.1", 0))
+    server.setblocking(False)
+    address = server.getsockname()
+    for number in range(count // 10):
+        client = socket.socket()
+        client.setblocking(False)
+        accepting = aio.ensure_future(loop.sock_accept(server))
+        await aio.sleep(0)
+        await loop.sock_connect(client, address)
+        connection, _ = await accepting
+        client.close()
+        connection.close()
+    server.close()
+    closed = socket.socket()
+    closed.setblocking(False)
+    with contextlib.suppress(ConnectionRefusedError):
+        await loop.sock_connect(closed, address)
+    closed.close()

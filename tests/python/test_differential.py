@@ -60,16 +60,17 @@ def test_the_comparison_notices_a_wrong_order():
 
 
 @functools.cache
-def program_and_stock_log(seed):
-    program = compare.program("sync", seed)
+def program_and_stock_log(family, seed):
+    program = compare.program(family, seed)
     return program, compare.stock_log(program)
 
 
 @pytest.mark.parametrize("fault", mutants.MUTANTS)
 def test_the_comparison_notices_a_faulty(fault):
     module = mutants.namespace(mutants.MUTANTS[fault])
+    family = mutants.family(mutants.MUTANTS[fault])
     for seed in range(1000):
-        program, expected = program_and_stock_log(seed)
+        program, expected = program_and_stock_log(family, seed)
         if compare.play(program, module, *loops.stock()) != expected:
             return
     pytest.fail(f"a thousand programs run on {fault} as on the stock class")

@@ -2,8 +2,18 @@
 
 use std::convert::Infallible;
 use std::io;
+use std::time::Duration;
 
 use crate::job::{Flow, Job};
+
+/// What a clock of the floor above says, in nanoseconds of the scale that timers are set in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Time {
+    /// What time it is.
+    pub now: u64,
+    /// The last deadline that is due: later than `now` by what the clock cannot tell apart.
+    pub due: u64,
+}
 
 /// The floor above, where a turn meets it: it lets go of its locks while the loop
 /// blocks, and looks at signals.
@@ -26,6 +36,21 @@ pub trait Driver {
     /// The poller does not work any more, for instance because somebody closed its
     /// descriptor. The answer leaves the turn.
     fn poll_failed(&mut self, error: io::Error) -> Self::Error;
+
+    /// The time by which timers are due, where the floor above has a clock of its own. `None`
+    /// leaves it to the loop's clock.
+    #[inline]
+    fn time(&mut self) -> Result<Option<Time>, Self::Error> {
+        Ok(None)
+    }
+
+    /// Waits in the loop's place, and answers whether it has: by calling
+    /// [`EventLoop::wait`](crate::EventLoop::wait), with whatever patience, as often as it likes.
+    #[inline]
+    fn select(&mut self, patience: Option<Duration>) -> Result<bool, Self::Error> {
+        let _ = patience;
+        Ok(false)
+    }
 
     /// Called once per poll, which while work is ready means every 61 jobs or 4 ms.
     fn tick(&mut self) -> Result<(), Self::Error> {

@@ -69,7 +69,7 @@ mod workers;
 pub use abi::{ABI_VERSION, LoopAbi, RawJob, RemoveWatch, SetWatch};
 pub use child::{Child, ChildWatch};
 pub use clock::{Clock, ClockHold, VirtualClock};
-pub use driver::{Driver, PlainDriver};
+pub use driver::{Driver, PlainDriver, Time};
 pub use event_loop::EventLoop;
 pub use foreign::{AbiError, ForeignLoop, ForeignRemote};
 pub use job::{Flow, Job, JobVTable};

@@ -108,8 +108,12 @@ impl EventLoop {
             return self.poll(driver);
         }
         let deadline = self.deadline.get();
-        if deadline != u64::MAX && self.may_be_due(deadline, coarse) {
-            self.fire_timers();
+        if deadline != u64::MAX {
+            match driver.time()? {
+                Some(time) => self.fire_timers(time.due),
+                None if self.may_be_due(deadline, coarse) => self.fire_timers(self.now()),
+                None => {}
+            }
         }
         Ok(())
     }
@@ -126,9 +130,35 @@ impl EventLoop {
     fn poll<D: Driver>(&self, driver: &mut D) -> Result<(), D::Error> {
         // Before anything is decided: it may run signal handlers, which schedule and stop.
         driver.tick()?;
-        let result = match self.patience() {
+        let patience = self.patience(driver)?;
+        if !driver.select(patience)? {
+            match self.wait(driver, patience) {
+                Ok(_) => {}
+                Err(error) if error.kind() == ErrorKind::Interrupted => driver.interrupted()?,
+                Err(error) => return Err(driver.poll_failed(error)),
+            }
+        }
+        if self.deadline.get() != u64::MAX {
+            let due = match driver.time()? {
+                Some(time) => time.due,
+                None => self.now(),
+            };
+            self.fire_timers(due);
+        }
+        Ok(())
+    }
+
+    /// Waits until a descriptor is ready, another thread calls, or `patience` is over (`None`: for
+    /// ever), and schedules what that asks for. Answers how many events there were. Part of every
+    /// turn; to be called by itself from [`Driver::select`] only.
+    ///
+    /// # Errors
+    ///
+    /// The poller's: `Interrupted` after a signal.
+    pub fn wait<D: Driver>(&self, driver: &mut D, patience: Option<Duration>) -> io::Result<usize> {
+        match patience {
             // With nobody to watch, there is nothing to see.
-            Some(Duration::ZERO) if self.watchers.is_empty() => Ok(()),
+            Some(Duration::ZERO) if self.watchers.is_empty() => Ok(0),
             Some(Duration::ZERO) => self.look(),
             patience => {
                 self.ready.shrink();
@@ -138,31 +168,28 @@ impl EventLoop {
                 self.polled.at.set(monotonic_coarse());
                 result
             }
-        };
-        match result {
-            Ok(()) => {}
-            Err(error) if error.kind() == ErrorKind::Interrupted => driver.interrupted()?,
-            Err(error) => return Err(driver.poll_failed(error)),
         }
-        if self.deadline.get() != u64::MAX {
-            self.fire_timers();
-        }
-        Ok(())
     }
 
     /// How long the loop may wait; `None` is for ever.
-    fn patience(&self) -> Option<Duration> {
+    fn patience<D: Driver>(&self, driver: &mut D) -> Result<Option<Duration>, D::Error> {
         if !self.ready.is_empty() || self.stopping.get() || self.is_closed() {
-            return Some(Duration::ZERO);
+            return Ok(Some(Duration::ZERO));
         }
         match self.next_timer() {
-            None | Some(u64::MAX) => None,
-            Some(when) => Some(Duration::from_nanos(when.saturating_sub(self.now()))),
+            None | Some(u64::MAX) => Ok(None),
+            Some(when) => {
+                let now = match driver.time()? {
+                    Some(time) => time.now,
+                    None => self.now(),
+                };
+                Ok(Some(Duration::from_nanos(when.saturating_sub(now))))
+            }
         }
     }
 
     /// Looks what is ready, without waiting.
-    fn look(&self) -> io::Result<()> {
+    fn look(&self) -> io::Result<usize> {
         let mut events = self.events.take();
         let result = self
             .poller
@@ -172,7 +199,7 @@ impl EventLoop {
     }
 
     /// Waits, in the arms of the driver, until something is ready.
-    fn sleep<D: Driver>(&self, driver: &mut D, patience: Option<Duration>) -> io::Result<()> {
+    fn sleep<D: Driver>(&self, driver: &mut D, patience: Option<Duration>) -> io::Result<usize> {
         if !self.shared.inbox.fall_asleep() {
             return self.look();
         }
@@ -186,11 +213,11 @@ impl EventLoop {
         let waiter = self.poller.waiter();
         let most = self.batch.next();
         let result = waiter.and_then(|it| driver.park(|| it.wait(&mut events, most, patience)));
-        self.finish(events, result)?;
+        let count = self.finish(events, result)?;
         if let Clock::Virtual(clock) = &self.clock {
             self.jump(clock);
         }
-        Ok(())
+        Ok(count)
     }
 
     /// Lets virtual time pass, if there is still nothing to do.
@@ -202,25 +229,25 @@ impl EventLoop {
     }
 
     /// Schedules what the events ask for, and puts their memory back.
-    fn finish(&self, events: Events, result: io::Result<()>) -> io::Result<()> {
+    fn finish(&self, events: Events, result: io::Result<()>) -> io::Result<usize> {
+        let count = events.len();
         if result.is_ok() {
             self.batch.came(events.len());
             self.watchers
                 .dispatch(&self.poller, &events, |job| self.schedule(job));
         }
         self.events.set(events);
-        result
+        result.map(|()| count)
     }
 
-    /// Moves the due timers to the ready queue.
-    fn fire_timers(&self) {
-        let now = self.now();
-        if now < self.deadline.get() {
+    /// Moves the timers up to the deadline `due` to the ready queue.
+    fn fire_timers(&self, due: u64) {
+        if due < self.deadline.get() {
             return;
         }
         loop {
-            let due = self.timers.borrow_mut().pop_due(now);
-            match due {
+            let job = self.timers.borrow_mut().pop_due(due);
+            match job {
                 Some(job) => self.schedule(job),
                 None => break,
             }

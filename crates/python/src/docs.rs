@@ -194,6 +194,38 @@ docs! {
 }
 
 docs! {
+    /// The transport of a datagram socket, in place of what streams have.
+    DATAGRAM_TRANSPORT:
+    "sendto" "($self, data, addr=None)"
+        "Send a datagram, or queue it if the socket does not take it at once.\n\nWithout an \
+         address it goes to where the endpoint is connected to.",
+    "close" "($self, /)"
+        "Close the socket, after what is queued has been sent.",
+    "abort" "($self, /)"
+        "Close the socket at once. What is queued is lost.",
+    "is_closing" "($self, /)"
+        "Return True if the transport is closing or closed.",
+    "is_reading" "($self, /)"
+        "Return True if the protocol is to get datagrams.",
+    "pause_reading" "($self, /)"
+        "Pass no datagrams to the protocol until resume_reading() is called.",
+    "resume_reading" "($self, /)"
+        "Pass datagrams to the protocol again.",
+    "set_protocol" "($self, protocol, /)"
+        "Let another protocol have the socket.",
+    "get_protocol" "($self, /)"
+        "Return the protocol.",
+    "get_write_buffer_size" "($self, /)"
+        "Return how many bytes wait to be sent, with the headers that this version counts.",
+    "get_write_buffer_limits" "($self, /)"
+        "Return the water marks of what waits to be sent, (low, high).",
+    "set_write_buffer_limits" "($self, high=None, low=None)"
+        "Set the water marks of what waits to be sent, in bytes.",
+    "get_extra_info" "($self, name, default=None)"
+        "Return what is known of the socket: 'socket', 'sockname', 'peername'.",
+}
+
+docs! {
     /// Methods of a TLS connection's transport that a socket's does not have, or has otherwise.
     TLS_TRANSPORT:
     "write" "($self, data, /)"
@@ -209,6 +241,56 @@ docs! {
         "Return the water marks of what was received and not read, (low, high).",
     "get_read_buffer_size" "($self, /)"
         "Return how many bytes were received and not read.",
+}
+
+docs! {
+    /// Methods of the transport of a pipe that is read.
+    READ_PIPE_TRANSPORT:
+    "close" "($self, /)"
+        "Close the pipe.",
+    "is_closing" "($self, /)"
+        "Return True if the transport is closing or closed.",
+    "is_reading" "($self, /)"
+        "Return True if the protocol is to get data.",
+    "pause_reading" "($self, /)"
+        "Pass no data to the protocol until resume_reading() is called.",
+    "resume_reading" "($self, /)"
+        "Pass data to the protocol again.",
+    "set_protocol" "($self, protocol, /)"
+        "Let another protocol have the pipe.",
+    "get_protocol" "($self, /)"
+        "Return the protocol.",
+    "get_extra_info" "($self, name, default=None)"
+        "Return what is known under a name: 'pipe' is the pipe.",
+}
+
+docs! {
+    /// Methods of the transport of a pipe that is written to.
+    WRITE_PIPE_TRANSPORT:
+    "write" "($self, data, /)"
+        "Write data, or queue what the pipe does not take at once.",
+    "write_eof" "($self, /)"
+        "Close the pipe, after what is queued has been written.",
+    "can_write_eof" "($self, /)"
+        "Return True: closing a pipe ends what its reader gets.",
+    "close" "($self, /)"
+        "Close the pipe, after what is queued has been written.",
+    "abort" "($self, /)"
+        "Close the pipe at once. What is queued is lost.",
+    "is_closing" "($self, /)"
+        "Return True if the transport is closing or closed.",
+    "set_protocol" "($self, protocol, /)"
+        "Let another protocol have the pipe.",
+    "get_protocol" "($self, /)"
+        "Return the protocol.",
+    "get_write_buffer_size" "($self, /)"
+        "Return how many bytes are queued.",
+    "get_write_buffer_limits" "($self, /)"
+        "Return the water marks of the queue, (low, high).",
+    "set_write_buffer_limits" "($self, high=None, low=None)"
+        "Set the water marks at which the protocol is told to pause and to resume writing.",
+    "get_extra_info" "($self, name, default=None)"
+        "Return what is known under a name: 'pipe' is the pipe.",
 }
 
 docs! {

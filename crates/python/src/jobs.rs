@@ -10,6 +10,7 @@ use pyo3::ffi::{self, PyObject};
 use rasyncio_engine::{Flow, Job, JobVTable};
 
 use crate::boundary;
+use crate::children;
 use crate::event_loop::{self, LoopCore};
 use crate::futures::{self, FutureObject};
 use crate::handles;
@@ -123,13 +124,32 @@ job_kind!(
 );
 
 job_kind!(
+    /// A datagram transport whose descriptor is readable.
+    datagram_readable, DATAGRAM_READABLE, run_datagram_readable, transports::datagram_readable
+);
+job_kind!(
+    /// A datagram transport whose descriptor is writable.
+    datagram_writable, DATAGRAM_WRITABLE, run_datagram_writable, transports::datagram_writable
+);
+
+job_kind!(
     /// A socket that `sock_recv` waits for is readable.
     socket_readable, SOCKET, run_socket, sockets::readable
 );
 
 job_kind!(
+    /// A socket that `sock_connect` waits for is writable.
+    socket_writable, SOCKET_WRITABLE, run_socket_writable, sockets::writable
+);
+
+job_kind!(
     /// A server's socket has connections to accept.
     connections, LISTENER, run_listener, servers::connections
+);
+
+job_kind!(
+    /// A child process has ended.
+    child_ended, CHILD, run_child, children::ended
 );
 
 /// Whether the job was made by [`socket_readable`].
@@ -142,9 +162,11 @@ pub(crate) fn is_handle(job: &Job) -> bool {
     ptr::eq(job.vtable(), &HANDLE)
 }
 
+static TRANSPORTS: [&JobVTable; 4] = [&READABLE, &WRITABLE, &DATAGRAM_READABLE, &DATAGRAM_WRITABLE];
+
 /// Whether the job is a transport's.
 pub(crate) fn is_transport(job: &Job) -> bool {
-    ptr::eq(job.vtable(), &READABLE) || ptr::eq(job.vtable(), &WRITABLE)
+    TRANSPORTS.iter().any(|&known| ptr::eq(job.vtable(), known))
 }
 
 /// Runs a job of the loop of `core`: those with a context at once, all others (Rust tasks of
@@ -186,8 +208,12 @@ pub(crate) unsafe fn visit(job: &Job, visit: ffi::visitproc, arg: *mut c_void) -
         &LONE_CALLBACK,
         &READABLE,
         &WRITABLE,
+        &DATAGRAM_READABLE,
+        &DATAGRAM_WRITABLE,
         &SOCKET,
+        &SOCKET_WRITABLE,
         &LISTENER,
+        &CHILD,
     ];
     if !ours.iter().any(|known| ptr::eq(*known, table)) {
         // A Rust task of the floor below: it holds no Python object that we could see.

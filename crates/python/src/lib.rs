@@ -12,6 +12,7 @@ mod as_completed;
 mod awaited_by;
 mod boundary;
 mod cancellation;
+mod children;
 mod contexts;
 mod coroutine;
 mod direct;
@@ -96,6 +97,7 @@ unsafe fn init(module: *mut pyo3::ffi::PyObject) -> Res<()> {
         transports::init(module)?;
         sockets::init(module)?;
         servers::init(module)?;
+        children::init(module)?;
         tls::init(module)?;
         streams::init(module)?;
         boundary::init(module)?;

@@ -44,7 +44,7 @@ macro_rules! vectorcall {
 macro_rules! noargs {
     ($name:ident, |$this:ident: $layout:ty| $body:expr) => {
         #[allow(unused_unsafe, reason = "some bodies need no pointer")]
-        unsafe extern "C" fn $name(
+        pub(super) unsafe extern "C" fn $name(
             $this: *mut pyo3::ffi::PyObject,
             _: *mut pyo3::ffi::PyObject,
         ) -> *mut pyo3::ffi::PyObject {
@@ -59,7 +59,7 @@ macro_rules! noargs {
 macro_rules! getter {
     ($name:ident, |$this:ident: $layout:ty| $body:expr) => {
         #[allow(unused_unsafe, reason = "some bodies need no pointer")]
-        unsafe extern "C" fn $name(
+        pub(super) unsafe extern "C" fn $name(
             $this: *mut pyo3::ffi::PyObject,
             _: *mut core::ffi::c_void,
         ) -> *mut pyo3::ffi::PyObject {

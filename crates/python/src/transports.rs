@@ -1,8 +1,8 @@
-//! Transports of connected stream sockets, TCP and Unix.
+//! Transports of connected stream sockets, TCP and Unix, of datagram sockets, and of pipes.
 //!
-//! What happens when is decided in `rasyncio::transports` ([`StreamState`]); here are the
-//! calls: of the system, of the protocol, of the loop. The class is the base of
-//! `rasyncio.selector_events._SelectorSocketTransport`, which adds in Python what is cold.
+//! What happens when is decided in `rasyncio::transports` ([`StreamState`], and `DatagramState` for
+//! what is in `datagram.rs`); here are the calls: of the system, of the protocol, of the loop. The
+//! classes are the bases of those in `rasyncio.selector_events`, which add in Python what is cold.
 //!
 //! ```text
 //! making.rs     a new transport, and what it knows of its socket
@@ -14,15 +14,19 @@
 //! reading.rs    from the socket to the protocol
 //! writing.rs    from the program to the socket
 //! closing.rs    the ends: close, abort, errors, connection_lost
+//! pipes.rs      the same of pipes
 //! methods.rs    the class as Python sees it
+//! datagram.rs   the same for datagrams, over what is the same
 //! ```
 
 mod addresses;
 mod chunk;
 mod closing;
+mod datagram;
 mod making;
 mod methods;
 mod object;
+mod pipes;
 mod reading;
 mod socket;
 mod watching;
@@ -30,9 +34,24 @@ mod writing;
 
 pub(crate) use addresses::Address;
 pub(crate) use chunk::{View, bytes_of};
-pub(crate) use methods::init;
+pub(crate) use datagram::audit;
+pub(crate) use datagram::{readable as datagram_readable, writable as datagram_writable};
 pub(crate) use object::{TransportObject, as_direct};
-pub(crate) use reading::{NOTABLE, receive};
-pub(crate) use socket::{Fd, plain_descriptor};
+pub(crate) use reading::{NOTABLE, receive, receive_from};
+pub(crate) use socket::{Fd, Source, plain_descriptor, plain_kind};
 pub(crate) use watching::{readable, writable};
-pub(crate) use writing::write;
+pub(crate) use writing::{write, write_to};
+
+use pyo3::ffi::PyObject;
+
+use crate::object::Res;
+
+/// Makes the classes; called once by the module's initialisation.
+pub(crate) unsafe fn init(module: *mut PyObject) -> Res<()> {
+    // SAFETY: passed on.
+    unsafe {
+        methods::init(module)?;
+        pipes::init(module)?;
+        datagram::init(module)
+    }
+}

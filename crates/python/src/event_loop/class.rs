@@ -35,12 +35,9 @@ pub(super) fn bypassed() -> [*mut PyObject; 9] {
 
 /// Whether instances of a class have other methods than ours among those.
 pub(super) unsafe fn overrides(class: *mut PyTypeObject) -> Res<bool> {
-    // SAFETY: two live classes, says the caller.
-    let (ours, theirs) = unsafe { (Ref::borrow(TYPE.get().cast()), Ref::borrow(class.cast())) };
     for name in bypassed() {
-        // A copy is another object; what it shares with the original is the definition.
-        let (ours, theirs) = (ours.attr(name)?, theirs.attr(name)?);
-        if definition(ours.ptr()) != definition(theirs.ptr()) {
+        // SAFETY: a live class, says the caller.
+        if !unsafe { is_ours(class, name)? } {
             return Ok(true);
         }
     }
@@ -48,6 +45,14 @@ pub(super) unsafe fn overrides(class: *mut PyTypeObject) -> Res<bool> {
     // SAFETY: two live classes.
     let hash = |class: *mut PyTypeObject| unsafe { (*class).tp_hash.map(|hash| hash as usize) };
     Ok(cfg!(not(Py_3_14)) && hash(*TYPE.get()) != hash(class))
+}
+
+/// Whether a method that instances of a class have is ours.
+pub(super) unsafe fn is_ours(class: *mut PyTypeObject, name: *mut PyObject) -> Res<bool> {
+    // SAFETY: two live classes, says the caller.
+    let (ours, theirs) = unsafe { (Ref::borrow(TYPE.get().cast()), Ref::borrow(class.cast())) };
+    // A copy is another object; what it shares with the original is the definition.
+    Ok(definition(ours.attr(name)?.ptr()) == definition(theirs.attr(name)?.ptr()))
 }
 
 /// `_own_methods(class)`: gives a class that is derived from native ones methods of its own, where

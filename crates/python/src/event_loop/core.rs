@@ -7,12 +7,13 @@ use std::io;
 use pyo3::ffi::{self, PyObject};
 use rasyncio_engine::{Clock, EventLoop, Remote, TimerKey, VirtualClock};
 
+use super::readers::Watched;
+use super::replaced::Replaced;
 use crate::contexts::Entered;
 use crate::handles;
 use crate::jobs;
 use crate::names::names;
-use crate::object::{Raised, Ref, Res, raise, runtime_error, set_slot};
-use crate::stdlib::stdlib;
+use crate::object::{Raised, Ref, Res, import, raise, runtime_error, set_slot};
 use crate::tasks::current::Mirror;
 
 /// An owned, nullable reference in a cell.
@@ -54,6 +55,7 @@ pub(crate) struct LoopCore {
     /// The loop object around this, borrowed: it owns us.
     owner: *mut PyObject,
     native: Cell<bool>,
+    replaced: Replaced,
     debug: Cell<bool>,
     /// `_thread_id`: 0 while not running.
     thread: Cell<core::ffi::c_ulong>,
@@ -65,14 +67,11 @@ pub(crate) struct LoopCore {
     pub(super) exception_handler: Slot,
     pub(super) task_factory: Slot,
     current_handle: Slot,
+    watched: Watched,
 }
 
 impl LoopCore {
-    pub(super) fn new(
-        owner: *mut PyObject,
-        virtual_time: bool,
-        native: bool,
-    ) -> io::Result<LoopCore> {
+    pub(super) fn new(owner: *mut PyObject, virtual_time: bool) -> io::Result<LoopCore> {
         let clock = if virtual_time {
             Clock::Virtual(VirtualClock::new())
         } else {
@@ -83,7 +82,8 @@ impl LoopCore {
             remote: engine.remote(),
             engine,
             owner,
-            native: Cell::new(native),
+            native: Cell::new(true),
+            replaced: Replaced::default(),
             debug: Cell::new(false),
             thread: Cell::new(0),
             mirror: Mirror::new(),
@@ -93,6 +93,7 @@ impl LoopCore {
             exception_handler: Slot::new(),
             task_factory: Slot::new(),
             current_handle: Slot::new(),
+            watched: Watched::new(),
         })
     }
 
@@ -121,6 +122,11 @@ impl LoopCore {
 
     pub(super) fn set_overridden(&self) {
         self.native.set(false);
+    }
+
+    #[inline]
+    pub(super) fn replaced(&self) -> &Replaced {
+        &self.replaced
     }
 
     /// `loop.get_debug()`
@@ -180,16 +186,23 @@ impl LoopCore {
         ]
     }
 
+    /// The objects that were given as descriptors.
+    pub(super) fn watched(&self) -> &Watched {
+        &self.watched
+    }
+
     /// Drops all that is scheduled and all that is held.
     pub(super) fn clear(&self) {
         self.engine.clear();
+        self.watched.clear();
         self.default_executor.set(None);
         self.exception_handler.set(None);
         self.task_factory.set(None);
         self.current_handle.set(None);
     }
 
-    /// `loop.time()`: seconds of `time.monotonic()`'s clock.
+    /// Seconds of the engine's clock, that of `time.monotonic()`: what `loop.time()` answers unless the
+    /// program has put a clock of its own in its place.
     #[inline]
     pub(crate) fn time(&self) -> f64 {
         self.engine.now() as f64 * 1e-9
@@ -247,7 +260,9 @@ impl LoopCore {
         let text = Ref::str(&describe()?)?;
         let format = Ref::str("Executing %s took %.3f seconds")?;
         let took = Ref::float(took)?;
-        let warning = stdlib().logger.attr(names().warning)?;
+        // Where asyncio has it, and where tests put one of their own.
+        let logger = import(c"asyncio.base_events")?.attr(names().logger)?;
+        let warning = logger.attr(names().warning)?;
         warning
             .call(&[format.ptr(), text.ptr(), took.ptr()])
             .map(drop)

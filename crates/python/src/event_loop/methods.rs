@@ -7,7 +7,7 @@ use pyo3::ffi::{self, PyObject};
 
 use super::core::LoopCore;
 use super::object::{self, LoopObject};
-use super::{TYPE, capsule, class, executor, readers, run, scheduling};
+use super::{TYPE, capsule, class, executor, readers, replaced, run, scheduling};
 use crate::boundary;
 use crate::docs;
 use crate::futures;
@@ -78,6 +78,7 @@ noargs!(close, |core| {
         return Err(runtime_error("Cannot close a running event loop"));
     }
     core.engine().close();
+    core.watched().clear();
     Ok(Ref::none())
 });
 noargs!(is_running, |core| Ok(Ref::bool(core.thread() != 0)));
@@ -220,7 +221,10 @@ pub(crate) unsafe fn init(module: *mut PyObject) -> Res<()> {
         .onearg(c"_remove_reader", readers::remove_reader)
         .onearg(c"_remove_writer", readers::remove_writer)
         .onearg(c"_interest", readers::interest)
+        .onearg(c"_select", replaced::select)
+        .noargs(c"_select_is_replaced", replaced::select_is_replaced)
         .fastcall(c"_listen", crate::servers::listen)
+        .fastcall(c"_watch_child", crate::children::watch)
         .noargs(c"_abi_capsule", abi_capsule)
         .docs(docs::LOOP)
         .get(c"_closed", get_closed)

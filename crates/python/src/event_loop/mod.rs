@@ -10,6 +10,7 @@ mod executor;
 mod methods;
 mod object;
 mod readers;
+mod replaced;
 mod run;
 mod scheduling;
 

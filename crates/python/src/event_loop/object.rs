@@ -7,12 +7,12 @@ use pyo3::ffi::{self, PyObject, PyTypeObject};
 use rasyncio_engine::Job;
 
 use super::KNOWN;
-use super::class::{bypassed, overrides};
+use super::class::{bypassed, is_ours, overrides};
 use super::core::{LoopCore, os_error};
 use crate::boundary;
 use crate::jobs;
 use crate::names::names;
-use crate::object::Ref;
+use crate::object::{Ref, Res, check};
 use crate::types::free_instance;
 
 /// A loop's C layout.
@@ -50,8 +50,8 @@ pub(super) unsafe extern "C" fn tp_new(
                 Some(wanted) => wanted.truth()?,
                 None => false,
             };
-            let core = LoopCore::new(made.ptr(), virtual_time, !overrides(class)?)
-                .map_err(|error| os_error(&error))?;
+            let core = LoopCore::new(made.ptr(), virtual_time).map_err(|error| os_error(&error))?;
+            look_at_class(&core, class)?;
             core.slow_callback_duration.set(Some(Ref::float(0.1)?));
             (*this).core = Some(Box::new(core));
             if KNOWN.0.get().is_null() {
@@ -63,21 +63,47 @@ pub(super) unsafe extern "C" fn tp_new(
     })
 }
 
+/// Notes which methods a class has that are not ours.
+unsafe fn look_at_class(core: &LoopCore, class: *mut PyTypeObject) -> Res<()> {
+    // SAFETY: a live class, says the caller.
+    unsafe {
+        if overrides(class)? {
+            core.set_overridden();
+        }
+        if !is_ours(class, names().time)? {
+            core.replaced().set_time();
+        }
+    }
+    Ok(())
+}
+
 /// `loop.call_soon = something` leaves the native path.
 pub(super) unsafe extern "C" fn setattro(
     slf: *mut PyObject,
     name: *mut PyObject,
     value: *mut PyObject,
 ) -> c_int {
-    // SAFETY: the interpreter passes an instance, a str, and a value or NULL.
-    unsafe {
-        if bypassed().contains(&name)
-            && let Some(core) = (*slf.cast::<LoopObject>()).core()
-        {
-            core.set_overridden();
+    boundary::status(|| {
+        // SAFETY: the interpreter passes an instance, a str, and a value or NULL.
+        unsafe {
+            let core = (*slf.cast::<LoopObject>()).core();
+            if bypassed().contains(&name)
+                && let Some(core) = core
+            {
+                core.set_overridden();
+                if ptr::eq(name, names().time) {
+                    core.replaced().set_time();
+                }
+            }
+            check(ffi::PyObject_GenericSetAttr(slf, name, value))?;
+            if ptr::eq(name, names().__class__)
+                && let Some(core) = core
+            {
+                look_at_class(core, ffi::Py_TYPE(slf))?;
+            }
         }
-        ffi::PyObject_GenericSetAttr(slf, name, value)
-    }
+        Ok(())
+    })
 }
 
 pub(super) unsafe extern "C" fn traverse(
@@ -95,6 +121,11 @@ pub(super) unsafe extern "C" fn traverse(
             visit_opt!(held, visit, arg);
         }
         let mut answer = 0;
+        core.watched().for_each(|held| {
+            if answer == 0 {
+                answer = visit(held, arg);
+            }
+        });
         core.engine().for_each_job(&mut |job: &Job| {
             if answer == 0 {
                 answer = jobs::visit(job, visit, arg);

@@ -2,10 +2,11 @@
 
 use core::cell::Cell;
 use core::ptr;
+use core::time::Duration;
 use std::io;
 
 use pyo3::ffi::{self, PyObject};
-use rasyncio_engine::{Driver, Flow, Job};
+use rasyncio_engine::{Driver, Flow, Job, Time};
 
 use super::LoopCore;
 use super::core::os_error;
@@ -42,7 +43,7 @@ pub(crate) fn set_running_native(loop_: *mut PyObject) {
 }
 
 /// Releases the GIL around the poll, and runs signal handlers.
-struct Attached<'a>(&'a LoopCore);
+pub(super) struct Attached<'a>(pub(super) &'a LoopCore);
 
 impl Driver for Attached<'_> {
     type Error = Raised;
@@ -69,6 +70,16 @@ impl Driver for Attached<'_> {
 
     fn poll_failed(&mut self, error: io::Error) -> Raised {
         os_error(&error)
+    }
+
+    #[inline]
+    fn time(&mut self) -> Res<Option<Time>> {
+        self.0.replaced_engine_time()
+    }
+
+    #[inline]
+    fn select(&mut self, patience: Option<Duration>) -> Res<bool> {
+        self.0.replaced_select(patience)
     }
 
     fn tick(&mut self) -> Res<()> {

@@ -84,7 +84,9 @@ vectorcall!(call_later, |slf, CALL_LATER [delay, callback, context], rest| {
         return Err(type_error("delay must not be None"));
     }
     // Of exact numbers without the detour through a `float` of the present time.
-    let when = if ffi::PyFloat_CheckExact(delay) != 0 || ffi::PyLong_CheckExact(delay) != 0 {
+    let when = if let Some(now) = core.replaced_time()? {
+        Ref::checked(ffi::PyNumber_Add(now.ptr(), delay))?
+    } else if ffi::PyFloat_CheckExact(delay) != 0 || ffi::PyLong_CheckExact(delay) != 0 {
         Ref::float(core.time() + as_f64(delay)?)?
     } else {
         let now = Ref::float(core.time())?;

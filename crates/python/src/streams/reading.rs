@@ -172,6 +172,10 @@ async fn read_body(slots: ReadSlots) -> Res {
         } else {
             saturating_int(given)?
         };
+        if count == 0 {
+            // Without making the transport resume.
+            return take(reader, 0);
+        }
         let ask = |state: &super::reader::State| match usize::try_from(count) {
             Ok(count) => state.read(count),
             Err(_) => state.read_to_end(),
@@ -179,7 +183,15 @@ async fn read_body(slots: ReadSlots) -> Res {
         loop {
             match ask(ReaderObject::state(reader)) {
                 Step::Ready(count) => return take_out(reader, count),
-                other => wait(slots, reader, other, "read").await?,
+                other => {
+                    let seen = ReaderObject::state(reader).buffered();
+                    wait(slots, reader, other, "read").await?;
+                    // To the end, asyncio reads piece by piece, and each time looks whether the
+                    // connection has failed: an end that comes then is none.
+                    if count < 0 && ReaderObject::state(reader).buffered() > seen {
+                        check_failure(reader)?;
+                    }
+                }
             }
         }
     }
@@ -196,6 +208,7 @@ async fn readexactly_body(slots: ReadSlots) -> Res {
         check_failure(reader)?;
         loop {
             match ReaderObject::state(reader).readexactly(wanted) {
+                Step::Ready(0) => return take(reader, 0),
                 Step::Ready(count) => return take_out(reader, count),
                 Step::Incomplete(here) => {
                     let expected = Ref::int(count)?;

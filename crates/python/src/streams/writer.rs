@@ -102,10 +102,7 @@ unsafe extern "C" fn write(slf: *mut PyObject, data: *mut PyObject) -> *mut PyOb
     // over the call.
     boundary::object(|| unsafe {
         let transport = WriterObject::transport(slf.cast());
-        match transports::as_direct(transport.ptr()) {
-            Some(direct) => transports::write(direct, data)?,
-            None => drop(transport.call_method(names().write, &[data])?),
-        }
+        transports::write_to(&transport, data)?;
         Ok(Ref::none())
     })
 }

@@ -1,7 +1,9 @@
 //! Addresses of sockets as Python writes them: tuples, and `str` or `bytes` for Unix sockets.
 
-use core::ffi::{c_char, c_int, c_void};
+use core::ffi::{c_char, c_int, c_long, c_void};
 use core::mem::{offset_of, size_of, zeroed};
+use core::net::{Ipv4Addr, Ipv6Addr};
+use core::ptr;
 use std::io;
 
 use pyo3::ffi::{self, PyObject};
@@ -23,12 +25,25 @@ unsafe extern "C" {
 }
 
 /// What the system has written: an address, and how long it is.
+#[derive(Clone)]
 pub(crate) struct Address {
     storage: libc::sockaddr_storage,
     length: libc::socklen_t,
 }
 
+impl PartialEq for Address {
+    fn eq(&self, other: &Address) -> bool {
+        self.bytes() == other.bytes()
+    }
+}
+
 impl Address {
+    fn bytes(&self) -> &[u8] {
+        let length = (self.length as usize).min(size_of::<libc::sockaddr_storage>());
+        // SAFETY: within the storage, which was filled as a whole.
+        unsafe { core::slice::from_raw_parts((&raw const self.storage).cast(), length) }
+    }
+
     /// Asks the system, which fills memory of that size, and answers what the call did.
     pub(crate) fn ask(
         call: impl FnOnce(*mut libc::sockaddr, *mut libc::socklen_t) -> c_int,
@@ -65,8 +80,50 @@ impl Address {
         )
     }
 
+    /// What to hand to the system.
+    pub(crate) fn as_system(&self) -> (*const libc::sockaddr, libc::socklen_t) {
+        ((&raw const self.storage).cast(), self.length)
+    }
+
+    /// Reads an address that is numbers, and spelled as `socket` spells it, for a socket of that
+    /// family. `None` for all that needs more thought: names, errors, other families.
+    pub(crate) fn of_python(family: c_int, given: *mut PyObject) -> Option<Address> {
+        // SAFETY: alive, as everything that callers have in their hands.
+        unsafe {
+            match family {
+                libc::AF_INET => to_version_4(given),
+                libc::AF_INET6 => to_version_6(given),
+                libc::AF_UNIX => to_unix(given),
+                _ => None,
+            }
+        }
+    }
+
+    /// An address of that structure.
+    fn of<T>(address: &T, length: usize) -> Address {
+        // SAFETY: plain numbers, for which zero is a value; the storage has room for each structure
+        // that is an address, and is aligned for it.
+        unsafe {
+            let mut storage: libc::sockaddr_storage = zeroed();
+            (&raw mut storage).cast::<T>().write(ptr::read(address));
+            Address {
+                storage,
+                length: length as libc::socklen_t,
+            }
+        }
+    }
+
+    /// Whether it is of the internet, version 6.
+    pub(crate) fn is_version_6(&self) -> bool {
+        c_int::from(self.storage.ss_family) == libc::AF_INET6
+    }
+
     /// As `socket` writes it; `None` for families that only that module knows.
     pub(crate) fn to_python(&self) -> Res<Option<Ref>> {
+        if self.length == 0 {
+            // A datagram of nobody in particular.
+            return Ok(Some(Ref::none()));
+        }
         let at = &raw const self.storage;
         // SAFETY: the family says which structure it is; the storage is long and aligned enough for
         // each.
@@ -106,6 +163,110 @@ unsafe fn of_version_6(address: &libc::sockaddr_in6) -> Res {
     let flow = Ref::int(i64::from(u32::from_be(address.sin6_flowinfo)))?;
     let scope = Ref::int(i64::from(address.sin6_scope_id))?;
     Ref::tuple(&[host.ptr(), port.ptr(), flow.ptr(), scope.ptr()])
+}
+
+/// The text of a `str` of ASCII.
+unsafe fn text_of<'a>(given: *mut PyObject) -> Option<&'a str> {
+    // SAFETY: alive, says the caller, for as long as the text is used, which the object keeps.
+    unsafe {
+        if ffi::PyUnicode_CheckExact(given) == 0 {
+            return None;
+        }
+        let mut length = 0;
+        let data = ffi::PyUnicode_AsUTF8AndSize(given, &mut length);
+        if data.is_null() {
+            ffi::PyErr_Clear();
+            return None;
+        }
+        let bytes = core::slice::from_raw_parts(data.cast::<u8>(), length as usize);
+        core::str::from_utf8(bytes)
+            .ok()
+            .filter(|text| text.is_ascii())
+    }
+}
+
+/// An `int` that is no subclass's, if it is within bounds.
+unsafe fn number<T: TryFrom<c_long>>(given: *mut PyObject) -> Option<T> {
+    // SAFETY: alive, says the caller.
+    unsafe {
+        if ffi::PyLong_CheckExact(given) == 0 {
+            return None;
+        }
+        let mut overflow = 0;
+        let number = ffi::PyLong_AsLongAndOverflow(given, &mut overflow);
+        T::try_from(number).ok().filter(|_| overflow == 0)
+    }
+}
+
+/// How many items a tuple has; none for anything else.
+unsafe fn length_of(given: *mut PyObject) -> usize {
+    // SAFETY: alive, says the caller.
+    unsafe {
+        if ffi::PyTuple_CheckExact(given) == 0 {
+            return 0;
+        }
+        ffi::PyTuple_GET_SIZE(given) as usize
+    }
+}
+
+unsafe fn to_version_4(given: *mut PyObject) -> Option<Address> {
+    // SAFETY: alive, says the caller.
+    unsafe {
+        if length_of(given) != 2 {
+            return None;
+        }
+        let host: Ipv4Addr = text_of(ffi::PyTuple_GET_ITEM(given, 0))?.parse().ok()?;
+        let mut address: libc::sockaddr_in = zeroed();
+        address.sin_family = libc::AF_INET as libc::sa_family_t;
+        address.sin_port = number::<u16>(ffi::PyTuple_GET_ITEM(given, 1))?.to_be();
+        address.sin_addr.s_addr = u32::from_ne_bytes(host.octets());
+        Some(Address::of(&address, size_of::<libc::sockaddr_in>()))
+    }
+}
+
+unsafe fn to_version_6(given: *mut PyObject) -> Option<Address> {
+    /// Of a flow label, as `socket` checks it.
+    const HIGHEST_FLOW: u32 = 0xf_ffff;
+    // SAFETY: alive, says the caller.
+    unsafe {
+        let length = length_of(given);
+        if !(2..=4).contains(&length) {
+            return None;
+        }
+        let host: Ipv6Addr = text_of(ffi::PyTuple_GET_ITEM(given, 0))?.parse().ok()?;
+        let mut address: libc::sockaddr_in6 = zeroed();
+        address.sin6_family = libc::AF_INET6 as libc::sa_family_t;
+        address.sin6_port = number::<u16>(ffi::PyTuple_GET_ITEM(given, 1))?.to_be();
+        address.sin6_addr.s6_addr = host.octets();
+        if length > 2 {
+            let flow = number::<u32>(ffi::PyTuple_GET_ITEM(given, 2))?;
+            address.sin6_flowinfo = Some(flow).filter(|&flow| flow <= HIGHEST_FLOW)?.to_be();
+        }
+        if length > 3 {
+            address.sin6_scope_id = number(ffi::PyTuple_GET_ITEM(given, 3))?;
+        }
+        Some(Address::of(&address, size_of::<libc::sockaddr_in6>()))
+    }
+}
+
+unsafe fn to_unix(given: *mut PyObject) -> Option<Address> {
+    // SAFETY: alive, says the caller; the path is shorter than its place.
+    unsafe {
+        let path = text_of(given)?.as_bytes();
+        let mut address: libc::sockaddr_un = zeroed();
+        // Neither an abstract name nor none at all, and with a zero behind it.
+        if path.is_empty() || path.contains(&0) || path.len() >= address.sun_path.len() {
+            return None;
+        }
+        address.sun_family = libc::AF_UNIX as libc::sa_family_t;
+        ptr::copy_nonoverlapping(
+            path.as_ptr().cast(),
+            address.sun_path.as_mut_ptr(),
+            path.len(),
+        );
+        let length = offset_of!(libc::sockaddr_un, sun_path) + path.len() + 1;
+        Some(Address::of(&address, length))
+    }
 }
 
 unsafe fn of_unix(address: &libc::sockaddr_un, length: usize) -> Res {

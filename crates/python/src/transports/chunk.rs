@@ -6,7 +6,7 @@ use crate::object::{Raised, Ref, Res, full_type_name, type_error};
 
 /// What is left of one write. `bytes` are kept as they are; all else is copied, since a program
 /// may use its buffer for something else as soon as `write` returns.
-pub(super) enum Chunk {
+pub(crate) enum Chunk {
     /// The object, and where what is left begins.
     Bytes(Ref, usize),
     Copied(Vec<u8>),

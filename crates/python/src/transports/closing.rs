@@ -5,7 +5,7 @@ use core::ptr;
 use pyo3::ffi::{self, PyObject};
 use rasyncio::transports::stream::Closing;
 
-use super::object::TransportObject;
+use super::object::{State, TransportObject};
 use super::watching::{Side, unwatch};
 use super::writing::finish_waiter;
 use crate::coroutine::finally;
@@ -18,13 +18,13 @@ use crate::object::{
 use crate::stdlib::stdlib;
 
 /// `transport.close()`
-pub(super) unsafe fn close(this: *mut TransportObject) -> Res<()> {
+pub(super) unsafe fn close<S: State>(this: *mut TransportObject<S>) -> Res<()> {
     // SAFETY: `this` is alive, says the caller.
     unsafe { closed(this, TransportObject::state(this).close()) }
 }
 
 /// Does what closing asks for.
-pub(super) unsafe fn closed(this: *mut TransportObject, closing: Closing) -> Res<()> {
+pub(super) unsafe fn closed<S: State>(this: *mut TransportObject<S>, closing: Closing) -> Res<()> {
     // SAFETY: `this` is alive, says the caller.
     unsafe {
         match closing {
@@ -40,7 +40,10 @@ pub(super) unsafe fn closed(this: *mut TransportObject, closing: Closing) -> Res
 }
 
 /// `transport._force_close(exception)`: also `abort`, without an exception.
-pub(super) unsafe fn force_close(this: *mut TransportObject, exception: *mut PyObject) -> Res<()> {
+pub(super) unsafe fn force_close<S: State>(
+    this: *mut TransportObject<S>,
+    exception: *mut PyObject,
+) -> Res<()> {
     // SAFETY: both alive, says the caller.
     unsafe {
         if !TransportObject::state(this).abort() {
@@ -53,8 +56,8 @@ pub(super) unsafe fn force_close(this: *mut TransportObject, exception: *mut PyO
 }
 
 /// In a later turn, by the public way: it is once in a connection's life.
-unsafe fn schedule_connection_lost(
-    this: *mut TransportObject,
+unsafe fn schedule_connection_lost<S>(
+    this: *mut TransportObject<S>,
     exception: *mut PyObject,
 ) -> Res<()> {
     // SAFETY: both alive, says the caller.
@@ -74,7 +77,10 @@ unsafe fn schedule_connection_lost(
 }
 
 /// `transport._call_connection_lost(exception)`: tells the protocol, and lets go of everything.
-pub(super) unsafe fn call_connection_lost(this: *mut TransportObject, exception: Ref) -> Res<()> {
+pub(super) unsafe fn call_connection_lost<S>(
+    this: *mut TransportObject<S>,
+    exception: Ref,
+) -> Res<()> {
     // SAFETY: `this` is alive, says the caller; the protocol is held over the call.
     unsafe {
         let told = match Ref::borrow_opt((*this).protocol) {
@@ -87,7 +93,7 @@ pub(super) unsafe fn call_connection_lost(this: *mut TransportObject, exception:
     }
 }
 
-unsafe fn let_go(this: *mut TransportObject) -> Res<()> {
+unsafe fn let_go<S>(this: *mut TransportObject<S>) -> Res<()> {
     // SAFETY: `this` is alive, says the caller; slots are empty before contents are dropped.
     unsafe {
         (*this).plain_socket = false;
@@ -108,7 +114,7 @@ unsafe fn let_go(this: *mut TransportObject) -> Res<()> {
     }
 }
 
-unsafe fn tell_waiter(this: *mut TransportObject) -> Res<()> {
+unsafe fn tell_waiter<S>(this: *mut TransportObject<S>) -> Res<()> {
     // SAFETY: `this` is alive, says the caller; a static exception class.
     unsafe {
         finish_waiter(this, |waiter| {
@@ -124,7 +130,11 @@ unsafe fn tell_waiter(this: *mut TransportObject) -> Res<()> {
 /// A callback of the protocol has raised, or the system has refused something: the connection
 /// ends. SystemExit and KeyboardInterrupt leave the loop instead.
 #[cold]
-pub(super) unsafe fn failed(this: *mut TransportObject, raised: Raised, message: &str) -> Res<()> {
+pub(super) unsafe fn failed<S>(
+    this: *mut TransportObject<S>,
+    raised: Raised,
+    message: &str,
+) -> Res<()> {
     // SAFETY: `this` is alive, says the caller; static exception classes.
     unsafe {
         if raised_matches(&raised, ffi::PyExc_SystemExit)
@@ -143,7 +153,11 @@ pub(super) unsafe fn failed(this: *mut TransportObject, raised: Raised, message:
 }
 
 /// `loop.call_exception_handler` with what the handler is told of a transport.
-pub(super) unsafe fn report(this: *mut TransportObject, exception: &Ref, message: &str) -> Res<()> {
+pub(super) unsafe fn report<S>(
+    this: *mut TransportObject<S>,
+    exception: &Ref,
+    message: &str,
+) -> Res<()> {
     // SAFETY: `this` is alive, says the caller.
     unsafe {
         let context = Ref::dict()?;
@@ -166,8 +180,12 @@ pub(super) unsafe fn report(this: *mut TransportObject, exception: &Ref, message
     }
 }
 
-/// In debug mode, a line in the log about the transport.
-pub(super) unsafe fn log_debug(this: *mut TransportObject, format: &str) -> Res<()> {
+/// In debug mode, a line in the log about the transport, by a method of the logger.
+pub(super) unsafe fn log<S>(
+    this: *mut TransportObject<S>,
+    method: *mut PyObject,
+    format: &str,
+) -> Res<()> {
     // SAFETY: `this` is alive, says the caller.
     unsafe {
         if !TransportObject::core(this)?.debug() {
@@ -176,7 +194,13 @@ pub(super) unsafe fn log_debug(this: *mut TransportObject, format: &str) -> Res<
         let format = Ref::str(format)?;
         stdlib()
             .logger
-            .call_method(names().debug, &[format.ptr(), this.cast()])
+            .call_method(method, &[format.ptr(), this.cast()])
             .map(drop)
     }
+}
+
+/// The same at the lowest level.
+pub(super) unsafe fn log_debug<S>(this: *mut TransportObject<S>, format: &str) -> Res<()> {
+    // SAFETY: `this` is alive, says the caller.
+    unsafe { log(this, names().debug, format) }
 }

@@ -43,14 +43,18 @@ pub(super) unsafe extern "C" fn tp_init(
         unsafe {
             let [loop_, sock, protocol, rest @ ..] = INIT.parse_tuple::<7>(args, kwargs)?;
             let [waiter, extra, server, context] = rest.map(|value| given(value));
-            start(slf.cast(), [loop_, sock, protocol], extra, server, context)?;
-            announce(slf.cast(), waiter)
+            let this = slf.cast::<TransportObject>();
+            if start(this, [loop_, sock, protocol], extra, server, context)? {
+                // What a program writes goes out at once, and is not put off until more comes.
+                Fd((*this).fd).set_no_delay();
+            }
+            announce(this, waiter, true)
         }
     })
 }
 
 /// NULL for None.
-unsafe fn given(value: *mut PyObject) -> *mut PyObject {
+pub(super) unsafe fn given(value: *mut PyObject) -> *mut PyObject {
     // SAFETY: None lives for ever.
     if unsafe { ptr::eq(value, ffi::Py_None()) } {
         ptr::null_mut()
@@ -59,13 +63,14 @@ unsafe fn given(value: *mut PyObject) -> *mut PyObject {
     }
 }
 
-unsafe fn start(
-    this: *mut TransportObject,
+/// What every kind of transport begins with. True for a socket of the internet.
+pub(super) unsafe fn start<S>(
+    this: *mut TransportObject<S>,
     [loop_, sock, protocol]: [*mut PyObject; 3],
     extra: *mut PyObject,
     server: *mut PyObject,
     context: *mut PyObject,
-) -> Res<()> {
+) -> Res<bool> {
     // SAFETY: all alive or NULL, says the caller.
     unsafe {
         if !(*this).loop_.is_null() {
@@ -84,7 +89,7 @@ unsafe fn start(
             None => Ref::dict()?,
         };
         set_slot(&raw mut (*this).extra, extra.clone().into_ptr());
-        describe(this, &extra)?;
+        let is_internet = describe(this, &extra)?;
         set_protocol(this, protocol)?;
         if let Some(server) = Ref::borrow_opt(server) {
             set_slot(&raw mut (*this).server, server.clone().into_ptr());
@@ -97,12 +102,13 @@ unsafe fn start(
             transports.ptr(),
             number.ptr(),
             this.cast(),
-        ))
+        ))?;
+        Ok(is_internet)
     }
 }
 
-/// Fills what `get_extra_info` answers.
-unsafe fn describe(this: *mut TransportObject, extra: &Ref) -> Res<()> {
+/// Fills what `get_extra_info` answers. True for a socket of the internet.
+unsafe fn describe<S>(this: *mut TransportObject<S>, extra: &Ref) -> Res<bool> {
     // SAFETY: alive, says the caller.
     unsafe {
         let sock = Ref::borrow((*this).sock);
@@ -116,23 +122,21 @@ unsafe fn describe(this: *mut TransportObject, extra: &Ref) -> Res<()> {
         } else {
             None
         };
-        if own.as_ref().is_some_and(Address::is_internet) {
-            // What a program writes goes out at once, and is not put off until more comes.
-            Fd((*this).fd).set_no_delay();
-        }
+        let is_internet = own.as_ref().is_some_and(Address::is_internet);
         put(names().sockname, &name(&sock, own, names().getsockname)?)?;
         match ffi::PySequence_Contains(extra.ptr(), names().peername) {
-            -1 => Err(Raised::set()),
+            -1 => return Err(Raised::set()),
             0 => {
                 let peer = if (*this).plain_socket {
                     Address::of_peer(Fd((*this).fd)).ok()
                 } else {
                     None
                 };
-                put(names().peername, &name(&sock, peer, names().getpeername)?)
+                put(names().peername, &name(&sock, peer, names().getpeername)?)?;
             }
-            _ => Ok(()),
+            _ => {}
         }
+        Ok(is_internet)
     }
 }
 
@@ -156,7 +160,11 @@ fn name(sock: &Ref, known: Option<Address>, method: *mut PyObject) -> Res {
 }
 
 /// Schedules what follows, by the public way: a program may look at it in debug mode.
-unsafe fn announce(this: *mut TransportObject, waiter: *mut PyObject) -> Res<()> {
+pub(super) unsafe fn announce<S>(
+    this: *mut TransportObject<S>,
+    waiter: *mut PyObject,
+    watched: bool,
+) -> Res<()> {
     // SAFETY: all alive or NULL, says the caller.
     unsafe {
         let call_soon = Ref::borrow((*this).loop_).attr(names().call_soon)?;
@@ -168,8 +176,10 @@ unsafe fn announce(this: *mut TransportObject, waiter: *mut PyObject) -> Res<()>
         };
         let made = Ref::borrow((*this).protocol).attr(names().connection_made)?;
         soon(&[made.ptr(), this.cast()])?;
-        let start_reading = Ref::borrow(this.cast()).attr(names()._start_reading)?;
-        soon(&[start_reading.ptr()])?;
+        if watched {
+            let start_reading = Ref::borrow(this.cast()).attr(names()._start_reading)?;
+            soon(&[start_reading.ptr()])?;
+        }
         if waiter.is_null() {
             return Ok(());
         }

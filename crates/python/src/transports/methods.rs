@@ -4,7 +4,9 @@ use core::ffi::c_void;
 use core::ptr;
 
 use pyo3::ffi::{self, PyObject};
+use rasyncio::transports::stream::StreamState;
 
+use super::chunk::Chunk;
 use super::object::{self, Kind, TransportObject};
 use super::watching::{Side, unwatch, watch};
 use super::{closing, making, reading, socket, writing};
@@ -23,7 +25,7 @@ use crate::types::TypeBuilder;
 /// `asyncio.BufferedProtocol`
 static BUFFERED_PROTOCOL: Global<Ref> = Global::new();
 
-pub(super) unsafe fn set_socket(this: *mut TransportObject, sock: *mut PyObject) -> Res<()> {
+pub(super) unsafe fn set_socket<S>(this: *mut TransportObject<S>, sock: *mut PyObject) -> Res<()> {
     // SAFETY: both alive, says the caller.
     unsafe {
         let plain = socket::is_plain(sock)?;
@@ -34,7 +36,10 @@ pub(super) unsafe fn set_socket(this: *mut TransportObject, sock: *mut PyObject)
     }
 }
 
-pub(super) unsafe fn set_protocol(this: *mut TransportObject, protocol: *mut PyObject) -> Res<()> {
+pub(super) unsafe fn set_protocol<S>(
+    this: *mut TransportObject<S>,
+    protocol: *mut PyObject,
+) -> Res<()> {
     // SAFETY: both alive, says the caller.
     unsafe {
         (*this).kind = if tls::is_protocol(protocol) {
@@ -52,7 +57,10 @@ pub(super) unsafe fn set_protocol(this: *mut TransportObject, protocol: *mut PyO
 
 macro_rules! onearg {
     ($name:ident, |$this:ident, $arg:ident| $body:expr) => {
-        unsafe extern "C" fn $name(slf: *mut PyObject, $arg: *mut PyObject) -> *mut PyObject {
+        pub(super) unsafe extern "C" fn $name(
+            slf: *mut PyObject,
+            $arg: *mut PyObject,
+        ) -> *mut PyObject {
             let $this = slf.cast::<TransportObject>();
             // SAFETY: the interpreter passes a live instance and a live object.
             boundary::object(|| unsafe { $body })
@@ -177,7 +185,7 @@ vectorcall!(set_write_buffer_limits, |slf, LIMITS [high, low]| {
     Ok(Ref::none())
 });
 
-unsafe fn limit(given: *mut PyObject) -> Res<Option<i64>> {
+pub(super) unsafe fn limit(given: *mut PyObject) -> Res<Option<i64>> {
     // SAFETY: alive or NULL, says the caller.
     if given.is_null() || unsafe { ptr::eq(given, ffi::Py_None()) } {
         return Ok(None);
@@ -281,12 +289,24 @@ fn builder() -> TypeBuilder {
     TypeBuilder::new::<TransportObject>(c"rasyncio._rasyncio.SocketTransport")
         .flags(ffi::Py_TPFLAGS_HAVE_GC | ffi::Py_TPFLAGS_BASETYPE)
         .doc(c"The native part of the transport of a connected socket: reading, writing, closing.")
-        .slot(ffi::Py_tp_new, object::tp_new as *mut c_void)
+        .slot(
+            ffi::Py_tp_new,
+            object::tp_new::<StreamState<Chunk>> as *mut c_void,
+        )
         .slot(ffi::Py_tp_init, making::tp_init as *mut c_void)
         .slot(ffi::Py_tp_setattro, object::setattro as *mut c_void)
-        .slot(ffi::Py_tp_dealloc, object::dealloc as *mut c_void)
-        .slot(ffi::Py_tp_traverse, object::traverse as *mut c_void)
-        .slot(ffi::Py_tp_clear, object::clear as *mut c_void)
+        .slot(
+            ffi::Py_tp_dealloc,
+            object::dealloc::<StreamState<Chunk>> as *mut c_void,
+        )
+        .slot(
+            ffi::Py_tp_traverse,
+            object::traverse::<StreamState<Chunk>> as *mut c_void,
+        )
+        .slot(
+            ffi::Py_tp_clear,
+            object::clear::<StreamState<Chunk>> as *mut c_void,
+        )
         .onearg(c"write", write)
         .onearg(c"writelines", writelines)
         .noargs(c"write_eof", write_eof)

@@ -5,13 +5,17 @@ use core::ffi::{c_int, c_void};
 use core::ptr;
 
 use pyo3::ffi::{self, PyObject, PyTypeObject};
-use rasyncio::transports::stream::StreamState;
+use rasyncio::transports::stream::{Closing, StreamState};
+use rasyncio_engine::Job;
 
 use super::chunk::Chunk;
+use super::watching::Side;
+use super::{pipes, reading, writing};
 use crate::boundary;
 use crate::direct::Direct;
 use crate::event_loop::{self, LoopCore};
 use crate::global::Global;
+use crate::jobs;
 use crate::names::names;
 use crate::object::{Ref, Res, runtime_error, set_slot};
 use crate::types::free_instance;
@@ -25,6 +29,40 @@ pub(super) enum Kind {
     Buffered,
     /// Our own TLS, which is told without a call of Python's.
     Tls,
+    /// It is no socket's transport, but that of a pipe that is read.
+    ReadPipe,
+    /// And here it is one that is written to.
+    WritePipe,
+}
+
+/// What kinds of transports differ in: their state, and what readiness means.
+pub(super) trait State: Sized + 'static {
+    /// Of an open socket.
+    fn new() -> Self;
+
+    /// Whether a job that was queued at readiness still has something to do.
+    unsafe fn wants(this: *mut TransportObject<Self>, side: Side) -> bool;
+
+    /// Begins to close.
+    fn close(&self) -> Closing;
+
+    /// Closes at once. True: schedule `connection_lost`.
+    fn abort(&self) -> bool;
+
+    /// Drops what waits to be written.
+    fn clear(&self);
+
+    /// Shows the objects that it holds. `visit` must not call back.
+    fn visit(&self, visit: &mut dyn FnMut(*mut PyObject));
+
+    /// The job of a descriptor that is ready.
+    fn job(side: Side, transport: Ref) -> Job;
+
+    /// The method that is called instead in debug mode.
+    fn method(side: Side) -> *mut PyObject;
+
+    /// Reads or writes.
+    unsafe fn ready(this: *mut TransportObject<Self>, side: Side) -> Res<()>;
 }
 
 /// A transport's C layout. It begins with that of `asyncio.transports._FlowControlMixin`, which
@@ -33,8 +71,11 @@ pub(super) enum Kind {
 ///
 /// All pointers are owned and nullable. No Rust reference to the struct is kept across a call
 /// that may run Python code; the state has `&self` methods and keeps no borrow over one.
+///
+/// The state comes last: what is before it is in the same place for every kind, and functions that
+/// look at nothing else serve them all.
 #[repr(C)]
-pub(crate) struct TransportObject {
+pub(crate) struct TransportObject<S = StreamState<Chunk>> {
     ob_base: PyObject,
     pub(super) extra: *mut PyObject,
     mixin: [*mut PyObject; 4],
@@ -61,14 +102,16 @@ pub(crate) struct TransportObject {
     pub(super) kind: Kind,
     /// The size of the last read; the next one prepares for as much.
     pub(super) last_read: Cell<usize>,
+    /// How often a pipe has refused to be written to (asyncio's `_conn_lost`).
+    pub(super) lost_writes: Cell<u32>,
     /// Written by `__new__`, dropped by dealloc only.
-    pub(super) state: StreamState<Chunk>,
+    pub(super) state: S,
 }
 
-impl TransportObject {
+impl<S> TransportObject<S> {
     /// The loop's core. RuntimeError without a loop of ours: before `__init__` or after the end.
     #[inline]
-    pub(super) unsafe fn core<'a>(this: *mut TransportObject) -> Res<&'a LoopCore> {
+    pub(super) unsafe fn core<'a>(this: *mut TransportObject<S>) -> Res<&'a LoopCore> {
         // SAFETY: `this` is alive, says the caller, and keeps the loop alive; whoever calls
         // something that may end the connection asks again afterwards.
         match unsafe { event_loop::any_native((*this).loop_) } {
@@ -79,19 +122,12 @@ impl TransportObject {
 
     /// The state. It is part of the object: the caller keeps that alive.
     #[inline]
-    pub(super) unsafe fn state<'a>(this: *mut TransportObject) -> &'a StreamState<Chunk> {
+    pub(super) unsafe fn state<'a>(this: *mut TransportObject<S>) -> &'a S {
         // SAFETY: written by `__new__`; all its methods take `&self`.
         unsafe { &(*this).state }
     }
 
-    /// `transport.is_closing()`
-    #[inline]
-    pub(crate) unsafe fn is_closing(this: *mut TransportObject) -> bool {
-        // SAFETY: alive, says the caller.
-        unsafe { TransportObject::state(this).is_closing() }
-    }
-
-    unsafe fn slots(this: *mut TransportObject) -> [*mut *mut PyObject; 13] {
+    unsafe fn slots(this: *mut TransportObject<S>) -> [*mut *mut PyObject; 13] {
         // SAFETY: addresses of fields of a live object.
         unsafe {
             [
@@ -113,7 +149,16 @@ impl TransportObject {
     }
 }
 
-pub(super) unsafe extern "C" fn tp_new(
+impl TransportObject {
+    /// `transport.is_closing()`
+    #[inline]
+    pub(crate) unsafe fn is_closing(this: *mut TransportObject) -> bool {
+        // SAFETY: alive, says the caller.
+        unsafe { TransportObject::state(this).is_closing() }
+    }
+}
+
+pub(super) unsafe extern "C" fn tp_new<S: State>(
     class: *mut PyTypeObject,
     _args: *mut PyObject,
     _kwargs: *mut PyObject,
@@ -123,8 +168,8 @@ pub(super) unsafe extern "C" fn tp_new(
         unsafe {
             let alloc = (*class).tp_alloc.unwrap_or(ffi::PyType_GenericAlloc);
             let made = Ref::checked(alloc(class, 0))?;
-            let this = made.ptr().cast::<TransportObject>();
-            ptr::addr_of_mut!((*this).state).write(StreamState::new());
+            let this = made.ptr().cast::<TransportObject<S>>();
+            ptr::addr_of_mut!((*this).state).write(S::new());
             (*this).fd = -1;
             (*this).kind = Kind::Data;
             Ok(made)
@@ -132,16 +177,85 @@ pub(super) unsafe extern "C" fn tp_new(
     })
 }
 
+impl State for StreamState<Chunk> {
+    fn new() -> Self {
+        StreamState::new()
+    }
+
+    #[inline]
+    unsafe fn wants(this: *mut TransportObject, side: Side) -> bool {
+        // SAFETY: `this` is alive, says the caller.
+        unsafe {
+            let state = TransportObject::state(this);
+            match side {
+                Side::Read => state.may_receive() || pipes::may_hear_of_peer(this),
+                Side::Write => state.wants_write(),
+            }
+        }
+    }
+
+    fn close(&self) -> Closing {
+        self.close()
+    }
+
+    fn abort(&self) -> bool {
+        self.abort()
+    }
+
+    fn clear(&self) {
+        self.clear();
+    }
+
+    fn visit(&self, visit: &mut dyn FnMut(*mut PyObject)) {
+        self.for_each_chunk(|chunk| {
+            if let Some(object) = chunk.object() {
+                visit(object);
+            }
+        });
+    }
+
+    fn job(side: Side, transport: Ref) -> Job {
+        match side {
+            Side::Read => jobs::transport_readable(transport),
+            Side::Write => jobs::transport_writable(transport),
+        }
+    }
+
+    fn method(side: Side) -> *mut PyObject {
+        match side {
+            Side::Read => names()._read_ready,
+            Side::Write => names()._write_ready,
+        }
+    }
+
+    #[inline]
+    unsafe fn ready(this: *mut TransportObject, side: Side) -> Res<()> {
+        // SAFETY: `this` is alive, says the caller.
+        unsafe {
+            match side {
+                Side::Read => reading::read_ready(this),
+                Side::Write => writing::write_ready(this),
+            }
+        }
+    }
+}
+
 static CLASS: Global<*mut PyTypeObject> = Global::new();
 
 static DIRECT: Direct = Direct::new();
 
 /// The methods that others of ours call directly.
-fn direct_methods() -> [*mut PyObject; 2] {
+pub(super) fn direct_methods() -> [*mut PyObject; 2] {
     [names().write, names().is_closing]
 }
 
-/// A transport whose methods may be called directly.
+/// Whether such a method of the object was replaced.
+pub(super) unsafe fn is_altered(this: *mut TransportObject) -> bool {
+    // SAFETY: alive, says the caller.
+    unsafe { (*this).altered }
+}
+
+/// A socket's transport whose methods may be called directly.
 #[inline]
 pub(crate) unsafe fn as_direct(object: *mut PyObject) -> Option<*mut TransportObject> {
     // SAFETY: alive, says the caller; an instance of our class has our layout.
@@ -174,12 +288,12 @@ pub(super) unsafe fn init(class: *mut PyTypeObject) {
     unsafe { CLASS.set(class) };
 }
 
-pub(super) unsafe extern "C" fn traverse(
+pub(super) unsafe extern "C" fn traverse<S: State>(
     slf: *mut PyObject,
     visit: ffi::visitproc,
     arg: *mut c_void,
 ) -> c_int {
-    let this = slf.cast::<TransportObject>();
+    let this = slf.cast::<TransportObject<S>>();
     // SAFETY: called by the collector on a live instance.
     unsafe {
         visit_opt!(ffi::Py_TYPE(slf).cast(), visit, arg);
@@ -187,10 +301,8 @@ pub(super) unsafe extern "C" fn traverse(
             visit_opt!(*slot, visit, arg);
         }
         let mut answer = 0;
-        TransportObject::state(this).for_each_chunk(|chunk| {
-            if answer == 0
-                && let Some(object) = chunk.object()
-            {
+        TransportObject::state(this).visit(&mut |object| {
+            if answer == 0 {
                 answer = visit(object, arg);
             }
         });
@@ -198,9 +310,9 @@ pub(super) unsafe extern "C" fn traverse(
     }
 }
 
-pub(super) unsafe extern "C" fn clear(slf: *mut PyObject) -> c_int {
+pub(super) unsafe extern "C" fn clear<S: State>(slf: *mut PyObject) -> c_int {
     boundary::quiet(|| {
-        let this = slf.cast::<TransportObject>();
+        let this = slf.cast::<TransportObject<S>>();
         // SAFETY: called by the collector on a live instance, or by dealloc.
         unsafe {
             TransportObject::state(this).clear();
@@ -212,12 +324,12 @@ pub(super) unsafe extern "C" fn clear(slf: *mut PyObject) -> c_int {
     0
 }
 
-pub(super) unsafe extern "C" fn dealloc(slf: *mut PyObject) {
+pub(super) unsafe extern "C" fn dealloc<S: State>(slf: *mut PyObject) {
     // SAFETY: the object is dead; untracked before its fields go.
     unsafe {
         ffi::PyObject_GC_UnTrack(slf.cast());
-        clear(slf);
-        ptr::drop_in_place(&raw mut (*slf.cast::<TransportObject>()).state);
+        clear::<S>(slf);
+        ptr::drop_in_place(&raw mut (*slf.cast::<TransportObject<S>>()).state);
         free_instance(slf);
     }
 }

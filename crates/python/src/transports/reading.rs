@@ -7,10 +7,12 @@ use std::io;
 use pyo3::ffi::{self, PyObject};
 use rasyncio::transports::stream::{Closing, MAX_RECEIVE, Received, received};
 
+use super::addresses::Address;
 use super::chunk::View;
 use super::closing::{closed, failed, log_debug};
 use super::object::{Kind, TransportObject};
-use super::socket::{Fd, descriptor};
+use super::pipes;
+use super::socket::{Fd, Source, descriptor};
 use super::watching::{Side, unwatch};
 use crate::event_loop;
 use crate::names::names;
@@ -41,13 +43,15 @@ unsafe impl Sync for Scratch {}
 
 static SCRATCH: Scratch = Scratch(UnsafeCell::new([0; MAX_RECEIVE]));
 
-/// The descriptor is readable, and the protocol wants data.
+/// The descriptor is readable, and somebody wants to know.
 pub(super) unsafe fn read_ready(this: *mut TransportObject) -> Res<()> {
     // SAFETY: `this` is alive, says the caller.
     unsafe {
         match (*this).kind {
             Kind::Data | Kind::Tls => read_data(this),
             Kind::Buffered => read_into_buffer(this),
+            Kind::ReadPipe => pipes::read_ready(this),
+            Kind::WritePipe => pipes::peer_has_gone(this),
         }
     }
 }
@@ -94,14 +98,18 @@ unsafe fn read_data(this: *mut TransportObject) -> Res<()> {
 /// One `recv` of `most` bytes at most, and its data as a `bytes` object. `most` is at most
 /// [`MAX_RECEIVE`]; `last` is what the last one brought.
 #[inline]
-pub(crate) unsafe fn receive(fd: Fd, last: usize, most: usize) -> Res<(Received, Option<Ref>)> {
+pub(crate) unsafe fn receive(
+    from: impl Source,
+    last: usize,
+    most: usize,
+) -> Res<(Received, Option<Ref>)> {
     // SAFETY: the scratch buffer is ours until we return, and a fresh bytes object is too.
     unsafe {
         if last >= LARGE {
-            return receive_large(fd, (last * 2).min(most));
+            return receive_large(from, (last * 2).min(most));
         }
         let start = SCRATCH.0.get().cast::<u8>();
-        let got = received(fd.receive(start, most.min(MAX_RECEIVE)));
+        let got = received(from.receive(start, most.min(MAX_RECEIVE)));
         let data = match got {
             Received::Data(count) => Some(Ref::checked(ffi::PyBytes_FromStringAndSize(
                 start.cast(),
@@ -113,13 +121,30 @@ pub(crate) unsafe fn receive(fd: Fd, last: usize, most: usize) -> Res<(Received,
     }
 }
 
+/// One datagram, and where it came from.
+#[inline]
+pub(crate) unsafe fn receive_from(fd: Fd, most: usize) -> Res<io::Result<(Ref, Address)>> {
+    // SAFETY: the scratch buffer is ours until we return.
+    unsafe {
+        let start = SCRATCH.0.get().cast::<u8>();
+        Ok(match fd.receive_from(start, most.min(MAX_RECEIVE)) {
+            Ok((count, from)) => {
+                let count = count as ffi::Py_ssize_t;
+                let data = ffi::PyBytes_FromStringAndSize(start.cast(), count);
+                Ok((Ref::checked(data)?, from))
+            }
+            Err(error) => Err(error),
+        })
+    }
+}
+
 /// Without a copy. There is room for twice as much as came last, so that it can become more.
-unsafe fn receive_large(fd: Fd, room: usize) -> Res<(Received, Option<Ref>)> {
+unsafe fn receive_large(from: impl Source, room: usize) -> Res<(Received, Option<Ref>)> {
     // SAFETY: a fresh bytes object, which nobody else sees before it has its final size.
     unsafe {
         let fresh = ffi::PyBytes_FromStringAndSize(ptr::null(), room as ffi::Py_ssize_t);
         let mut data = Ref::checked(fresh)?.into_ptr();
-        let got = received(fd.receive(ffi::PyBytes_AS_STRING(data).cast_mut().cast(), room));
+        let got = received(from.receive(ffi::PyBytes_AS_STRING(data).cast_mut().cast(), room));
         match got {
             Received::Data(count) => {
                 if count < room && _PyBytes_Resize(&mut data, count as ffi::Py_ssize_t) < 0 {
@@ -148,10 +173,7 @@ unsafe fn read_into_buffer(this: *mut TransportObject) -> Res<()> {
                 return failed(this, raised, message);
             }
         };
-        // `get_buffer` may have closed the transport, or paused it.
-        if TransportObject::state(this).is_lost() {
-            return Ok(());
-        }
+        // If `get_buffer` has closed the transport, what came is delivered all the same.
         let got = match View::of(buffer.ptr(), ffi::PyBUF_WRITABLE) {
             Ok(view) => received(descriptor(this).receive(view.start(), view.len())),
             Err(raised) => return refused(this, &buffer, raised),
@@ -161,6 +183,8 @@ unsafe fn read_into_buffer(this: *mut TransportObject) -> Res<()> {
             return no_data(this, got);
         };
         let count = Ref::int(count as i64)?;
+        // Another one, if `get_buffer` has let one take over.
+        let protocol = Ref::borrow_opt((*this).protocol).unwrap_or(protocol);
         match call_method(protocol.ptr(), names().buffer_updated, &[count.ptr()]) {
             Ok(_) => Ok(()),
             Err(raised) => failed(this, raised, BUFFER_UPDATED_FAILED),

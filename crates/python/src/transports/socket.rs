@@ -11,6 +11,7 @@ use std::io::{self, IoSlice};
 use pyo3::ffi::{self, PyObject};
 use rasyncio::transports::stream::Descriptor;
 
+use super::addresses::Address;
 use super::object::TransportObject;
 use crate::global::Global;
 use crate::names::names;
@@ -20,7 +21,7 @@ use crate::object::{Raised, Ref, Res, import, isinstance};
 struct Sockets {
     /// `_socket.socket`
     class: Ref,
-    /// The descriptor stands right behind the head of the object.
+    /// The descriptor stands right behind the head of the object, then family, type and protocol.
     readable: bool,
 }
 
@@ -32,7 +33,7 @@ pub(crate) struct Fd(pub(crate) c_int);
 
 /// The descriptor of the transport's socket as it is now; -1 when it is closed.
 #[inline]
-pub(super) unsafe fn descriptor(this: *mut TransportObject) -> Fd {
+pub(super) unsafe fn descriptor<S>(this: *mut TransportObject<S>) -> Fd {
     // SAFETY: `this` is alive, says the caller; a plain socket is alive and has the layout that
     // was verified.
     unsafe {
@@ -59,21 +60,71 @@ pub(crate) unsafe fn plain_descriptor(sock: *mut PyObject) -> Option<Fd> {
     unsafe { SOCKETS.get().readable.then(|| Fd(word_behind_head(sock))) }
 }
 
-unsafe fn word_behind_head(sock: *mut PyObject) -> c_int {
-    // SAFETY: a socket object is longer than its head and a number, says the caller.
-    unsafe { *sock.cast::<u8>().add(size_of::<PyObject>()).cast::<c_int>() }
+/// Family, type and protocol of a `socket.socket`, if the object can be read.
+#[inline]
+pub(crate) unsafe fn plain_kind(sock: *mut PyObject) -> Option<[c_int; 3]> {
+    // SAFETY: a live socket, says the caller, of the layout that was verified.
+    let [_, kind @ ..] = unsafe { SOCKETS.get().readable.then(|| words_behind_head(sock))? };
+    Some(kind)
 }
 
-fn answer(result: isize) -> io::Result<usize> {
+unsafe fn word_behind_head(sock: *mut PyObject) -> c_int {
+    // SAFETY: as said there.
+    unsafe { words_behind_head(sock)[0] }
+}
+
+unsafe fn words_behind_head(sock: *mut PyObject) -> [c_int; 4] {
+    // SAFETY: a socket object is longer than its head and four numbers, says the caller.
+    unsafe { *sock.cast::<u8>().add(size_of::<PyObject>()).cast() }
+}
+
+pub(super) fn answer(result: isize) -> io::Result<usize> {
     usize::try_from(result).map_err(|_| io::Error::last_os_error())
 }
 
-impl Fd {
+/// What bytes come from.
+pub(crate) trait Source {
+    /// One call that brings `room` bytes at most.
+    unsafe fn receive(self, start: *mut u8, room: usize) -> io::Result<usize>;
+}
+
+impl Source for Fd {
     /// `recv(fd, start, room)`
     #[inline]
-    pub(crate) unsafe fn receive(self, start: *mut u8, room: usize) -> io::Result<usize> {
+    unsafe fn receive(self, start: *mut u8, room: usize) -> io::Result<usize> {
         // SAFETY: `room` bytes may be written there, says the caller.
         answer(unsafe { libc::recv(self.0, start.cast(), room, 0) })
+    }
+}
+
+impl Fd {
+    /// `recvfrom(fd, start, room)`. It never waits, whatever the socket does else.
+    #[inline]
+    pub(crate) unsafe fn receive_from(
+        self,
+        start: *mut u8,
+        room: usize,
+    ) -> io::Result<(usize, Address)> {
+        let mut count = Ok(0);
+        let asked = Address::ask(|at, length| {
+            // SAFETY: `room` bytes may be written there, says the caller, and an address at `at`.
+            let got = unsafe {
+                libc::recvfrom(self.0, start.cast(), room, libc::MSG_DONTWAIT, at, length)
+            };
+            count = answer(got);
+            if count.is_ok() { 0 } else { -1 }
+        });
+        let (address, _) = asked?;
+        Ok((count?, address))
+    }
+
+    /// `sendto(fd, data, address)`. It never waits, whatever the socket does else.
+    #[inline]
+    pub(crate) fn send_to(self, data: &[u8], address: &Address) -> io::Result<usize> {
+        let (at, length) = address.as_system();
+        let flags = libc::MSG_NOSIGNAL | libc::MSG_DONTWAIT;
+        // SAFETY: memory that the slice describes, and an address of that length.
+        answer(unsafe { libc::sendto(self.0, data.as_ptr().cast(), data.len(), flags, at, length) })
     }
 
     /// `TCP_NODELAY`, where there is such a thing.
@@ -118,26 +169,37 @@ impl Descriptor for Fd {
     }
 }
 
-/// Looks at two sockets of our own: the word must be their descriptor, and -1 once closed.
+/// Looks at two sockets of our own: the words must be their descriptor, which is -1 once closed,
+/// and their kind.
 fn probe(class: &Ref) -> Res<bool> {
     // SAFETY: live sockets.
     unsafe {
         let size = (*class.ptr().cast::<ffi::PyTypeObject>()).tp_basicsize;
-        if (size as usize) < size_of::<PyObject>() + size_of::<c_int>() {
+        if (size as usize) < size_of::<PyObject>() + 4 * size_of::<c_int>() {
             return Ok(false);
         }
-        let (one, two) = (class.call0()?, class.call0()?);
-        for sock in [&one, &two] {
+        let kinds = [
+            [libc::AF_UNIX, libc::SOCK_DGRAM, 0],
+            [libc::AF_INET, libc::SOCK_STREAM, libc::IPPROTO_TCP],
+        ];
+        let mut probes = Vec::new();
+        for [family, kind, proto] in kinds {
+            let given = [family, kind, proto].map(|number| Ref::int(i64::from(number)));
+            let [Ok(of_family), Ok(of_kind), Ok(of_proto)] = given else {
+                return Err(Raised::set());
+            };
+            let sock = class.call(&[of_family.ptr(), of_kind.ptr(), of_proto.ptr()])?;
             let number = ffi::PyObject_AsFileDescriptor(sock.ptr());
             if number < 0 {
                 return Err(Raised::set());
             }
-            if word_behind_head(sock.ptr()) != number {
+            if words_behind_head(sock.ptr()) != [number, family, kind, proto] {
                 return Ok(false);
             }
+            probes.push(sock);
         }
         let mut closed = true;
-        for sock in [&one, &two] {
+        for sock in &probes {
             sock.call_method(names().close, &[])?;
             closed &= word_behind_head(sock.ptr()) == -1;
         }

@@ -9,8 +9,7 @@ use core::ptr;
 use pyo3::ffi::{self, PyObject};
 use rasyncio_engine::Job;
 
-use super::object::TransportObject;
-use super::{reading, writing};
+use super::object::{State, TransportObject};
 use crate::boundary;
 use crate::event_loop;
 use crate::jobs;
@@ -25,7 +24,7 @@ pub(super) enum Side {
 }
 
 /// Calls `readable` or `writable` from now on, whenever the descriptor is that.
-pub(super) unsafe fn watch(this: *mut TransportObject, side: Side) -> Res<()> {
+pub(super) unsafe fn watch<S: State>(this: *mut TransportObject<S>, side: Side) -> Res<()> {
     // SAFETY: `this` is alive, says the caller.
     unsafe {
         let core = TransportObject::core(this)?;
@@ -38,30 +37,24 @@ pub(super) unsafe fn watch(this: *mut TransportObject, side: Side) -> Res<()> {
             None => Ref::checked(ffi::PyContext_CopyCurrent())?,
         };
         set_slot(context_of(this, side), context.into_ptr());
-        let transport = Ref::borrow(this.cast());
+        let job = S::job(side, Ref::borrow(this.cast()));
         let replaced = match side {
-            Side::Read => {
-                let job = jobs::transport_readable(transport);
-                core.engine().set_reader((*this).fd, job)
-            }
-            Side::Write => {
-                let job = jobs::transport_writable(transport);
-                core.engine().set_writer((*this).fd, job)
-            }
+            Side::Read => core.engine().set_reader((*this).fd, job),
+            Side::Write => core.engine().set_writer((*this).fd, job),
         };
         event_loop::forget_watcher(replaced.map_err(|error| event_loop::os_error(&error))?)
     }
 }
 
 #[cold]
-unsafe fn watch_with_handle(this: *mut TransportObject, side: Side) -> Res<()> {
-    let (method, callback) = match side {
-        Side::Read => (names()._add_reader, names()._read_ready),
-        Side::Write => (names()._add_writer, names()._write_ready),
+unsafe fn watch_with_handle<S: State>(this: *mut TransportObject<S>, side: Side) -> Res<()> {
+    let method = match side {
+        Side::Read => names()._add_reader,
+        Side::Write => names()._add_writer,
     };
     // SAFETY: `this` is alive, says the caller.
     unsafe {
-        let callback = Ref::borrow(this.cast()).attr(callback)?;
+        let callback = Ref::borrow(this.cast()).attr(S::method(side))?;
         let fd = Ref::int(i64::from((*this).fd))?;
         let context = Ref::borrow_opt((*this).context).unwrap_or_else(Ref::none);
         let kwnames = Ref::tuple(&[names().context])?;
@@ -72,7 +65,7 @@ unsafe fn watch_with_handle(this: *mut TransportObject, side: Side) -> Res<()> {
 }
 
 /// Ends the watch.
-pub(super) unsafe fn unwatch(this: *mut TransportObject, side: Side) -> Res<()> {
+pub(super) unsafe fn unwatch<S>(this: *mut TransportObject<S>, side: Side) -> Res<()> {
     // SAFETY: `this` is alive, says the caller.
     unsafe {
         let Ok(core) = TransportObject::core(this) else {
@@ -102,11 +95,11 @@ pub(super) unsafe fn unwatch(this: *mut TransportObject, side: Side) -> Res<()> 
     }
 }
 
-fn is_of_another(job: &Job, this: *mut TransportObject) -> bool {
+fn is_of_another<S>(job: &Job, this: *mut TransportObject<S>) -> bool {
     jobs::is_transport(job) && !ptr::eq(job.data().cast(), this)
 }
 
-unsafe fn context_of(this: *mut TransportObject, side: Side) -> *mut *mut PyObject {
+unsafe fn context_of<S>(this: *mut TransportObject<S>, side: Side) -> *mut *mut PyObject {
     // SAFETY: the address of a field of a live object.
     unsafe {
         match side {
@@ -119,41 +112,36 @@ unsafe fn context_of(this: *mut TransportObject, side: Side) -> *mut *mut PyObje
 /// The job of a descriptor that is readable.
 pub(crate) unsafe fn readable(this: *mut TransportObject) -> Res<()> {
     // SAFETY: the job keeps `this` alive.
-    unsafe {
-        if !TransportObject::state(this).may_receive() {
-            return Ok(());
-        }
-        run(this, Side::Read)
-    }
+    unsafe { run(this, Side::Read, event_loop::report_callback_error) }
 }
 
 /// The job of a descriptor that is writable.
 pub(crate) unsafe fn writable(this: *mut TransportObject) -> Res<()> {
     // SAFETY: the job keeps `this` alive.
-    unsafe {
-        if !TransportObject::state(this).wants_write() {
-            return Ok(());
-        }
-        run(this, Side::Write)
-    }
+    unsafe { run(this, Side::Write, event_loop::report_callback_error) }
 }
 
+/// Runs a job of readiness in its context; `report` is told what it raises.
 #[inline]
-unsafe fn run(this: *mut TransportObject, side: Side) -> Res<()> {
+pub(super) unsafe fn run<S: State>(
+    this: *mut TransportObject<S>,
+    side: Side,
+    report: impl FnOnce(Res<()>, *mut PyObject) -> Res<()>,
+) -> Res<()> {
     // SAFETY: the job keeps `this` alive; the context is held while it is entered.
     unsafe {
+        if !S::wants(this, side) {
+            return Ok(());
+        }
         let Some(context) = Ref::borrow_opt(*context_of(this, side)) else {
             return Ok(());
         };
         TransportObject::core(this)?.leave_stale_task()?;
         check(ffi::PyContext_Enter(context.ptr()))?;
-        let outcome = boundary::result(|| match side {
-            Side::Read => reading::read_ready(this),
-            Side::Write => writing::write_ready(this),
-        });
+        let outcome = boundary::result(|| S::ready(this, side));
         if ffi::PyContext_Exit(context.ptr()) < 0 {
             return Err(Raised::set());
         }
-        event_loop::report_callback_error(outcome, this.cast())
+        report(outcome, this.cast())
     }
 }

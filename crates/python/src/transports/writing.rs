@@ -7,7 +7,8 @@ use rasyncio::transports::stream::{Drained, Flushed, WriteRefused, Written};
 
 use super::chunk::{Chunk, View, bytes_of};
 use super::closing::{call_connection_lost, failed, report};
-use super::object::TransportObject;
+use super::object::{Kind, TransportObject, as_direct};
+use super::pipes;
 use super::socket::descriptor;
 use super::watching::{Side, unwatch, watch};
 use crate::event_loop;
@@ -36,6 +37,21 @@ pub(crate) unsafe fn write(this: *mut TransportObject, data: *mut PyObject) -> R
             };
         }
         write_buffer(this, data)
+    }
+}
+
+/// `transport.write(data)` of any transport.
+#[inline]
+pub(crate) unsafe fn write_to(transport: &Ref, data: *mut PyObject) -> Res<()> {
+    // SAFETY: `data` is alive, says the caller.
+    unsafe {
+        if let Some(direct) = as_direct(transport.ptr()) {
+            return write(direct, data);
+        }
+        if let Some(direct) = pipes::as_direct(transport.ptr()) {
+            return pipes::write(direct, data);
+        }
+        transport.call_method(names().write, &[data]).map(drop)
     }
 }
 
@@ -135,8 +151,8 @@ fn refused(why: WriteRefused, method: &str) -> Raised {
 }
 
 /// Calls `pause_writing` or `resume_writing`. What it raises is reported and harms nothing.
-pub(super) unsafe fn tell_protocol(
-    this: *mut TransportObject,
+pub(super) unsafe fn tell_protocol<S>(
+    this: *mut TransportObject<S>,
     method: *mut PyObject,
     name: &str,
 ) -> Res<()> {
@@ -166,6 +182,9 @@ pub(super) unsafe fn tell_protocol(
 pub(super) unsafe fn write_ready(this: *mut TransportObject) -> Res<()> {
     // SAFETY: `this` is alive, says the caller.
     unsafe {
+        if (*this).kind == Kind::WritePipe {
+            return pipes::write_ready(this);
+        }
         let state = TransportObject::state(this);
         match state.flush(&descriptor(this)) {
             Flushed::Blocked => return Ok(()),
@@ -210,8 +229,8 @@ pub(super) unsafe fn write_eof(this: *mut TransportObject) -> Res<()> {
 }
 
 /// Gives `sendfile`'s waiter an outcome, if somebody waits still.
-pub(super) unsafe fn finish_waiter(
-    this: *mut TransportObject,
+pub(super) unsafe fn finish_waiter<S>(
+    this: *mut TransportObject<S>,
     finish: impl FnOnce(*mut PyObject) -> Res<()>,
 ) -> Res<()> {
     // SAFETY: `this` is alive, says the caller; the waiter is held over the call.

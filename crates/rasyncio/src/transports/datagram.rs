@@ -36,19 +36,29 @@ pub struct DatagramState<B, A> {
     /// Borrowed for queue operations only.
     queue: RefCell<VecDeque<(B, A)>>,
     size: Cell<usize>,
+    /// What each datagram counts for beyond its bytes.
+    header: usize,
     flow: Flow,
     closing: Cell<bool>,
+    paused: Cell<bool>,
     lost: Cell<u32>,
 }
 
 impl<B, A> DatagramState<B, A> {
     /// An open socket on which nothing waits.
     pub const fn new() -> DatagramState<B, A> {
+        DatagramState::with_header(HEADER_SIZE)
+    }
+
+    /// The same, where each datagram that waits counts for `header` bytes more than it has.
+    pub const fn with_header(header: usize) -> DatagramState<B, A> {
         DatagramState {
             queue: RefCell::new(VecDeque::new()),
             size: Cell::new(0),
+            header,
             flow: Flow::new(),
             closing: Cell::new(false),
+            paused: Cell::new(false),
             lost: Cell::new(0),
         }
     }
@@ -61,6 +71,33 @@ impl<B, A> DatagramState<B, A> {
     /// Whether `connection_lost` is scheduled, or was called.
     pub fn is_lost(&self) -> bool {
         self.lost.get() > 0
+    }
+
+    /// Whether the protocol is to get datagrams (asyncio's `is_reading`): not paused, not closing.
+    pub fn is_reading(&self) -> bool {
+        !self.closing.get() && !self.paused.get()
+    }
+
+    /// Stops reading (asyncio's `pause_reading`). True: stop watching for readability.
+    #[must_use]
+    pub fn pause_reading(&self) -> bool {
+        self.is_reading() && !self.paused.replace(true)
+    }
+
+    /// Reads on (asyncio's `resume_reading`). True: watch for readability.
+    #[must_use]
+    pub fn resume_reading(&self) -> bool {
+        !self.closing.get() && self.paused.replace(false)
+    }
+
+    /// Whether the protocol was told to pause writing, and not yet to resume.
+    pub fn is_writing_paused(&self) -> bool {
+        self.flow.is_paused()
+    }
+
+    /// What each datagram counts for beyond its bytes.
+    pub fn header(&self) -> usize {
+        self.header
     }
 
     /// Whether datagrams wait.
@@ -108,10 +145,15 @@ impl<B, A> DatagramState<B, A> {
         }
         self.closing.set(true);
         self.lost.set(1);
+        self.clear();
+        true
+    }
+
+    /// Drops what waits.
+    pub fn clear(&self) {
         self.size.set(0);
         let queue = self.queue.take();
         drop(queue);
-        true
     }
 
     /// Notes a datagram for a connection that is lost.
@@ -152,7 +194,7 @@ impl<B, A> DatagramState<B, A> {
 impl<B: AsRef<[u8]>, A> DatagramState<B, A> {
     /// Sends a datagram (asyncio's `sendto`): at once, by `send`, if none waits; otherwise `keep`
     /// makes what is kept. [`Written::Failed`] is for the protocol's `error_received`, and not
-    /// fatal.
+    /// fatal. Once the connection is lost, nothing is kept.
     pub fn sendto(
         &self,
         send: impl FnOnce() -> io::Result<usize>,
@@ -166,9 +208,11 @@ impl<B: AsRef<[u8]>, A> DatagramState<B, A> {
                 Err(error) => return Written::Failed(error),
             }
         }
+        if self.is_lost() {
+            return Written::Lost { warn: false };
+        }
         let kept = keep();
-        self.size
-            .set(self.size.get() + kept.0.as_ref().len() + HEADER_SIZE);
+        self.size.set(self.size.get() + self.weight(&kept.0));
         self.queue.borrow_mut().push_back(kept);
         Written::Queued {
             watch,
@@ -188,8 +232,7 @@ impl<B: AsRef<[u8]>, A> DatagramState<B, A> {
             match send(first.0.as_ref(), &first.1) {
                 Ok(_) => {}
                 Err(error) if is_blocked(&error) => {
-                    self.size
-                        .set(self.size.get() + first.0.as_ref().len() + HEADER_SIZE);
+                    self.size.set(self.size.get() + self.weight(&first.0));
                     self.queue.borrow_mut().push_front(first);
                     break;
                 }
@@ -201,9 +244,12 @@ impl<B: AsRef<[u8]>, A> DatagramState<B, A> {
 
     fn pop(&self) -> Option<(B, A)> {
         let first = self.queue.borrow_mut().pop_front()?;
-        self.size
-            .set(self.size.get() - first.0.as_ref().len() - HEADER_SIZE);
+        self.size.set(self.size.get() - self.weight(&first.0));
         Some(first)
+    }
+
+    fn weight(&self, data: &B) -> usize {
+        data.as_ref().len() + self.header
     }
 }
 
@@ -295,6 +341,41 @@ mod tests {
         assert_eq!(pauses, [false, false, true, false]);
         assert!(state.flush(|_, ()| Ok(0)).is_ok());
         assert!(state.resumes());
+    }
+
+    #[test]
+    fn a_version_without_headers_counts_bytes_alone() {
+        let state = DatagramState::with_header(0);
+        for data in [vec![1, 2], vec![]] {
+            let _ = state.sendto(full, || (data, ()));
+        }
+        assert_eq!(state.buffered(), 2);
+    }
+
+    #[test]
+    fn reading_stops_while_it_is_paused_and_for_good_at_the_close() {
+        let state = DatagramState::<Vec<u8>, ()>::new();
+        assert!(state.pause_reading() && !state.pause_reading());
+        assert!(!state.is_reading());
+        assert!(state.resume_reading() && !state.resume_reading());
+        assert!(state.pause_reading());
+        assert_eq!(state.close(), Closing::Now);
+        assert!(!state.resume_reading() && !state.is_reading());
+    }
+
+    #[test]
+    fn a_lost_connection_still_sends_and_keeps_nothing() {
+        let state = DatagramState::new();
+        assert!(state.abort());
+        assert!(matches!(
+            state.sendto(|| Ok(1), || (vec![1], ())),
+            Written::Sent
+        ));
+        assert!(matches!(
+            state.sendto(full, || (vec![1], ())),
+            Written::Lost { warn: false }
+        ));
+        assert_eq!(state.buffered(), 0);
     }
 
     #[test]

@@ -406,12 +406,22 @@ impl<B: AsRef<[u8]>> StreamState<B> {
 
     /// The descriptor is writable: sends what waits, in one call.
     pub fn flush(&self, to: &impl Descriptor) -> Flushed {
+        self.flush_and(to, |waiting| self.flow.shrunk(waiting))
+    }
+
+    /// As [`StreamState::flush`], but the protocol resumes only once nothing waits, whatever the low
+    /// mark is: so asyncio's pipes do it.
+    pub fn flush_whole(&self, to: &impl Descriptor) -> Flushed {
+        self.flush_and(to, |waiting| waiting == 0 && self.flow.shrunk(0))
+    }
+
+    fn flush_and(&self, to: &impl Descriptor, resumes: impl FnOnce(usize) -> bool) -> Flushed {
         if !self.wants_write() {
             return Flushed::Blocked;
         }
         match self.send_front(to) {
             Ok(_) => Flushed::Sent {
-                resume: self.flow.shrunk(self.buffered()),
+                resume: resumes(self.buffered()),
             },
             Err(error) if is_blocked(&error) => Flushed::Blocked,
             Err(error) => Flushed::Failed(error),

@@ -1,0 +1,376 @@
+//! Who waits for a socket to be readable, or to be connected.
+
+use core::cell::Cell;
+use core::ffi::{c_int, c_void};
+use core::ptr;
+
+use pyo3::ffi::{self, PyObject, PyTypeObject};
+use rasyncio_engine::Job;
+
+use super::recv::{recv, recv_into};
+use super::{LOOP, SOCKET, SockSlots, WAITER, WATCH};
+use crate::boundary;
+use crate::coroutine::{await_future, finally};
+use crate::event_loop::{self, LoopCore};
+use crate::futures;
+use crate::global::Global;
+use crate::jobs;
+use crate::names::names;
+use crate::object::{Ref, Res, runtime_error, set_slot, take_raised, take_slot};
+use crate::transports::{Fd, NOTABLE, plain_descriptor};
+use crate::types::{TypeBuilder, free_instance};
+
+/// Who waits for a socket to be ready, and what for.
+#[repr(C)]
+pub(crate) struct SocketWatch {
+    ob_base: PyObject,
+    /// A weak reference.
+    socket: *mut PyObject,
+    /// The future that a coroutine awaits; NULL when nobody waits.
+    waiter: *mut PyObject,
+    /// What to fill, for `sock_recv_into`; NULL for `sock_recv`. For others what they were given.
+    buffer: *mut PyObject,
+    loop_: *mut PyObject,
+    fd: c_int,
+    most: usize,
+    last: Cell<usize>,
+    /// What is done for other methods than these two; `None` for them.
+    attempt: Option<Attempt>,
+}
+
+/// What a watch does when its socket is ready; `None` if that was nothing.
+pub(super) type Attempt = unsafe fn(*mut SocketWatch, Fd) -> Res<Option<Ref>>;
+
+static CLASS: Global<*mut PyTypeObject> = Global::new();
+
+/// Waits until the job of the watch has read, as `sock_recv` and `sock_recv_into` do.
+pub(super) async unsafe fn wait(
+    slots: SockSlots,
+    core: &'static LoopCore,
+    fd: Fd,
+    buffer: *mut PyObject,
+    most: usize,
+) -> Res {
+    // SAFETY: passed on.
+    unsafe { wait_for(slots, core, fd, buffer, most, None).await }
+}
+
+/// Waits until the job of the watch has done something.
+pub(super) async unsafe fn wait_for(
+    slots: SockSlots,
+    core: &'static LoopCore,
+    fd: Fd,
+    buffer: *mut PyObject,
+    most: usize,
+    attempt: Option<Attempt>,
+) -> Res {
+    // SAFETY: alive, says the caller; the slots keep the watch and the waiter alive.
+    unsafe {
+        let watch = slots.set(WATCH, watched(core, fd, slots.get(SOCKET))?);
+        let watch = watch.cast::<SocketWatch>();
+        let waiter = slots.set(WAITER, futures::new_future(slots.get(LOOP))?);
+        (*watch).most = most;
+        (*watch).attempt = attempt;
+        let held = if buffer.is_null() {
+            buffer
+        } else {
+            ffi::Py_NewRef(buffer)
+        };
+        set_slot(&raw mut (*watch).buffer, held);
+        set_slot(&raw mut (*watch).waiter, ffi::Py_NewRef(waiter));
+        let read = await_future(waiter).await;
+        finally(read, || {
+            // Somebody else may have begun to wait in our place.
+            if ptr::eq((*watch).waiter, waiter) {
+                set_slot(&raw mut (*watch).waiter, ptr::null_mut());
+                set_slot(&raw mut (*watch).buffer, ptr::null_mut());
+            }
+            Ok(())
+        })
+    }
+}
+
+/// The watch of a socket: the one that has stayed, or a new one.
+unsafe fn watched(core: &LoopCore, fd: Fd, sock: *mut PyObject) -> Res {
+    core.check_closed()?;
+    // SAFETY: all alive, says the caller.
+    unsafe {
+        let stayed = core.engine().with_reader(fd.0, |job| {
+            jobs::is_socket_watch(job).then(|| Ref::borrow(job.data().cast()))
+        });
+        if let Some(Some(stayed)) = stayed {
+            let reference = Ref::borrow((*stayed.ptr().cast::<SocketWatch>()).socket);
+            if reference.call0()?.is(sock) {
+                return Ok(stayed);
+            }
+        }
+        let owner = Ref::borrow(core.owner());
+        let number = Ref::int(i64::from(fd.0))?;
+        owner.call_method(names()._ensure_fd_no_transport, &[number.ptr()])?;
+        let made = new(owner, fd, sock)?;
+        let replaced = core
+            .engine()
+            .set_reader(fd.0, jobs::socket_readable(made.clone()));
+        event_loop::forget_watcher(replaced.map_err(|error| event_loop::os_error(&error))?)?;
+        Ok(made)
+    }
+}
+
+/// A watch that nobody waits for yet.
+unsafe fn new(loop_: Ref, fd: Fd, sock: *mut PyObject) -> Res {
+    // SAFETY: all alive, says the caller; zeroed memory of the class's size.
+    unsafe {
+        let made = Ref::checked(ffi::PyType_GenericAlloc(*CLASS.get(), 0))?;
+        let this = made.ptr().cast::<SocketWatch>();
+        (*this).socket = Ref::checked(ffi::PyWeakref_NewRef(sock, ptr::null_mut()))?.into_ptr();
+        (*this).loop_ = loop_.into_ptr();
+        (*this).fd = fd.0;
+        Ok(made)
+    }
+}
+
+/// Waits until the socket is writable and `attempt` has done something. Unlike a reader's, the watch
+/// ends with the wait, for connecting is done once.
+pub(super) async unsafe fn wait_to_write(
+    slots: SockSlots,
+    core: &'static LoopCore,
+    fd: Fd,
+    argument: *mut PyObject,
+    attempt: Attempt,
+) -> Res {
+    // SAFETY: alive, says the caller; the slots keep the watch and the waiter alive.
+    unsafe {
+        core.check_closed()?;
+        let owner = Ref::borrow(core.owner());
+        let number = Ref::int(i64::from(fd.0))?;
+        owner.call_method(names()._ensure_fd_no_transport, &[number.ptr()])?;
+        let watch = new(owner, fd, slots.get(SOCKET))?;
+        let waiter = slots.set(WAITER, futures::new_future(slots.get(LOOP))?);
+        let job = jobs::socket_writable(watch.clone());
+        let watch = slots.set(WATCH, watch).cast::<SocketWatch>();
+        set_slot(&raw mut (*watch).buffer, ffi::Py_NewRef(argument));
+        set_slot(&raw mut (*watch).waiter, ffi::Py_NewRef(waiter));
+        (*watch).attempt = Some(attempt);
+        let replaced = core.engine().set_writer(fd.0, job);
+        event_loop::forget_watcher(replaced.map_err(|error| event_loop::os_error(&error))?)?;
+        let done = await_future(waiter).await;
+        finally(done, || {
+            if take_slot(&raw mut (*watch).waiter).is_some() {
+                stop_writing(watch)?;
+            }
+            Ok(())
+        })
+    }
+}
+
+/// The job of such a watch.
+pub(crate) unsafe fn writable(this: *mut SocketWatch) -> Res<()> {
+    // SAFETY: the job keeps `this` alive.
+    unsafe {
+        let Some(waiter) = Ref::borrow_opt((*this).waiter) else {
+            return Ok(());
+        };
+        if futures::is_done(waiter.ptr())? {
+            return Ok(());
+        }
+        let outcome = socket_of(this).and_then(|fd| match (*this).attempt {
+            Some(attempt) => attempt(this, fd),
+            None => Ok(None),
+        });
+        if matches!(outcome, Ok(None)) {
+            return Ok(());
+        }
+        let outcome = outcome.map_err(take_raised);
+        drop(take_slot(&raw mut (*this).waiter));
+        drop(take_slot(&raw mut (*this).buffer));
+        stop_writing(this)?;
+        match outcome {
+            Ok(Some(answer)) => futures::set_result_unless_cancelled(waiter.ptr(), answer.ptr()),
+            Ok(None) => Ok(()),
+            Err(exception) => futures::set_exception(waiter.ptr(), exception.ptr()),
+        }
+    }
+}
+
+/// Ends the watch, unless the number is somebody else's by now.
+unsafe fn stop_writing(this: *mut SocketWatch) -> Res<()> {
+    // SAFETY: alive, says the caller.
+    unsafe {
+        let Some(core) = event_loop::any_native((*this).loop_) else {
+            return Ok(());
+        };
+        let Some(job) = core.engine().remove_writer((*this).fd) else {
+            return Ok(());
+        };
+        if !ptr::eq(job.data().cast(), this) {
+            drop(core.engine().set_writer((*this).fd, job));
+        }
+        Ok(())
+    }
+}
+
+/// The descriptor of the socket that a watch is for.
+unsafe fn socket_of(this: *mut SocketWatch) -> Res<Fd> {
+    // SAFETY: alive, says the caller.
+    unsafe {
+        let sock = Ref::borrow((*this).socket).call0()?;
+        let fd = (!sock.is_none()).then(|| plain_descriptor(sock.ptr()));
+        fd.flatten()
+            .ok_or_else(|| runtime_error("the socket is gone"))
+    }
+}
+
+/// The job of a watch: reads for who waits.
+pub(crate) unsafe fn readable(this: *mut SocketWatch) -> Res<()> {
+    // SAFETY: the job keeps `this` alive.
+    unsafe {
+        let Some(waiter) = Ref::borrow_opt((*this).waiter) else {
+            return stop(this);
+        };
+        if futures::is_done(waiter.ptr())? {
+            return stop(this);
+        }
+        let outcome = (|| {
+            let fd = socket_of(this)?;
+            if let Some(attempt) = (*this).attempt {
+                return attempt(this, fd);
+            }
+            if (*this).buffer.is_null() {
+                let got = recv(fd, (*this).last.get(), (*this).most)?;
+                return Ok(got.map(|(data, count)| {
+                    (*this).last.set(count);
+                    if count >= NOTABLE
+                        && let Some(core) = event_loop::any_native((*this).loop_)
+                    {
+                        core.engine().has_read(count);
+                    }
+                    data
+                }));
+            }
+            let buffer = Ref::borrow((*this).buffer);
+            recv_into(fd, buffer.ptr())
+        })();
+        match outcome {
+            Ok(None) => Ok(()),
+            Ok(Some(answer)) => {
+                drop(take_slot(&raw mut (*this).waiter));
+                drop(take_slot(&raw mut (*this).buffer));
+                futures::set_result_unless_cancelled(waiter.ptr(), answer.ptr())
+            }
+            Err(raised) => {
+                let exception = take_raised(raised);
+                drop(take_slot(&raw mut (*this).waiter));
+                futures::set_exception(waiter.ptr(), exception.ptr())
+            }
+        }
+    }
+}
+
+/// It has fired for nobody.
+unsafe fn stop(this: *mut SocketWatch) -> Res<()> {
+    // SAFETY: alive, says the caller.
+    unsafe {
+        let Some(core) = event_loop::any_native((*this).loop_) else {
+            return Ok(());
+        };
+        let fd = (*this).fd;
+        let ours = core
+            .engine()
+            .with_reader(fd, |job| ptr::eq(job.data().cast(), this));
+        if ours == Some(true) {
+            drop(core.engine().remove_reader(fd));
+        }
+        Ok(())
+    }
+}
+
+/// Whether the job is a watch that has stayed although nobody waits.
+pub(crate) fn is_idle_watch(job: &Job) -> bool {
+    // SAFETY: the job keeps its watch alive.
+    jobs::is_socket_watch(job) && unsafe { (*job.data().cast::<SocketWatch>()).waiter.is_null() }
+}
+
+impl SocketWatch {
+    /// What the method was given besides the socket, borrowed; NULL if that was nothing.
+    pub(super) unsafe fn argument(this: *mut SocketWatch) -> *mut PyObject {
+        // SAFETY: alive, says the caller.
+        unsafe { (*this).buffer }
+    }
+
+    /// How much is to be read at most.
+    pub(super) unsafe fn most(this: *mut SocketWatch) -> usize {
+        // SAFETY: alive, says the caller.
+        unsafe { (*this).most }
+    }
+
+    /// The socket, if it is there still.
+    pub(super) unsafe fn socket(this: *mut SocketWatch) -> Res {
+        // SAFETY: alive, says the caller.
+        unsafe { Ref::borrow((*this).socket).call0() }
+    }
+
+    unsafe fn slots(this: *mut SocketWatch) -> [*mut *mut PyObject; 4] {
+        // SAFETY: addresses of fields of a live object.
+        unsafe {
+            [
+                &raw mut (*this).socket,
+                &raw mut (*this).waiter,
+                &raw mut (*this).buffer,
+                &raw mut (*this).loop_,
+            ]
+        }
+    }
+}
+
+unsafe extern "C" fn traverse(
+    slf: *mut PyObject,
+    visit: ffi::visitproc,
+    arg: *mut c_void,
+) -> c_int {
+    // SAFETY: called by the collector on a live instance.
+    unsafe {
+        visit_opt!(ffi::Py_TYPE(slf).cast(), visit, arg);
+        for slot in SocketWatch::slots(slf.cast()) {
+            visit_opt!(*slot, visit, arg);
+        }
+    }
+    0
+}
+
+unsafe extern "C" fn clear(slf: *mut PyObject) -> c_int {
+    boundary::quiet(|| {
+        // SAFETY: called by the collector on a live instance, or by dealloc. The weak reference
+        // stays: the job looks at it.
+        unsafe {
+            for slot in SocketWatch::slots(slf.cast()).into_iter().skip(1) {
+                set_slot(slot, ptr::null_mut());
+            }
+        }
+    });
+    0
+}
+
+unsafe extern "C" fn dealloc(slf: *mut PyObject) {
+    // SAFETY: the object is dead; untracked before its fields go.
+    unsafe {
+        ffi::PyObject_GC_UnTrack(slf.cast());
+        clear(slf);
+        set_slot(
+            &raw mut (*slf.cast::<SocketWatch>()).socket,
+            ptr::null_mut(),
+        );
+        free_instance(slf);
+    }
+}
+
+/// Makes the type; called once by the module's initialisation.
+pub(super) unsafe fn init(module: *mut PyObject) -> Res<()> {
+    let builder = TypeBuilder::new::<SocketWatch>(c"rasyncio.SocketWatch")
+        .flags(ffi::Py_TPFLAGS_HAVE_GC | ffi::Py_TPFLAGS_DISALLOW_INSTANTIATION)
+        .slot(ffi::Py_tp_dealloc, dealloc as *mut c_void)
+        .slot(ffi::Py_tp_traverse, traverse as *mut c_void)
+        .slot(ffi::Py_tp_clear, clear as *mut c_void);
+    // SAFETY: called once, before any reader, says the caller.
+    unsafe { CLASS.set(builder.build(module, ptr::null_mut())?) };
+    Ok(())
+}
