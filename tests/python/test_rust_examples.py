@@ -60,7 +60,6 @@ ABSENT = {
     "keyboard_interrupt": "the exception that a signal raises; there is `ctrl_c`",
     "readers_and_writers": "callbacks for descriptors; there is `net`",
     "runner": "a loop that can be asked after its end",
-    "stream_reader": "readers that are fed by hand; there is `streams::reader`",
     "task_life_cycle": "results that can be asked for more than once",
     "tour": "the package itself",
 }

@@ -287,6 +287,16 @@ pub struct Host {
 
 impl Host {
     /// A host for `engine`. There should be but one for each.
+    ///
+    /// ```
+    /// use rasyncio::runners::Host;
+    /// use rasyncio_engine::EventLoop;
+    ///
+    /// let engine = EventLoop::new()?;
+    /// let host = Host::new(&engine);
+    /// assert!(host.enter(&engine, rasyncio::events::is_running));
+    /// # Ok::<_, std::io::Error>(())
+    /// ```
     pub fn new(engine: &EventLoop) -> Host {
         Host {
             state: Rc::new(LoopState::new(engine.remote())),
@@ -296,6 +306,17 @@ impl Host {
     /// Calls `f` with the loop as the running one of this thread: that is where tasks are
     /// created and timers set, and where wakers are at home. `engine` is the one that the host
     /// was made for.
+    ///
+    /// ```
+    /// use rasyncio::runners::Host;
+    /// use rasyncio_engine::EventLoop;
+    ///
+    /// let engine = EventLoop::new()?;
+    /// let host = Host::new(&engine);
+    /// let task = host.enter(&engine, || rasyncio::create_task(async {}));
+    /// assert!(!task.done());
+    /// # Ok::<_, std::io::Error>(())
+    /// ```
     pub fn enter<R>(&self, engine: &EventLoop, f: impl FnOnce() -> R) -> R {
         self.state.enter(engine, f)
     }

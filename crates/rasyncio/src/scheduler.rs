@@ -58,6 +58,19 @@ use state::SchedulerState;
 /// Dropping it closes nothing: active jobs run on, and so do pending ones, as the others end.
 /// Use [`close`](Scheduler::close), [`wait_and_close`](Scheduler::wait_and_close) or
 /// [`within`](Scheduler::within).
+///
+/// ```
+/// use rasyncio::scheduler::Scheduler;
+///
+/// rasyncio::run(async {
+///     let scheduler = Scheduler::new();
+///     let mut job = scheduler.spawn(async { 42 }).await?;
+///     assert_eq!(job.wait(None).await?, 42);
+///     scheduler.close().await?;
+///     Ok::<_, Box<dyn std::error::Error>>(())
+/// })
+/// .unwrap();
+/// ```
 #[derive(Clone)]
 pub struct Scheduler {
     shared: Rc<Shared>,

@@ -98,6 +98,21 @@ where
 /// # Errors
 ///
 /// If the path cannot be had.
+///
+/// ```
+/// use std::rc::Rc;
+/// use rasyncio::{Protocol, create_unix_server};
+///
+/// rasyncio::run(async {
+///     struct Quiet;
+///     impl Protocol for Quiet {}
+///     let name = format!("\0rasyncio-server-{}", std::process::id());
+///     let server = create_unix_server(|| Rc::new(Quiet), &name).await?;
+///     assert!(server.is_serving());
+///     Ok::<_, Box<dyn std::error::Error>>(())
+/// })
+/// .unwrap();
+/// ```
 pub async fn create_unix_server<P, F>(factory: F, path: impl AsRef<Path>) -> io::Result<Server>
 where
     P: Protocol + 'static,
@@ -111,6 +126,19 @@ where
 /// # Errors
 ///
 /// If the path cannot be had.
+///
+/// ```
+/// use rasyncio::{open_unix_connection, start_unix_server};
+///
+/// rasyncio::run(async {
+///     let name = format!("\0rasyncio-start-{}", std::process::id());
+///     let server = start_unix_server(async |_, writer| drop(writer.write(b"hello")), &name).await?;
+///     let (mut reader, _writer) = open_unix_connection(&name).await?;
+///     assert_eq!(reader.read_to_end().await?, b"hello");
+///     Ok::<_, Box<dyn std::error::Error>>(())
+/// })
+/// .unwrap();
+/// ```
 pub async fn start_unix_server<H>(handler: H, path: impl AsRef<Path>) -> io::Result<Server>
 where
     H: AsyncFn(StreamReader, StreamWriter) + 'static,
@@ -278,6 +306,19 @@ impl Server {
     }
 
     /// Closes the connections that there are, now.
+    ///
+    /// ```
+    /// use rasyncio::start_server;
+    ///
+    /// rasyncio::run(async {
+    ///     let server = start_server(async |_, _| {}, "127.0.0.1:0").await?;
+    ///     server.close();
+    ///     server.abort_clients();
+    ///     server.wait_closed().await?;
+    ///     Ok::<_, Box<dyn std::error::Error>>(())
+    /// })
+    /// .unwrap();
+    /// ```
     pub fn abort_clients(&self) {
         for client in self.inner.clients() {
             client.abort();

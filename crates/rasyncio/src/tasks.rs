@@ -445,6 +445,14 @@ impl AnyTask {
     }
 
     /// What the task is called (asyncio's `Task.get_name`).
+    ///
+    /// ```
+    /// use rasyncio::current_task;
+    ///
+    /// rasyncio::run(async {
+    ///     assert_eq!(current_task().unwrap().name(), "Task-1");
+    /// });
+    /// ```
     pub fn name(&self) -> String {
         let header = self.header();
         let name = header.with_rare(|rare| rare?.name.clone());
@@ -452,12 +460,35 @@ impl AnyTask {
     }
 
     /// Names the task (asyncio's `Task.set_name`).
+    ///
+    /// ```
+    /// use rasyncio::create_task;
+    ///
+    /// rasyncio::run(async {
+    ///     let task = create_task(async {});
+    ///     task.set_name("accountant");
+    ///     assert_eq!(task.name(), "accountant");
+    /// });
+    /// ```
     pub fn set_name(&self, name: impl Into<Box<str>>) {
         let name = name.into();
         self.header().change_rare(|rare| rare.name = Some(name));
     }
 
     /// The task's context (asyncio's `Task.get_context`); empty once it has ended.
+    ///
+    /// ```
+    /// use rasyncio::{ContextVar, create_task};
+    ///
+    /// rasyncio::run(async {
+    ///     static LEVEL: ContextVar<u32> = ContextVar::new("level");
+    ///     let task = create_task(async { LEVEL.get() });
+    ///     task.context().run(|| drop(LEVEL.set(7)));
+    ///     assert_eq!(task.await?, Some(7));
+    ///     Ok::<_, Box<dyn std::error::Error>>(())
+    /// })
+    /// .unwrap();
+    /// ```
     pub fn context(&self) -> Context {
         let header = self.header();
         let context = header.with_rare(|rare| rare?.context.clone());
@@ -471,6 +502,15 @@ impl AnyTask {
     }
 
     /// Where in the program the task was created.
+    ///
+    /// ```
+    /// use rasyncio::create_task;
+    ///
+    /// rasyncio::run(async {
+    ///     let task = create_task(async {});
+    ///     assert!(task.created_at().line() > 0);
+    /// });
+    /// ```
     pub fn created_at(&self) -> &'static Location<'static> {
         self.header().created
     }
@@ -480,6 +520,20 @@ impl AnyTask {
 impl AnyTask {
     /// The tasks that wait for this one, in the order in which they came (asyncio's
     /// `future_add_to_awaited_by`, asked). Tasks only: what else waits is not named.
+    ///
+    /// ```
+    /// use rasyncio::{create_task, yield_now};
+    ///
+    /// rasyncio::run(async {
+    ///     let inner = create_task(async { yield_now().await?; yield_now().await });
+    ///     let watched = (*inner).clone();
+    ///     let outer = create_task(inner.into_future());
+    ///     yield_now().await?;
+    ///     assert_eq!(watched.awaited_by(), [(*outer).clone()]);
+    ///     Ok::<_, Box<dyn std::error::Error>>(())
+    /// })
+    /// .unwrap();
+    /// ```
     pub fn awaited_by(&self) -> Vec<AnyTask> {
         let mut tasks = Vec::new();
         self.header().waiters.for_each(|waiter| {

@@ -14,6 +14,18 @@ const PATIENCE: Duration = Duration::from_millis(100);
 pub(super) type SlowHandler = dyn Fn(&SlowCallback<'_>);
 
 /// A step of a task, or a callback, has taken long: meanwhile nobody else could run.
+///
+/// ```
+/// use rasyncio::events;
+///
+/// rasyncio::run(async {
+///     events::set_slow_callback_handler(|slow| {
+///         eprintln!("{:?} has taken {:?}", slow.task.map(|task| task.name()), slow.took);
+///     });
+///     Ok::<_, Box<dyn std::error::Error>>(())
+/// })
+/// .unwrap();
+/// ```
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct SlowCallback<'a> {

@@ -15,6 +15,19 @@ pub(crate) const UNRETRIEVED: &str = "Task exception was never retrieved";
 pub(super) type Handler = dyn Fn(&ExceptionContext<'_>);
 
 /// What an exception handler is told.
+///
+/// ```
+/// use rasyncio::events;
+///
+/// rasyncio::run(async {
+///     events::set_exception_handler(|context| {
+///         let name = context.task.map(|task| task.name());
+///         eprintln!("{}: {name:?}: {}", context.message, context.panic.message());
+///     });
+///     Ok::<_, Box<dyn std::error::Error>>(())
+/// })
+/// .unwrap();
+/// ```
 #[non_exhaustive]
 pub struct ExceptionContext<'a> {
     /// What has happened.

@@ -60,6 +60,16 @@ pub struct Promise<T, E = Box<dyn Error>> {
 ///
 /// Cancelling the task that awaits it cancels the future, as in asyncio, and so the promise knows. So
 /// does dropping it.
+///
+/// ```
+/// use rasyncio::futures::{Future, create_future};
+///
+/// rasyncio::run(async {
+///     let (promise, future): (_, Future<i32, ()>) = create_future();
+///     promise.set_result(42).unwrap();
+///     assert_eq!(future.await, Ok(42));
+/// });
+/// ```
 #[must_use = "futures do nothing unless awaited"]
 pub struct Future<T: 'static, E: 'static = Box<dyn Error>> {
     state: Rc<State<T, E>>,

@@ -348,6 +348,19 @@ impl UnixListener {
     /// # Errors
     ///
     /// If that is not possible.
+    ///
+    /// ```
+    /// use rasyncio::net::UnixListener;
+    ///
+    /// rasyncio::run(async {
+    ///     let path = std::env::temp_dir().join(format!("rasyncio-std-{}", std::process::id()));
+    ///     let listener = UnixListener::from_std(std::os::unix::net::UnixListener::bind(&path)?)?;
+    ///     assert_eq!(listener.local_addr()?.as_pathname(), Some(&*path));
+    ///     std::fs::remove_file(path)?;
+    ///     Ok::<_, Box<dyn std::error::Error>>(())
+    /// })
+    /// .unwrap();
+    /// ```
     pub fn from_std(listener: net::UnixListener) -> io::Result<UnixListener> {
         listener.set_nonblocking(true)?;
         Ok(UnixListener {
@@ -356,6 +369,17 @@ impl UnixListener {
     }
 
     /// The socket, to be used by other means. It is non-blocking still.
+    ///
+    /// ```
+    /// use rasyncio::net::UnixListener;
+    ///
+    /// rasyncio::run(async {
+    ///     let name = format!("\0rasyncio-into-{}", std::process::id());
+    ///     UnixListener::bind(&name)?.into_std().set_nonblocking(false)?;
+    ///     Ok::<_, Box<dyn std::error::Error>>(())
+    /// })
+    /// .unwrap();
+    /// ```
     pub fn into_std(self) -> net::UnixListener {
         self.io.into_inner()
     }

@@ -21,12 +21,36 @@ use crate::timeouts::wait_for;
 ///
 /// Dropping it leaves the job alone. What can be done without knowing the type of the output is
 /// [`AnyJob`]'s.
+///
+/// ```
+/// use rasyncio::scheduler::{Job, Scheduler};
+///
+/// rasyncio::run(async {
+///     let mut job: Job<i32> = Scheduler::new().spawn(async { 42 }).await?;
+///     assert_eq!(job.wait(None).await?, 42);
+///     Ok::<_, Box<dyn std::error::Error>>(())
+/// })
+/// .unwrap();
+/// ```
 pub struct Job<T> {
     any: AnyJob,
     typed: Rc<Typed<T>>,
 }
 
 /// A job of whatever output: to look at and to close it. Clones are the same job.
+///
+/// ```
+/// use rasyncio::scheduler::{AnyJob, Scheduler};
+///
+/// rasyncio::run(async {
+///     let scheduler = Scheduler::new();
+///     scheduler.spawn(rasyncio::yield_now()).await?;
+///     let jobs: Vec<AnyJob> = scheduler.jobs();
+///     assert!(jobs[0].active());
+///     Ok::<_, Box<dyn std::error::Error>>(())
+/// })
+/// .unwrap();
+/// ```
 #[derive(Clone)]
 pub struct AnyJob {
     member: Rc<dyn Member>,
@@ -156,6 +180,20 @@ impl AnyJob {
     }
 
     /// Whether the job is still to be started.
+    ///
+    /// ```
+    /// use rasyncio::scheduler::Builder;
+    /// use rasyncio::yield_now;
+    ///
+    /// rasyncio::run(async {
+    ///     let scheduler = Builder::new().limit(1).build();
+    ///     let first = scheduler.spawn(yield_now()).await?;
+    ///     let second = scheduler.spawn(yield_now()).await?;
+    ///     assert!(!first.pending() && second.pending());
+    ///     Ok::<_, Box<dyn std::error::Error>>(())
+    /// })
+    /// .unwrap();
+    /// ```
     pub fn pending(&self) -> bool {
         !self.closed() && self.core().task.borrow().is_none()
     }

@@ -214,6 +214,19 @@ impl AnyTask {
 }
 
 /// Tasks, and references to tasks, that resolve to a `Result`.
+///
+/// ```
+/// use rasyncio::tasks::Fallible;
+/// use rasyncio::{create_task, wait};
+///
+/// rasyncio::run(async {
+///     async fn all_well<T: Fallible>(tasks: Vec<T>) -> bool {
+///         wait(tasks).first_exception().await.is_ok_and(|(_, pending)| pending.is_empty())
+///     }
+///     let task = create_task(async { Ok::<_, std::io::Error>(()) });
+///     assert!(all_well(vec![task]).await);
+/// });
+/// ```
 pub trait Fallible: AsRef<AnyTask> + sealed::Fallible {}
 
 impl<T, E: 'static> Fallible for Task<Result<T, E>> {}

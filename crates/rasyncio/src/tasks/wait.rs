@@ -88,6 +88,17 @@ where
 }
 
 /// What [`wait`] answers.
+///
+/// ```
+/// use rasyncio::{create_task, wait};
+///
+/// rasyncio::run(async {
+///     let (done, pending) = wait([create_task(async { 1 })]).await?;
+///     assert_eq!((done.len(), pending.len()), (1, 0));
+///     Ok::<_, Box<dyn std::error::Error>>(())
+/// })
+/// .unwrap();
+/// ```
 #[must_use = "futures do nothing unless awaited"]
 pub struct Wait<W> {
     tasks: Vec<W>,

@@ -28,6 +28,23 @@ use crate::servers::Attached;
 ///
 /// The loop keeps it, whether anybody has a clone or not, until it is closed. Methods are for
 /// the thread of the loop, while that runs.
+///
+/// ```
+/// use std::rc::Rc;
+/// use rasyncio::{Protocol, create_connection, net::TcpListener};
+///
+/// rasyncio::run(async {
+/// #     struct Quiet;
+/// #     impl Protocol for Quiet {}
+/// #     let listener = TcpListener::bind("127.0.0.1:0").await?;
+///     let (transport, _) = create_connection(|| Rc::new(Quiet), listener.local_addr()?).await?;
+/// #     let (peer, _) = listener.accept().await?;
+///     transport.write(b"hello")?;
+///     transport.close();
+///     Ok::<_, Box<dyn std::error::Error>>(())
+/// })
+/// .unwrap();
+/// ```
 #[derive(Clone)]
 pub struct Transport {
     inner: Rc<Inner>,
@@ -102,6 +119,23 @@ impl Transport {
     /// # Errors
     ///
     /// After [`Transport::write_eof`].
+    ///
+    /// ```
+    /// use std::rc::Rc;
+    /// use rasyncio::{Protocol, create_connection, net::TcpListener};
+    ///
+    /// rasyncio::run(async {
+    /// #     struct Quiet;
+    /// #     impl Protocol for Quiet {}
+    /// #     let listener = TcpListener::bind("127.0.0.1:0").await?;
+    ///     let (transport, _) = create_connection(|| Rc::new(Quiet), listener.local_addr()?).await?;
+    /// #     let (peer, _) = listener.accept().await?;
+    ///     transport.write(b"hello")?;
+    ///     assert_eq!(peer.read(&mut [0; 16]).await?, 5);
+    ///     Ok::<_, Box<dyn std::error::Error>>(())
+    /// })
+    /// .unwrap();
+    /// ```
     pub fn write(&self, data: &[u8]) -> Result<(), WriteRefused> {
         let written = self.inner.state.write_copy(&self.inner.link, data)?;
         self.written(written);
@@ -114,6 +148,23 @@ impl Transport {
     /// # Errors
     ///
     /// After [`Transport::write_eof`].
+    ///
+    /// ```
+    /// use std::rc::Rc;
+    /// use rasyncio::{Protocol, create_connection, net::TcpListener};
+    ///
+    /// rasyncio::run(async {
+    /// #     struct Quiet;
+    /// #     impl Protocol for Quiet {}
+    /// #     let listener = TcpListener::bind("127.0.0.1:0").await?;
+    ///     let (transport, _) = create_connection(|| Rc::new(Quiet), listener.local_addr()?).await?;
+    /// #     let (peer, _) = listener.accept().await?;
+    ///     transport.writelines(["one\n", "two\n"])?;
+    ///     assert_eq!(peer.read(&mut [0; 16]).await?, 8);
+    ///     Ok::<_, Box<dyn std::error::Error>>(())
+    /// })
+    /// .unwrap();
+    /// ```
     pub fn writelines<T>(&self, data: impl IntoIterator<Item = T>) -> Result<(), WriteRefused>
     where
         T: Into<Vec<u8>>,
@@ -129,6 +180,23 @@ impl Transport {
     /// # Errors
     ///
     /// The system's.
+    ///
+    /// ```
+    /// use std::rc::Rc;
+    /// use rasyncio::{Protocol, create_connection, net::TcpListener};
+    ///
+    /// rasyncio::run(async {
+    /// #     struct Quiet;
+    /// #     impl Protocol for Quiet {}
+    /// #     let listener = TcpListener::bind("127.0.0.1:0").await?;
+    ///     let (transport, _) = create_connection(|| Rc::new(Quiet), listener.local_addr()?).await?;
+    /// #     let (peer, _) = listener.accept().await?;
+    ///     transport.write_eof()?;
+    ///     assert_eq!(peer.read(&mut [0; 16]).await?, 0);
+    ///     Ok::<_, Box<dyn std::error::Error>>(())
+    /// })
+    /// .unwrap();
+    /// ```
     pub fn write_eof(&self) -> io::Result<()> {
         if self.inner.link.is_socket() {
             self.inner.state.write_eof(&self.inner.link)
@@ -139,11 +207,44 @@ impl Transport {
     }
 
     /// Whether [`Transport::write_eof`] leaves the reading half open.
+    ///
+    /// ```
+    /// use std::rc::Rc;
+    /// use rasyncio::{Protocol, create_connection, net::TcpListener};
+    ///
+    /// rasyncio::run(async {
+    /// #     struct Quiet;
+    /// #     impl Protocol for Quiet {}
+    /// #     let listener = TcpListener::bind("127.0.0.1:0").await?;
+    ///     let (transport, _) = create_connection(|| Rc::new(Quiet), listener.local_addr()?).await?;
+    /// #     let (peer, _) = listener.accept().await?;
+    ///     assert!(transport.can_write_eof());
+    ///     Ok::<_, Box<dyn std::error::Error>>(())
+    /// })
+    /// .unwrap();
+    /// ```
     pub fn can_write_eof(&self) -> bool {
         true
     }
 
     /// Closes the connection, after everything has gone out. Nothing is received any more.
+    ///
+    /// ```
+    /// use std::rc::Rc;
+    /// use rasyncio::{Protocol, create_connection, net::TcpListener};
+    ///
+    /// rasyncio::run(async {
+    /// #     struct Quiet;
+    /// #     impl Protocol for Quiet {}
+    /// #     let listener = TcpListener::bind("127.0.0.1:0").await?;
+    ///     let (transport, _) = create_connection(|| Rc::new(Quiet), listener.local_addr()?).await?;
+    /// #     let (peer, _) = listener.accept().await?;
+    ///     transport.close();
+    ///     assert_eq!(peer.read(&mut [0; 16]).await?, 0);
+    ///     Ok::<_, Box<dyn std::error::Error>>(())
+    /// })
+    /// .unwrap();
+    /// ```
     pub fn close(&self) {
         match self.inner.state.close() {
             Closing::Now => self.lose(None),
@@ -152,27 +253,113 @@ impl Transport {
     }
 
     /// Closes the connection now, and drops what waits to be written.
+    ///
+    /// ```
+    /// use std::rc::Rc;
+    /// use rasyncio::{Protocol, create_connection, net::TcpListener};
+    ///
+    /// rasyncio::run(async {
+    /// #     struct Quiet;
+    /// #     impl Protocol for Quiet {}
+    /// #     let listener = TcpListener::bind("127.0.0.1:0").await?;
+    ///     let (transport, _) = create_connection(|| Rc::new(Quiet), listener.local_addr()?).await?;
+    /// #     let (peer, _) = listener.accept().await?;
+    ///     transport.abort();
+    ///     assert!(transport.is_closing());
+    ///     Ok::<_, Box<dyn std::error::Error>>(())
+    /// })
+    /// .unwrap();
+    /// ```
     pub fn abort(&self) {
         self.fail(None);
     }
 
     /// Whether the connection is closing or closed.
+    ///
+    /// ```
+    /// use std::rc::Rc;
+    /// use rasyncio::{Protocol, create_connection, net::TcpListener};
+    ///
+    /// rasyncio::run(async {
+    /// #     struct Quiet;
+    /// #     impl Protocol for Quiet {}
+    /// #     let listener = TcpListener::bind("127.0.0.1:0").await?;
+    ///     let (transport, _) = create_connection(|| Rc::new(Quiet), listener.local_addr()?).await?;
+    /// #     let (peer, _) = listener.accept().await?;
+    ///     assert!(!transport.is_closing());
+    ///     transport.close();
+    ///     assert!(transport.is_closing());
+    ///     Ok::<_, Box<dyn std::error::Error>>(())
+    /// })
+    /// .unwrap();
+    /// ```
     pub fn is_closing(&self) -> bool {
         self.inner.state.is_closing()
     }
 
     /// Whether the protocol is to get data: not closing, not paused.
+    ///
+    /// ```
+    /// use std::rc::Rc;
+    /// use rasyncio::{Protocol, create_connection, net::TcpListener};
+    ///
+    /// rasyncio::run(async {
+    /// #     struct Quiet;
+    /// #     impl Protocol for Quiet {}
+    /// #     let listener = TcpListener::bind("127.0.0.1:0").await?;
+    ///     let (transport, _) = create_connection(|| Rc::new(Quiet), listener.local_addr()?).await?;
+    /// #     let (peer, _) = listener.accept().await?;
+    ///     assert!(transport.is_reading());
+    ///     Ok::<_, Box<dyn std::error::Error>>(())
+    /// })
+    /// .unwrap();
+    /// ```
     pub fn is_reading(&self) -> bool {
         self.inner.state.is_reading()
     }
 
     /// Has the protocol get no data, until [`Transport::resume_reading`].
+    ///
+    /// ```
+    /// use std::rc::Rc;
+    /// use rasyncio::{Protocol, create_connection, net::TcpListener};
+    ///
+    /// rasyncio::run(async {
+    /// #     struct Quiet;
+    /// #     impl Protocol for Quiet {}
+    /// #     let listener = TcpListener::bind("127.0.0.1:0").await?;
+    ///     let (transport, _) = create_connection(|| Rc::new(Quiet), listener.local_addr()?).await?;
+    /// #     let (peer, _) = listener.accept().await?;
+    ///     transport.pause_reading();
+    ///     assert!(!transport.is_reading());
+    ///     Ok::<_, Box<dyn std::error::Error>>(())
+    /// })
+    /// .unwrap();
+    /// ```
     pub fn pause_reading(&self) {
         // The watch stays. What it tells is noted, and left alone.
         let _ = self.inner.state.pause_reading();
     }
 
     /// Has the protocol get data again.
+    ///
+    /// ```
+    /// use std::rc::Rc;
+    /// use rasyncio::{Protocol, create_connection, net::TcpListener};
+    ///
+    /// rasyncio::run(async {
+    /// #     struct Quiet;
+    /// #     impl Protocol for Quiet {}
+    /// #     let listener = TcpListener::bind("127.0.0.1:0").await?;
+    ///     let (transport, _) = create_connection(|| Rc::new(Quiet), listener.local_addr()?).await?;
+    /// #     let (peer, _) = listener.accept().await?;
+    ///     transport.pause_reading();
+    ///     transport.resume_reading();
+    ///     assert!(transport.is_reading());
+    ///     Ok::<_, Box<dyn std::error::Error>>(())
+    /// })
+    /// .unwrap();
+    /// ```
     pub fn resume_reading(&self) {
         if self.inner.state.resume_reading() {
             self.read_on();
@@ -180,11 +367,44 @@ impl Transport {
     }
 
     /// How many bytes wait to be written.
+    ///
+    /// ```
+    /// use std::rc::Rc;
+    /// use rasyncio::{Protocol, create_connection, net::TcpListener};
+    ///
+    /// rasyncio::run(async {
+    /// #     struct Quiet;
+    /// #     impl Protocol for Quiet {}
+    /// #     let listener = TcpListener::bind("127.0.0.1:0").await?;
+    ///     let (transport, _) = create_connection(|| Rc::new(Quiet), listener.local_addr()?).await?;
+    /// #     let (peer, _) = listener.accept().await?;
+    ///     transport.write(b"hello")?;
+    ///     assert_eq!(transport.get_write_buffer_size(), 0);
+    ///     Ok::<_, Box<dyn std::error::Error>>(())
+    /// })
+    /// .unwrap();
+    /// ```
     pub fn get_write_buffer_size(&self) -> usize {
         self.inner.state.buffered()
     }
 
     /// The water marks, the low one first.
+    ///
+    /// ```
+    /// use std::rc::Rc;
+    /// use rasyncio::{Protocol, create_connection, net::TcpListener};
+    ///
+    /// rasyncio::run(async {
+    /// #     struct Quiet;
+    /// #     impl Protocol for Quiet {}
+    /// #     let listener = TcpListener::bind("127.0.0.1:0").await?;
+    ///     let (transport, _) = create_connection(|| Rc::new(Quiet), listener.local_addr()?).await?;
+    /// #     let (peer, _) = listener.accept().await?;
+    ///     assert_eq!(transport.get_write_buffer_limits(), (16 * 1024, 64 * 1024));
+    ///     Ok::<_, Box<dyn std::error::Error>>(())
+    /// })
+    /// .unwrap();
+    /// ```
     pub fn get_write_buffer_limits(&self) -> (usize, usize) {
         self.inner.state.limits()
     }
@@ -196,6 +416,23 @@ impl Transport {
     /// # Errors
     ///
     /// If `low` is more than `high`.
+    ///
+    /// ```
+    /// use std::rc::Rc;
+    /// use rasyncio::{Protocol, create_connection, net::TcpListener};
+    ///
+    /// rasyncio::run(async {
+    /// #     struct Quiet;
+    /// #     impl Protocol for Quiet {}
+    /// #     let listener = TcpListener::bind("127.0.0.1:0").await?;
+    ///     let (transport, _) = create_connection(|| Rc::new(Quiet), listener.local_addr()?).await?;
+    /// #     let (peer, _) = listener.accept().await?;
+    ///     transport.set_write_buffer_limits(Some(1000), None)?;
+    ///     assert_eq!(transport.get_write_buffer_limits(), (250, 1000));
+    ///     Ok::<_, Box<dyn std::error::Error>>(())
+    /// })
+    /// .unwrap();
+    /// ```
     pub fn set_write_buffer_limits(
         &self,
         high: Option<usize>,
@@ -213,11 +450,45 @@ impl Transport {
     }
 
     /// The protocol, until the connection is lost.
+    ///
+    /// ```
+    /// use std::rc::Rc;
+    /// use rasyncio::{Protocol, create_connection, net::TcpListener};
+    ///
+    /// rasyncio::run(async {
+    /// #     struct Quiet;
+    /// #     impl Protocol for Quiet {}
+    /// #     let listener = TcpListener::bind("127.0.0.1:0").await?;
+    ///     let (transport, _) = create_connection(|| Rc::new(Quiet), listener.local_addr()?).await?;
+    /// #     let (peer, _) = listener.accept().await?;
+    ///     assert!(transport.get_protocol().is_some());
+    ///     Ok::<_, Box<dyn std::error::Error>>(())
+    /// })
+    /// .unwrap();
+    /// ```
     pub fn get_protocol(&self) -> Option<Rc<dyn Protocol>> {
         self.inner.protocol.borrow().clone()
     }
 
     /// Has another protocol be called from now on. It is not told that the connection was made.
+    ///
+    /// ```
+    /// use std::rc::Rc;
+    /// use rasyncio::{Protocol, create_connection, net::TcpListener};
+    ///
+    /// rasyncio::run(async {
+    /// #     struct Quiet;
+    /// #     impl Protocol for Quiet {}
+    /// #     let listener = TcpListener::bind("127.0.0.1:0").await?;
+    ///     let (transport, _) = create_connection(|| Rc::new(Quiet), listener.local_addr()?).await?;
+    /// #     let (peer, _) = listener.accept().await?;
+    ///     struct Other;
+    ///     impl Protocol for Other {}
+    ///     transport.set_protocol(Rc::new(Other));
+    ///     Ok::<_, Box<dyn std::error::Error>>(())
+    /// })
+    /// .unwrap();
+    /// ```
     pub fn set_protocol(&self, protocol: Rc<dyn Protocol>) {
         let old = {
             let mut current = self.inner.protocol.borrow_mut();
@@ -232,6 +503,22 @@ impl Transport {
     ///
     /// The system's, `NotConnected` after the close, and `Unsupported` if it is no address of the
     /// internet.
+    ///
+    /// ```
+    /// use std::rc::Rc;
+    /// use rasyncio::{Protocol, create_connection, net::TcpListener};
+    ///
+    /// rasyncio::run(async {
+    /// #     struct Quiet;
+    /// #     impl Protocol for Quiet {}
+    /// #     let listener = TcpListener::bind("127.0.0.1:0").await?;
+    ///     let (transport, _) = create_connection(|| Rc::new(Quiet), listener.local_addr()?).await?;
+    /// #     let (peer, _) = listener.accept().await?;
+    ///     assert_eq!(transport.local_addr()?, peer.peer_addr()?);
+    ///     Ok::<_, Box<dyn std::error::Error>>(())
+    /// })
+    /// .unwrap();
+    /// ```
     pub fn local_addr(&self) -> io::Result<SocketAddr> {
         let name = self
             .inner
@@ -245,6 +532,22 @@ impl Transport {
     /// # Errors
     ///
     /// As [`Transport::local_addr`].
+    ///
+    /// ```
+    /// use std::rc::Rc;
+    /// use rasyncio::{Protocol, create_connection, net::TcpListener};
+    ///
+    /// rasyncio::run(async {
+    /// #     struct Quiet;
+    /// #     impl Protocol for Quiet {}
+    /// #     let listener = TcpListener::bind("127.0.0.1:0").await?;
+    ///     let (transport, _) = create_connection(|| Rc::new(Quiet), listener.local_addr()?).await?;
+    /// #     let (peer, _) = listener.accept().await?;
+    ///     assert_eq!(transport.peer_addr()?, peer.local_addr()?);
+    ///     Ok::<_, Box<dyn std::error::Error>>(())
+    /// })
+    /// .unwrap();
+    /// ```
     pub fn peer_addr(&self) -> io::Result<SocketAddr> {
         self.inner
             .link
@@ -259,6 +562,23 @@ impl Transport {
     /// # Errors
     ///
     /// `NotConnected` after the close, and those of `f`.
+    ///
+    /// ```
+    /// use std::rc::Rc;
+    /// use rasyncio::{Protocol, create_connection, net::TcpListener};
+    /// use std::os::fd::AsRawFd;
+    ///
+    /// rasyncio::run(async {
+    /// #     struct Quiet;
+    /// #     impl Protocol for Quiet {}
+    /// #     let listener = TcpListener::bind("127.0.0.1:0").await?;
+    ///     let (transport, _) = create_connection(|| Rc::new(Quiet), listener.local_addr()?).await?;
+    /// #     let (peer, _) = listener.accept().await?;
+    ///     assert!(transport.with_fd(|fd| Ok(fd.as_raw_fd()))? > 2);
+    ///     Ok::<_, Box<dyn std::error::Error>>(())
+    /// })
+    /// .unwrap();
+    /// ```
     pub fn with_fd<R>(&self, f: impl FnOnce(BorrowedFd<'_>) -> io::Result<R>) -> io::Result<R> {
         self.inner.link.with(|link| f(link.as_fd()))
     }
