@@ -465,6 +465,22 @@ impl Builder {
     /// # Errors
     ///
     /// As [`Builder::connect`].
+    ///
+    /// ```
+    /// use std::rc::Rc;
+    /// use rasyncio::{Protocol, create_connection, net::TcpListener};
+    ///
+    /// rasyncio::run(async {
+    /// #     struct Quiet;
+    /// #     impl Protocol for Quiet {}
+    /// #     let listener = TcpListener::bind("127.0.0.1:0").await?;
+    ///     let (transport, _) = create_connection(|| Rc::new(Quiet), listener.local_addr()?).await?;
+    /// #     let (peer, _) = listener.accept().await?;
+    ///     transport.write(b"hello")?;
+    ///     Ok::<_, Box<dyn std::error::Error>>(())
+    /// })
+    /// .unwrap();
+    /// ```
     pub async fn create_connection<P, F>(
         &self,
         factory: F,
@@ -531,6 +547,22 @@ impl Builder {
 /// # Errors
 ///
 /// A cancellation.
+///
+/// ```
+/// use std::os::unix::net::UnixStream;
+/// use std::rc::Rc;
+/// use rasyncio::{Protocol, connect::connect_socket};
+///
+/// rasyncio::run(async {
+///     struct Quiet;
+///     impl Protocol for Quiet {}
+///     let (one, _two) = UnixStream::pair()?;
+///     let (transport, _) = connect_socket(|| Rc::new(Quiet), one).await?;
+///     transport.write(b"hello")?;
+///     Ok::<_, Box<dyn std::error::Error>>(())
+/// })
+/// .unwrap();
+/// ```
 pub async fn connect_socket<P, F>(
     factory: F,
     socket: impl Into<OwnedFd>,
@@ -549,6 +581,21 @@ where
 /// # Errors
 ///
 /// A cancellation.
+///
+/// ```
+/// use std::os::unix::net::UnixStream;
+/// use rasyncio::connect::open_socket;
+///
+/// rasyncio::run(async {
+///     let (one, two) = UnixStream::pair()?;
+///     let (_reader, writer) = open_socket(one).await?;
+///     let (mut reader, _writer) = open_socket(two).await?;
+///     writer.write(b"hello\n")?;
+///     assert_eq!(reader.readline().await?, b"hello\n");
+///     Ok::<_, Box<dyn std::error::Error>>(())
+/// })
+/// .unwrap();
+/// ```
 pub async fn open_socket(socket: impl Into<OwnedFd>) -> io::Result<(StreamReader, StreamWriter)> {
     let socket = socket.into();
     rustix::io::ioctl_fionbio(&socket, true)?;

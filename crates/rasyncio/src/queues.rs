@@ -365,6 +365,11 @@ macro_rules! queue {
 
         impl<T $($bound)*> $name<T> {
             /// An empty queue for up to `maxsize` items; zero is any number.
+            ///
+            /// ```
+            #[doc = concat!("let queue = rasyncio::", stringify!($name), "::<String>::new(10);")]
+            /// assert_eq!(queue.maxsize(), 10);
+            /// ```
             pub fn new(maxsize: usize) -> $name<T> {
                 $name(BaseQueue::new(maxsize))
             }

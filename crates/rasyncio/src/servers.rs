@@ -212,6 +212,19 @@ impl Server {
     /// # Errors
     ///
     /// The system's, `NotConnected` if the server is closed, and a cancellation.
+    ///
+    /// ```
+    /// use rasyncio::servers::Builder;
+    ///
+    /// rasyncio::run(async {
+    ///     let builder = Builder::new().start_serving(false);
+    ///     let server = builder.start_server(async |_, _| {}, "127.0.0.1:0").await?;
+    ///     server.start_serving().await?;
+    ///     assert!(server.is_serving());
+    ///     Ok::<_, Box<dyn std::error::Error>>(())
+    /// })
+    /// .unwrap();
+    /// ```
     pub async fn start_serving(&self) -> io::Result<()> {
         self.inner.start_serving()?;
         Ok(yield_now().await?)
@@ -223,6 +236,19 @@ impl Server {
     /// # Errors
     ///
     /// As [`Server::start_serving`].
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use rasyncio::{start_server, timeout};
+    ///
+    /// rasyncio::run(async {
+    ///     let server = start_server(async |_, _| {}, "127.0.0.1:0").await?;
+    ///     assert!(timeout(Duration::from_millis(1), server.serve_forever()).await.is_err());
+    ///     assert!(!server.is_serving());
+    ///     Ok::<_, Box<dyn std::error::Error>>(())
+    /// })
+    /// .unwrap();
+    /// ```
     pub async fn serve_forever(&self) -> io::Result<()> {
         self.inner.start_serving()?;
         let stopped = self.inner.stopped.wait().await;

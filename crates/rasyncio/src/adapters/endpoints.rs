@@ -15,6 +15,9 @@ use crate::net::socket::SEND;
 use crate::net::{TcpStream, UnixStream, Watched};
 use crate::streams::{Duplex, StreamReader, StreamWriter};
 
+/// How much a stream writer takes at once, in bytes. It keeps a copy of what does not go out.
+const MOST: usize = 256 * 1024;
+
 /// What can be read from.
 pub(super) trait Reads: Unpin {
     /// Reads what there is to the front of `buffer`, and answers how much that was. 0 is the end.
@@ -136,6 +139,7 @@ impl Reads for StreamReader {
 impl Writes for StreamWriter {
     fn poll_write(&mut self, cx: &mut Context<'_>, data: &[u8]) -> Poll<io::Result<usize>> {
         std::task::ready!(self.poll_drain(cx))?;
+        let data = &data[..data.len().min(MOST)];
         self.write(data).map_err(io::Error::other)?;
         Poll::Ready(Ok(data.len()))
     }
@@ -146,9 +150,15 @@ impl Writes for StreamWriter {
         slices: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         std::task::ready!(self.poll_drain(cx))?;
-        self.writelines(slices.iter().map(|slice| slice.to_vec()))
-            .map_err(io::Error::other)?;
-        Poll::Ready(Ok(slices.iter().map(|slice| slice.len()).sum()))
+        let mut room = MOST;
+        let mut pieces = Vec::with_capacity(slices.len());
+        for slice in slices {
+            let piece = &slice[..slice.len().min(room)];
+            room -= piece.len();
+            pieces.push(piece.to_vec());
+        }
+        self.writelines(pieces).map_err(io::Error::other)?;
+        Poll::Ready(Ok(MOST - room))
     }
 
     fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {

@@ -259,6 +259,17 @@ impl<T, E> Promise<T, E> {
 
     /// Calls `callback` in the turn after the future's end, or in the next one if it has ended (asyncio's
     /// `Future.add_done_callback`). A panic in it goes to the exception handler.
+    ///
+    /// ```
+    /// use rasyncio::futures::create_future;
+    ///
+    /// rasyncio::run(async {
+    ///     let (promise, future) = create_future::<i32, ()>();
+    ///     promise.add_done_callback(|| println!("nobody waits any more"));
+    ///     drop(future);
+    ///     assert!(promise.cancelled());
+    /// });
+    /// ```
     pub fn add_done_callback(&self, callback: impl FnOnce() + 'static) {
         self.state.add_done_callback(Box::new(callback));
     }

@@ -169,6 +169,20 @@ impl Builder {
     /// # Errors
     ///
     /// If an address cannot be had.
+    ///
+    /// ```
+    /// use std::rc::Rc;
+    /// use rasyncio::{Protocol, servers::Builder};
+    ///
+    /// rasyncio::run(async {
+    ///     struct Quiet;
+    ///     impl Protocol for Quiet {}
+    ///     let server = Builder::new().create_server(|| Rc::new(Quiet), "127.0.0.1:0").await?;
+    ///     assert!(server.is_serving());
+    ///     Ok::<_, Box<dyn std::error::Error>>(())
+    /// })
+    /// .unwrap();
+    /// ```
     pub async fn create_server<P, F>(
         &self,
         factory: F,
@@ -212,6 +226,21 @@ impl Builder {
     /// # Errors
     ///
     /// If the path cannot be had.
+    ///
+    /// ```
+    /// use std::rc::Rc;
+    /// use rasyncio::{Protocol, servers::Builder};
+    ///
+    /// rasyncio::run(async {
+    ///     struct Quiet;
+    ///     impl Protocol for Quiet {}
+    ///     let name = format!("\0rasyncio-protocols-{}", std::process::id());
+    ///     let server = Builder::new().create_unix_server(|| Rc::new(Quiet), &name).await?;
+    ///     assert!(server.is_serving());
+    ///     Ok::<_, Box<dyn std::error::Error>>(())
+    /// })
+    /// .unwrap();
+    /// ```
     pub async fn create_unix_server<P, F>(
         &self,
         factory: F,

@@ -37,6 +37,24 @@ pub struct IncompleteReadError {
 
 /// There is no separator within the limit (asyncio's `LimitOverrunError`). Nothing was taken out of
 /// the buffer.
+///
+/// ```
+/// use rasyncio::{connect::Builder, net::TcpListener, streams::ReadError};
+///
+/// rasyncio::run(async {
+///     let listener = TcpListener::bind("127.0.0.1:0").await?;
+///     let builder = Builder::new().limit(4);
+///     let (mut reader, _writer) = builder.open_connection(listener.local_addr()?).await?;
+///     let (peer, _) = listener.accept().await?;
+///     peer.write_all(b"too long").await?;
+///     match reader.readuntil(b"\n").await {
+///         Err(ReadError::LimitOverrun(error)) => assert!(!error.found),
+///         other => unreachable!("{other:?}"),
+///     }
+///     Ok::<_, Box<dyn std::error::Error>>(())
+/// })
+/// .unwrap();
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct LimitOverrunError {
     /// Whether there is a separator beyond the limit.

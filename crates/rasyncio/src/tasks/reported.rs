@@ -51,13 +51,13 @@ impl<T, E: Display> OnDone for Reporter<T, E> {
 }
 
 fn report<T, E: Display>(task: &Task<Result<T, E>>) {
-    let panic = match task.take() {
-        Some(Ok(Err(error))) => Panic::new(Box::new(error.to_string())),
-        Some(Err(TaskError::Panicked(panic))) => panic,
+    let (message, panic) = match task.take() {
+        Some(Ok(Err(error))) => (events::UNRETRIEVED, Panic::new(Box::new(error.to_string()))),
+        Some(Err(TaskError::Panicked(panic))) => ("Task panic was never retrieved", panic),
         Some(Ok(Ok(_)) | Err(TaskError::Cancelled(_))) | None => return,
     };
     events::report(&ExceptionContext {
-        message: events::UNRETRIEVED,
+        message,
         task: Some(task),
         panic: &panic,
     });

@@ -193,11 +193,14 @@ impl<W: Fallible> Wait<W> {
     /// use std::time::Duration;
     /// use rasyncio::{Cancelled, create_task, sleep, wait};
     ///
+    /// async fn fetch(page: &str) -> Result<(), String> {
+    ///     let time = Duration::from_secs(if page == "missing" { 0 } else { 3600 });
+    ///     sleep(time).await.map_err(|cancelled| cancelled.to_string())?;
+    ///     Err(format!("there is no page {page}"))
+    /// }
+    ///
     /// rasyncio::run(async {
-    ///     let tasks = ["well", "ill"].map(|name| create_task(async move {
-    ///         sleep(Duration::from_millis(name.len() as u64)).await.map_err(|_| "cancelled")?;
-    ///         if name == "ill" { Err("oops") } else { Ok(()) }
-    ///     }));
+    ///     let tasks = ["slow", "missing"].map(|page| create_task(fetch(page)));
     ///     let (done, pending) = wait(tasks).first_exception().await?;
     ///     assert_eq!((done.len(), pending.len()), (1, 1));
     ///     Ok::<_, Cancelled>(())
