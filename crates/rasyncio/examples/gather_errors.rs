@@ -4,7 +4,7 @@
 //! fails a gathering is a panic or a cancellation; whoever wants the first error looks for it, or
 //! takes a task group.
 
-use rasyncio::{ReturnWhen, create_task, gather, wait, yield_now};
+use rasyncio::{create_task, gather, wait, yield_now};
 
 type Factorial = Result<i64, String>;
 
@@ -32,7 +32,7 @@ async fn first_error() -> Result<(), Box<dyn std::error::Error>> {
     let others = [("A", 3), ("B", 4)].map(|(name, n)| create_task(factorial(name, Ok(n))));
     let broken = create_task(factorial("C", Ok(-1)));
     let all = others.iter().chain([&broken]);
-    wait(all).return_when(ReturnWhen::FirstCompleted).await?;
+    wait(all).first_exception().await?;
     if let Err(error) = broken.await? {
         println!("  raised: {error}");
     }

@@ -34,6 +34,23 @@ pub use pipes::{connect_read_pipe, connect_write_pipe};
 /// # Errors
 ///
 /// If no address answers, and a cancellation.
+///
+/// ```
+/// use std::rc::Rc;
+/// use rasyncio::{Protocol, create_connection, net::TcpListener};
+///
+/// rasyncio::run(async {
+/// #     struct Quiet;
+/// #     impl Protocol for Quiet {}
+/// #     let listener = TcpListener::bind("127.0.0.1:0").await?;
+///     let (transport, _) = create_connection(|| Rc::new(Quiet), listener.local_addr()?).await?;
+/// #     let (peer, _) = listener.accept().await?;
+///     transport.write(b"hello")?;
+///     assert_eq!(peer.read(&mut [0; 16]).await?, 5);
+///     Ok::<_, Box<dyn std::error::Error>>(())
+/// })
+/// .unwrap();
+/// ```
 pub async fn create_connection<P, F>(
     factory: F,
     addresses: impl ToAddrs,
@@ -50,6 +67,20 @@ where
 /// # Errors
 ///
 /// If no address answers, and a cancellation.
+///
+/// ```
+/// use rasyncio::{net::TcpListener, open_connection};
+///
+/// rasyncio::run(async {
+/// #     let listener = TcpListener::bind("127.0.0.1:0").await?;
+///     let (mut reader, writer) = open_connection(listener.local_addr()?).await?;
+///     let (peer, _) = listener.accept().await?;
+///     writer.write(b"hello")?;
+///     assert_eq!(peer.read(&mut [0; 16]).await?, 5);
+///     Ok::<_, Box<dyn std::error::Error>>(())
+/// })
+/// .unwrap();
+/// ```
 pub async fn open_connection(addresses: impl ToAddrs) -> io::Result<(StreamReader, StreamWriter)> {
     Builder::new().open_connection(addresses).await
 }
@@ -59,6 +90,22 @@ pub async fn open_connection(addresses: impl ToAddrs) -> io::Result<(StreamReade
 /// # Errors
 ///
 /// If nobody listens there, and a cancellation.
+///
+/// ```
+/// use std::rc::Rc;
+/// use rasyncio::{Protocol, create_unix_connection, net::UnixListener};
+///
+/// rasyncio::run(async {
+///     struct Quiet;
+///     impl Protocol for Quiet {}
+///     let name = format!("\0rasyncio-create-{}", std::process::id());
+///     let _listener = UnixListener::bind(&name)?;
+///     let (transport, _) = create_unix_connection(|| Rc::new(Quiet), &name).await?;
+///     transport.write(b"hello")?;
+///     Ok::<_, Box<dyn std::error::Error>>(())
+/// })
+/// .unwrap();
+/// ```
 pub async fn create_unix_connection<P, F>(
     factory: F,
     path: impl AsRef<Path>,
@@ -75,6 +122,19 @@ where
 /// # Errors
 ///
 /// If nobody listens there, and a cancellation.
+///
+/// ```
+/// use rasyncio::{net::UnixListener, open_unix_connection};
+///
+/// rasyncio::run(async {
+///     let name = format!("\0rasyncio-open-{}", std::process::id());
+///     let _listener = UnixListener::bind(&name)?;
+///     let (_reader, writer) = open_unix_connection(&name).await?;
+///     writer.write(b"hello")?;
+///     Ok::<_, Box<dyn std::error::Error>>(())
+/// })
+/// .unwrap();
+/// ```
 pub async fn open_unix_connection(
     path: impl AsRef<Path>,
 ) -> io::Result<(StreamReader, StreamWriter)> {
@@ -153,6 +213,22 @@ where
 /// # Errors
 ///
 /// A cancellation.
+///
+/// ```
+/// use std::rc::Rc;
+/// use rasyncio::{DatagramProtocol, connect::datagram_endpoint, net::UdpSocket};
+///
+/// rasyncio::run(async {
+/// #     struct Quiet;
+/// #     impl DatagramProtocol for Quiet {}
+/// #     let peer = UdpSocket::bind("127.0.0.1:0").await?;
+///     let socket = UdpSocket::bind("127.0.0.1:0").await?;
+///     let (transport, _) = datagram_endpoint(|| Rc::new(Quiet), socket).await?;
+///     transport.close();
+///     Ok::<_, Box<dyn std::error::Error>>(())
+/// })
+/// .unwrap();
+/// ```
 pub async fn datagram_endpoint<P, F>(
     factory: F,
     socket: UdpSocket,
@@ -202,6 +278,12 @@ pub struct Builder {
 }
 
 /// A family of addresses.
+///
+/// ```
+/// use rasyncio::connect::{Builder, Family};
+///
+/// let _builder = Builder::new().family(Family::Inet6);
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Family {
     /// IPv4 (`AF_INET`).
@@ -221,12 +303,36 @@ impl Family {
 
 impl Builder {
     /// asyncio's defaults: one address after the other, as they come.
+    ///
+    /// ```
+    /// use rasyncio::{connect::Builder, net::TcpListener};
+    ///
+    /// rasyncio::run(async {
+    ///     let listener = TcpListener::bind("127.0.0.1:0").await?;
+    ///     Builder::new().connect(listener.local_addr()?).await?;
+    ///     Ok::<_, Box<dyn std::error::Error>>(())
+    /// })
+    /// .unwrap();
+    /// ```
     pub fn new() -> Builder {
         Builder::default()
     }
 
     /// Tries the next address when the last attempt has taken so long, and goes on with those before;
     /// the first that answers wins. Also interleaves the addresses, unless told otherwise.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use rasyncio::{connect::Builder, net::TcpListener};
+    ///
+    /// rasyncio::run(async {
+    ///     let listener = TcpListener::bind("127.0.0.1:0").await?;
+    ///     let builder = Builder::new().happy_eyeballs_delay(Duration::from_millis(250));
+    ///     builder.connect(("localhost", listener.local_addr()?.port())).await?;
+    ///     Ok::<_, Box<dyn std::error::Error>>(())
+    /// })
+    /// .unwrap();
+    /// ```
     pub fn happy_eyeballs_delay(mut self, delay: Duration) -> Builder {
         self.happy_eyeballs_delay = Some(delay);
         self
@@ -234,18 +340,48 @@ impl Builder {
 
     /// Has the families of addresses take turns, after so many of the first; 0 leaves them as they
     /// come.
+    ///
+    /// ```
+    /// let _builder = rasyncio::connect::Builder::new().interleave(1);
+    /// ```
     pub fn interleave(mut self, first_count: usize) -> Builder {
         self.interleave = Some(first_count);
         self
     }
 
     /// Tries addresses of this family only.
+    ///
+    /// ```
+    /// use rasyncio::connect::{Builder, Family};
+    /// use rasyncio::net::TcpListener;
+    ///
+    /// rasyncio::run(async {
+    ///     let listener = TcpListener::bind("127.0.0.1:0").await?;
+    ///     let builder = Builder::new().family(Family::Inet);
+    ///     builder.connect(("localhost", listener.local_addr()?.port())).await?;
+    ///     Ok::<_, Box<dyn std::error::Error>>(())
+    /// })
+    /// .unwrap();
+    /// ```
     pub fn family(mut self, family: Family) -> Builder {
         self.family = Some(family);
         self
     }
 
     /// The address to connect from.
+    ///
+    /// ```
+    /// use rasyncio::{connect::Builder, net::TcpListener};
+    ///
+    /// rasyncio::run(async {
+    ///     let listener = TcpListener::bind("127.0.0.1:0").await?;
+    ///     let builder = Builder::new().local_addr("127.0.0.1:0".parse()?);
+    ///     let stream = builder.connect(listener.local_addr()?).await?;
+    ///     assert!(stream.local_addr()?.ip().is_loopback());
+    ///     Ok::<_, Box<dyn std::error::Error>>(())
+    /// })
+    /// .unwrap();
+    /// ```
     pub fn local_addr(mut self, address: SocketAddr) -> Builder {
         self.local_addr = Some(address);
         self
@@ -253,12 +389,37 @@ impl Builder {
 
     /// Has the error be a [`ConnectErrors`] always. Otherwise it is one only if there were several
     /// that say different things.
+    ///
+    /// ```
+    /// use rasyncio::connect::{Builder, ConnectErrors};
+    ///
+    /// rasyncio::run(async {
+    ///     let builder = Builder::new().all_errors(true);
+    ///     let error = builder.connect("127.0.0.1:1").await.unwrap_err();
+    ///     assert_eq!(ConnectErrors::of(&error).map(<[_]>::len), Some(1));
+    /// });
+    /// ```
     pub fn all_errors(mut self, all: bool) -> Builder {
         self.all_errors = all;
         self
     }
 
     /// The limit of the stream reader (64 KiB).
+    ///
+    /// ```
+    /// use rasyncio::{connect::Builder, net::TcpListener};
+    ///
+    /// rasyncio::run(async {
+    ///     let listener = TcpListener::bind("127.0.0.1:0").await?;
+    ///     let builder = Builder::new().limit(8);
+    ///     let (mut reader, _writer) = builder.open_connection(listener.local_addr()?).await?;
+    ///     let (peer, _) = listener.accept().await?;
+    ///     peer.write_all(b"a line that is too long\n").await?;
+    ///     assert!(reader.readline().await.is_err());
+    ///     Ok::<_, Box<dyn std::error::Error>>(())
+    /// })
+    /// .unwrap();
+    /// ```
     pub fn limit(mut self, limit: usize) -> Builder {
         self.limit = Some(limit);
         self
@@ -269,6 +430,18 @@ impl Builder {
     /// # Errors
     ///
     /// If no address answers (see [`ConnectErrors`]), and a cancellation.
+    ///
+    /// ```
+    /// use rasyncio::{connect::Builder, net::TcpListener};
+    ///
+    /// rasyncio::run(async {
+    ///     let listener = TcpListener::bind("127.0.0.1:0").await?;
+    ///     let stream = Builder::new().connect(listener.local_addr()?).await?;
+    ///     assert_eq!(stream.peer_addr()?, listener.local_addr()?);
+    ///     Ok::<_, Box<dyn std::error::Error>>(())
+    /// })
+    /// .unwrap();
+    /// ```
     pub async fn connect(&self, addresses: impl ToAddrs) -> io::Result<TcpStream> {
         let mut addresses = addresses.to_addrs().await?;
         if let Some(family) = self.family {
@@ -297,6 +470,22 @@ impl Builder {
     /// # Errors
     ///
     /// As [`Builder::connect`].
+    ///
+    /// ```
+    /// use std::rc::Rc;
+    /// use rasyncio::{Protocol, create_connection, net::TcpListener};
+    ///
+    /// rasyncio::run(async {
+    /// #     struct Quiet;
+    /// #     impl Protocol for Quiet {}
+    /// #     let listener = TcpListener::bind("127.0.0.1:0").await?;
+    ///     let (transport, _) = create_connection(|| Rc::new(Quiet), listener.local_addr()?).await?;
+    /// #     let (peer, _) = listener.accept().await?;
+    ///     transport.write(b"hello")?;
+    ///     Ok::<_, Box<dyn std::error::Error>>(())
+    /// })
+    /// .unwrap();
+    /// ```
     pub async fn create_connection<P, F>(
         &self,
         factory: F,
@@ -318,6 +507,18 @@ impl Builder {
     /// # Errors
     ///
     /// As [`Builder::connect`].
+    ///
+    /// ```
+    /// use rasyncio::{connect::Builder, net::TcpListener};
+    ///
+    /// rasyncio::run(async {
+    ///     let listener = TcpListener::bind("127.0.0.1:0").await?;
+    ///     let (_reader, writer) = Builder::new().open_connection(listener.local_addr()?).await?;
+    ///     writer.write(b"hello")?;
+    ///     Ok::<_, Box<dyn std::error::Error>>(())
+    /// })
+    /// .unwrap();
+    /// ```
     pub async fn open_connection(
         &self,
         addresses: impl ToAddrs,
@@ -431,6 +632,22 @@ impl Builder {
 /// # Errors
 ///
 /// A cancellation.
+///
+/// ```
+/// use std::os::unix::net::UnixStream;
+/// use std::rc::Rc;
+/// use rasyncio::{Protocol, connect::connect_socket};
+///
+/// rasyncio::run(async {
+///     struct Quiet;
+///     impl Protocol for Quiet {}
+///     let (one, _two) = UnixStream::pair()?;
+///     let (transport, _) = connect_socket(|| Rc::new(Quiet), one).await?;
+///     transport.write(b"hello")?;
+///     Ok::<_, Box<dyn std::error::Error>>(())
+/// })
+/// .unwrap();
+/// ```
 pub async fn connect_socket<P, F>(
     factory: F,
     socket: impl Into<OwnedFd>,
@@ -447,6 +664,21 @@ where
 /// # Errors
 ///
 /// A cancellation.
+///
+/// ```
+/// use std::os::unix::net::UnixStream;
+/// use rasyncio::connect::open_socket;
+///
+/// rasyncio::run(async {
+///     let (one, two) = UnixStream::pair()?;
+///     let (_reader, writer) = open_socket(one).await?;
+///     let (mut reader, _writer) = open_socket(two).await?;
+///     writer.write(b"hello\n")?;
+///     assert_eq!(reader.readline().await?, b"hello\n");
+///     Ok::<_, Box<dyn std::error::Error>>(())
+/// })
+/// .unwrap();
+/// ```
 pub async fn open_socket(socket: impl Into<OwnedFd>) -> io::Result<(StreamReader, StreamWriter)> {
     Builder::new().open_socket(socket).await
 }
@@ -489,6 +721,17 @@ impl<T> Drop for Guard<'_, T> {
 }
 
 /// What connecting to several addresses has failed with, inside of an [`io::Error`].
+///
+/// ```
+/// use rasyncio::connect::{Builder, ConnectErrors};
+///
+/// rasyncio::run(async {
+///     let error = Builder::new().all_errors(true).connect("127.0.0.1:1").await.unwrap_err();
+///     for error in ConnectErrors::of(&error).unwrap() {
+///         assert_eq!(error.kind(), std::io::ErrorKind::ConnectionRefused);
+///     }
+/// });
+/// ```
 #[derive(Debug)]
 pub struct ConnectErrors {
     errors: Vec<io::Error>,
@@ -496,6 +739,15 @@ pub struct ConnectErrors {
 
 impl ConnectErrors {
     /// The errors inside of one, if it has some.
+    ///
+    /// ```
+    /// use rasyncio::connect::{Builder, ConnectErrors};
+    ///
+    /// rasyncio::run(async {
+    ///     let error = Builder::new().all_errors(true).connect("127.0.0.1:1").await.unwrap_err();
+    ///     assert!(ConnectErrors::of(&error).is_some());
+    /// });
+    /// ```
     pub fn of(error: &io::Error) -> Option<&[io::Error]> {
         let errors: &ConnectErrors = error.get_ref()?.downcast_ref()?;
         Some(&errors.errors)

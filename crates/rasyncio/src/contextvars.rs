@@ -36,6 +36,17 @@ use crate::scoped::{Scoped, Slot};
 use crate::tasks;
 
 /// A variable with a value in each context (Python's `ContextVar`). Mostly a `static`.
+///
+/// ```
+/// use rasyncio::ContextVar;
+///
+/// static USER: ContextVar<String> = ContextVar::new("user");
+///
+/// let token = USER.set("Ada".to_owned());
+/// assert_eq!(USER.get().as_deref(), Some("Ada"));
+/// USER.reset(token).unwrap();
+/// assert_eq!(USER.get(), None);
+/// ```
 pub struct ContextVar<T: 'static> {
     name: &'static str,
     default: Option<fn() -> T>,
@@ -46,6 +57,17 @@ pub struct ContextVar<T: 'static> {
 
 /// What variables have which values (Python's `Context`). Clones are the same context; for another one
 /// with the same values see [`copy`](Context::copy).
+///
+/// ```
+/// use rasyncio::ContextVar;
+/// use rasyncio::contextvars::Context;
+///
+/// static LEVEL: ContextVar<u32> = ContextVar::new("level");
+///
+/// let context = Context::new();
+/// context.run(|| drop(LEVEL.set(1)));
+/// assert_eq!(context.clone().run(|| LEVEL.get()), Some(1));
+/// ```
 #[derive(Clone, Default)]
 pub struct Context {
     variables: Rc<Cell<Option<Rc<Variables>>>>,
@@ -55,6 +77,16 @@ pub struct Context {
 type Variables = Vec<(u64, Rc<dyn Any>)>;
 
 /// The right to undo a [`ContextVar::set`] (Python's `Token`).
+///
+/// ```
+/// use rasyncio::ContextVar;
+///
+/// static LEVEL: ContextVar<u32> = ContextVar::with_default("level", || 0);
+///
+/// let token = LEVEL.set(1);
+/// LEVEL.reset(token).unwrap();
+/// assert_eq!(LEVEL.get(), Some(0));
+/// ```
 #[must_use = "without it, the value cannot be taken back"]
 pub struct Token<T: 'static> {
     context: Context,
@@ -135,12 +167,31 @@ fn current_to_change() -> Context {
 
 impl Context {
     /// A context without values.
+    ///
+    /// ```
+    /// use rasyncio::contextvars::Context;
+    ///
+    /// assert_ne!(Context::new(), Context::new());
+    /// ```
     pub fn new() -> Context {
         Context::default()
     }
 
     /// Another context with the same values (Python's `Context.copy`). It costs the same however many
     /// there are.
+    ///
+    /// ```
+    /// use rasyncio::ContextVar;
+    /// use rasyncio::contextvars::Context;
+    ///
+    /// static LEVEL: ContextVar<u32> = ContextVar::new("level");
+    ///
+    /// let context = Context::new();
+    /// context.run(|| drop(LEVEL.set(1)));
+    /// let copy = context.copy();
+    /// copy.run(|| drop(LEVEL.set(2)));
+    /// assert_eq!(context.run(|| LEVEL.get()), Some(1));
+    /// ```
     pub fn copy(&self) -> Context {
         Context {
             variables: Rc::new(Cell::new(self.variables())),
@@ -149,6 +200,12 @@ impl Context {
 
     /// Calls `function` with this as the current context (Python's `Context.run`). What it sets stays
     /// set here.
+    ///
+    /// ```
+    /// use rasyncio::contextvars::Context;
+    ///
+    /// assert_eq!(Context::new().run(|| 6 * 7), 42);
+    /// ```
     pub fn run<R>(&self, function: impl FnOnce() -> R) -> R {
         let entered = Entered {
             context: self.clone(),
@@ -189,6 +246,14 @@ impl Context {
 
 impl<T: 'static> ContextVar<T> {
     /// A variable without a default. The name is for people.
+    ///
+    /// ```
+    /// use rasyncio::ContextVar;
+    ///
+    /// static USER: ContextVar<String> = ContextVar::new("user");
+    ///
+    /// assert_eq!(USER.get(), None);
+    /// ```
     pub const fn new(name: &'static str) -> ContextVar<T> {
         ContextVar {
             name,
@@ -199,6 +264,14 @@ impl<T: 'static> ContextVar<T> {
     }
 
     /// A variable that has the value of `default()` where it was not set.
+    ///
+    /// ```
+    /// use rasyncio::ContextVar;
+    ///
+    /// static LEVEL: ContextVar<u32> = ContextVar::with_default("level", || 3);
+    ///
+    /// assert_eq!(LEVEL.get(), Some(3));
+    /// ```
     pub const fn with_default(name: &'static str, default: fn() -> T) -> ContextVar<T> {
         ContextVar {
             default: Some(default),
@@ -207,12 +280,30 @@ impl<T: 'static> ContextVar<T> {
     }
 
     /// What it is called (Python's `ContextVar.name`).
+    ///
+    /// ```
+    /// use rasyncio::ContextVar;
+    ///
+    /// static USER: ContextVar<String> = ContextVar::new("user");
+    ///
+    /// assert_eq!(USER.name(), "user");
+    /// ```
     pub fn name(&self) -> &'static str {
         self.name
     }
 
     /// The value in the current context (Python's `ContextVar.get`); if it was not set there, the
     /// default, if there is one.
+    ///
+    /// ```
+    /// use rasyncio::ContextVar;
+    ///
+    /// static LEVEL: ContextVar<u32> = ContextVar::new("level");
+    ///
+    /// assert_eq!(LEVEL.get(), None);
+    /// let _token = LEVEL.set(1);
+    /// assert_eq!(LEVEL.get(), Some(1));
+    /// ```
     pub fn get(&self) -> Option<T>
     where
         T: Clone,
@@ -222,12 +313,30 @@ impl<T: 'static> ContextVar<T> {
     }
 
     /// Calls `look` with the value that was set in the current context, without a default.
+    ///
+    /// ```
+    /// use rasyncio::ContextVar;
+    ///
+    /// static NAMES: ContextVar<Vec<String>> = ContextVar::new("names");
+    ///
+    /// let _token = NAMES.set(vec!["Ada".to_owned()]);
+    /// assert_eq!(NAMES.with(|names| names.map(Vec::len)), Some(1));
+    /// ```
     pub fn with<R>(&self, look: impl FnOnce(Option<&T>) -> R) -> R {
         let value = current().and_then(|context| context.get(self.id()));
         look(value.as_deref().and_then(|value| value.downcast_ref()))
     }
 
     /// Sets the value in the current context (Python's `ContextVar.set`).
+    ///
+    /// ```
+    /// use rasyncio::ContextVar;
+    ///
+    /// static LEVEL: ContextVar<u32> = ContextVar::new("level");
+    ///
+    /// let _token = LEVEL.set(5);
+    /// assert_eq!(LEVEL.get(), Some(5));
+    /// ```
     pub fn set(&self, value: T) -> Token<T> {
         ANY_SET.store(true, Ordering::Relaxed);
         let (context, variable) = (current_to_change(), self.id());
@@ -245,6 +354,18 @@ impl<T: 'static> ContextVar<T> {
     /// # Errors
     ///
     /// If that was made in another context, or to another variable.
+    ///
+    /// ```
+    /// use rasyncio::ContextVar;
+    ///
+    /// static LEVEL: ContextVar<u32> = ContextVar::new("level");
+    ///
+    /// let first = LEVEL.set(1);
+    /// let second = LEVEL.set(2);
+    /// LEVEL.reset(second).unwrap();
+    /// assert_eq!(LEVEL.get(), Some(1));
+    /// LEVEL.reset(first).unwrap();
+    /// ```
     pub fn reset(&self, token: Token<T>) -> Result<(), ResetError> {
         if token.variable != self.id() {
             return Err(ResetError::OtherVariable);
@@ -306,6 +427,16 @@ impl<T> fmt::Debug for Token<T> {
 }
 
 /// Why [`ContextVar::reset`] did nothing (Python's `ValueError`).
+///
+/// ```
+/// use rasyncio::ContextVar;
+/// use rasyncio::contextvars::{Context, ResetError};
+///
+/// static LEVEL: ContextVar<u32> = ContextVar::new("level");
+///
+/// let token = Context::new().run(|| LEVEL.set(1));
+/// assert!(matches!(LEVEL.reset(token), Err(ResetError::OtherContext)));
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ResetError {
     /// The value was set in another context.

@@ -29,7 +29,7 @@ pub use debug::{
 pub use handles::{Handle, TimerHandle, call_at, call_later, call_soon};
 use report::Handler;
 pub use report::{ExceptionContext, set_exception_handler};
-pub(crate) use report::{quietly, report, report_error};
+pub(crate) use report::{UNRETRIEVED, quietly, report, report_error};
 pub use threadsafe::{ConcurrentFuture, Loop, LoopClosed, ThreadsafeHandle, get_running_loop};
 
 /// What a function that needs a running loop panics with.

@@ -41,11 +41,20 @@ pub struct Cancelled {
 
 impl Cancelled {
     /// A cancellation without a message.
+    ///
+    /// ```
+    /// assert_eq!(rasyncio::Cancelled::new().message(), None);
+    /// ```
     pub const fn new() -> Cancelled {
         Cancelled { message: None }
     }
 
     /// A cancellation that says why.
+    ///
+    /// ```
+    /// let cancelled = rasyncio::Cancelled::with_message("no longer needed");
+    /// assert_eq!(cancelled.to_string(), "cancelled: no longer needed");
+    /// ```
     pub fn with_message(message: impl Into<Arc<str>>) -> Cancelled {
         Cancelled {
             message: Some(Arc::new(message.into())),
@@ -67,6 +76,11 @@ impl Cancelled {
     }
 
     /// What was given to [`cancel_with`](crate::AnyTask::cancel_with).
+    ///
+    /// ```
+    /// let cancelled = rasyncio::Cancelled::with_message("no longer needed");
+    /// assert_eq!(cancelled.message(), Some("no longer needed"));
+    /// ```
     pub fn message(&self) -> Option<&str> {
         self.message.as_ref().map(|message| &***message)
     }
@@ -85,6 +99,16 @@ impl Error for Cancelled {}
 
 /// The time was over before what was awaited had ended (Python's `TimeoutError`). See
 /// [`timeouts`](crate::timeouts).
+///
+/// ```
+/// use std::time::Duration;
+/// use rasyncio::{TimeoutError, sleep, timeout};
+///
+/// rasyncio::run(async {
+///     let late = timeout(Duration::from_millis(1), sleep(Duration::from_secs(60))).await;
+///     assert_eq!(late, Err(TimeoutError));
+/// });
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct TimeoutError;
 
@@ -127,6 +151,12 @@ pub enum TaskError {
 
 impl TaskError {
     /// The cancellation, if this is one.
+    ///
+    /// ```
+    /// use rasyncio::{Cancelled, TaskError};
+    ///
+    /// assert!(TaskError::from(Cancelled::new()).cancelled().is_some());
+    /// ```
     pub fn cancelled(&self) -> Option<&Cancelled> {
         match self {
             TaskError::Cancelled(cancelled) => Some(cancelled),
@@ -135,6 +165,15 @@ impl TaskError {
     }
 
     /// The panic, if this is one.
+    ///
+    /// ```
+    /// use rasyncio::create_task;
+    ///
+    /// rasyncio::run(async {
+    ///     let error = create_task(async { panic!("oops") }).await.unwrap_err();
+    ///     assert_eq!(error.panicked().unwrap().message(), "oops");
+    /// });
+    /// ```
     pub fn panicked(&self) -> Option<&Panic> {
         match self {
             TaskError::Cancelled(_) => None,
@@ -161,6 +200,17 @@ impl fmt::Display for TaskError {
 impl Error for TaskError {}
 
 /// What a task panicked with.
+///
+/// ```
+/// use rasyncio::{TaskError, create_task};
+///
+/// rasyncio::run(async {
+///     let task = create_task(async { std::panic::panic_any(42_u8) });
+///     if let Err(TaskError::Panicked(panic)) = task.await {
+///         assert_eq!(panic.into_payload().downcast_ref::<u8>(), Some(&42));
+///     }
+/// });
+/// ```
 pub struct Panic {
     // In a box, for every task has room for one.
     inner: Box<Inner>,
@@ -188,11 +238,30 @@ impl Panic {
     }
 
     /// The text that the code panicked with.
+    ///
+    /// ```
+    /// use rasyncio::create_task;
+    ///
+    /// rasyncio::run(async {
+    ///     let error = create_task(async { panic!("number {}", 7) }).await.unwrap_err();
+    ///     assert_eq!(error.panicked().unwrap().message(), "number 7");
+    /// });
+    /// ```
     pub fn message(&self) -> &str {
         &self.inner.message
     }
 
     /// The value that the code panicked with, as [`std::panic::catch_unwind`] gives it.
+    ///
+    /// ```
+    /// use rasyncio::{TaskError, create_task};
+    ///
+    /// rasyncio::run(async {
+    ///     if let Err(TaskError::Panicked(panic)) = create_task(async { panic!("oops") }).await {
+    ///         assert!(panic.into_payload().is::<&str>());
+    ///     }
+    /// });
+    /// ```
     pub fn into_payload(self) -> Box<dyn Any + Send> {
         self.inner
             .payload
@@ -201,6 +270,16 @@ impl Panic {
     }
 
     /// Goes on panicking, here.
+    ///
+    /// ```should_panic
+    /// use rasyncio::{TaskError, create_task};
+    ///
+    /// rasyncio::run(async {
+    ///     if let Err(TaskError::Panicked(panic)) = create_task(async { panic!("oops") }).await {
+    ///         panic.resume();
+    ///     }
+    /// });
+    /// ```
     pub fn resume(self) -> ! {
         panic::resume_unwind(self.into_payload())
     }
@@ -221,6 +300,14 @@ impl fmt::Display for Panic {
 }
 
 /// Why [`try_run`](crate::try_run) did not run anything.
+///
+/// ```
+/// use rasyncio::{RunError, try_run};
+///
+/// let nested = rasyncio::run(async { try_run(async {}).unwrap_err() });
+/// assert!(matches!(nested, RunError::Nested));
+/// assert_eq!(nested.to_string(), "rasyncio::run() cannot be called from a running event loop");
+/// ```
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum RunError {

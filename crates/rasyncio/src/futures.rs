@@ -40,6 +40,17 @@ pub fn cancellable<F: StdFuture>(future: F) -> Cancellable<F> {
 
 pin_project! {
     /// What [`cancellable`] answers.
+    ///
+    /// ```
+    /// use std::future::pending;
+    /// use std::time::Duration;
+    /// use rasyncio::{cancellable, timeout};
+    ///
+    /// rasyncio::run(async {
+    ///     let never = cancellable(pending::<()>());
+    ///     assert!(timeout(Duration::from_millis(1), never).await.is_err());
+    /// });
+    /// ```
     #[derive(Debug)]
     #[must_use = "futures do nothing unless awaited"]
     pub struct Cancellable<F> {

@@ -56,6 +56,19 @@ pub fn format_task_tree() -> String {
 /// # Panics
 ///
 /// If no loop is running.
+///
+/// ```
+/// use rasyncio::{create_task, graph, yield_now};
+///
+/// rasyncio::run(async {
+///     let inner = create_task(async { yield_now().await?; yield_now().await });
+///     let _outer = create_task(inner.into_future());
+///     yield_now().await?;
+///     assert_eq!(graph::task_tree().len(), 2);
+///     Ok::<_, Box<dyn std::error::Error>>(())
+/// })
+/// .unwrap();
+/// ```
 #[track_caller]
 pub fn task_tree() -> Vec<Node> {
     let tasks = all_tasks();
@@ -128,6 +141,15 @@ impl Graph<'_> {
 }
 
 /// A task, and those that it waits for.
+///
+/// ```
+/// use rasyncio::graph;
+///
+/// rasyncio::run(async {
+///     let node = &graph::task_tree()[0];
+///     assert!(node.to_string().contains("Task-1"));
+/// });
+/// ```
 #[derive(Debug)]
 pub struct Node {
     /// The task.

@@ -40,6 +40,8 @@
 //! # What is not
 //!
 //! - The loop owns its tasks. Dropping a [`Task`] detaches it.
+//! - An `Err` is an output like others. Made by [`create_task!`](macro@create_task), a task has it treated as
+//!   asyncio treats an exception: it is told if nobody retrieves it, and ends a wait for the first one.
 //! - A panic takes the place of an exception: it is the task's error and, if nobody awaits the
 //!   task, goes to the [exception handler](events::set_exception_handler).
 //! - A task that was cancelled and does not take the request back ends as cancelled whatever
@@ -48,7 +50,8 @@
 //!
 //! # Together with others
 //!
-//! Futures of other crates run as they are; [`cancellable`] makes them hear of cancellations.
+//! Futures of other crates run as they are; [`cancellable`] makes them hear of cancellations. By
+//! [`adapters`], sockets and streams have the traits of futures-io, tokio and hyper.
 //! [`runners::Host`] runs tasks on a loop that somebody else turns, and [`scope`] says how a
 //! host that has its own kind of task polls the futures of this crate.
 //!
@@ -63,6 +66,7 @@
 
 #![deny(unsafe_code)]
 
+pub mod adapters;
 pub mod connect;
 pub mod contextvars;
 pub mod events;
@@ -92,6 +96,8 @@ mod timer;
 pub mod tls;
 pub mod transports;
 
+#[cfg(feature = "hyper")]
+pub use adapters::hyper;
 pub use connect::{create_connection, create_datagram_endpoint, create_unix_connection};
 pub use contextvars::ContextVar;
 pub use exceptions::{Cancelled, Panic, RunError, TaskError, TimeoutError};
@@ -106,6 +112,17 @@ pub use queues::{LifoQueue, PriorityQueue, Queue};
 /// #[rasyncio::main]
 /// async fn main() -> Result<(), rasyncio::Cancelled> {
 ///     rasyncio::yield_now().await
+/// }
+/// ```
+///
+/// What it answers decides the exit code, as that of any `main`: an `Err` is printed by its `Debug`.
+///
+/// Options are `debug` ([`events::set_debug`]) and `clock = "virtual"` ([`runners::run_virtual`]):
+///
+/// ```
+/// #[rasyncio::main(debug = true)]
+/// async fn main() {
+///     assert!(rasyncio::events::get_debug());
 /// }
 /// ```
 ///
@@ -127,6 +144,15 @@ pub use rasyncio_macros::main;
 /// #[rasyncio::test]
 /// async fn a_day_passes_in_no_time() {
 ///     rasyncio::sleep(Duration::from_secs(86_400)).await.unwrap();
+/// }
+/// ```
+///
+/// Options are `debug` ([`events::set_debug`]) and `clock = "real"` ([`run`]):
+///
+/// ```
+/// #[rasyncio::test(debug, clock = "real")]
+/// async fn it_takes_its_time() -> Result<(), rasyncio::Cancelled> {
+///     rasyncio::sleep(std::time::Duration::from_millis(1)).await
 /// }
 /// ```
 pub use rasyncio_macros::test;

@@ -77,6 +77,19 @@ pub trait Protocol {
 }
 
 /// What happens on a datagram socket (asyncio's `DatagramProtocol`).
+///
+/// ```
+/// use std::net::SocketAddr;
+/// use rasyncio::{DatagramProtocol, DatagramTransport};
+///
+/// struct Echo;
+///
+/// impl DatagramProtocol for Echo {
+///     fn datagram_received(&self, transport: &DatagramTransport, data: &[u8], from: SocketAddr) {
+///         let _ = transport.sendto(data, Some(from));
+///     }
+/// }
+/// ```
 pub trait DatagramProtocol {
     /// The socket is there. Called once, first.
     fn connection_made(&self, transport: &DatagramTransport) {

@@ -12,6 +12,7 @@
 
 mod errors;
 mod get;
+mod items;
 mod put;
 pub mod state;
 mod store;
@@ -21,6 +22,7 @@ use std::ops::Deref;
 
 pub use errors::{GetError, GetNowaitError, PutError, PutNowaitError, TaskDoneTooOften};
 pub use get::Get;
+pub use items::Items;
 pub use put::Put;
 use state::QueueState;
 use store::Bounded;
@@ -53,6 +55,11 @@ pub struct BaseQueue<O: Order> {
 
 impl<O: Order> BaseQueue<O> {
     /// An empty queue for up to `maxsize` items; zero is any number.
+    ///
+    /// ```
+    /// let queue = rasyncio::Queue::<String>::new(10);
+    /// assert_eq!(queue.maxsize(), 10);
+    /// ```
     pub fn new(maxsize: usize) -> BaseQueue<O> {
         BaseQueue {
             state: QueueState::new(Bounded::new(maxsize)),
@@ -60,32 +67,67 @@ impl<O: Order> BaseQueue<O> {
     }
 
     /// How many items there may be; zero is any number (asyncio's `maxsize`).
+    ///
+    /// ```
+    /// assert_eq!(rasyncio::LifoQueue::<u8>::new(3).maxsize(), 3);
+    /// ```
     pub fn maxsize(&self) -> usize {
         self.state.store().maxsize
     }
 
     /// How many items there are (asyncio's `qsize`).
+    ///
+    /// ```
+    /// let queue = rasyncio::Queue::new(0);
+    /// queue.put_nowait("a").unwrap();
+    /// assert_eq!(queue.qsize(), 1);
+    /// ```
     pub fn qsize(&self) -> usize {
         self.state.store().len()
     }
 
     /// Whether there are no items (asyncio's `empty`).
+    ///
+    /// ```
+    /// assert!(rasyncio::Queue::<u8>::new(0).empty());
+    /// ```
     pub fn empty(&self) -> bool {
         self.qsize() == 0
     }
 
     /// Whether there are as many items as there may be (asyncio's `full`).
+    ///
+    /// ```
+    /// let queue = rasyncio::Queue::new(1);
+    /// queue.put_nowait("a").unwrap();
+    /// assert!(queue.full());
+    /// ```
     pub fn full(&self) -> bool {
         let Ok(full) = self.state.store().is_full();
         full
     }
 
     /// How many items were put for which [`task_done`](Self::task_done) was not called.
+    ///
+    /// ```
+    /// let queue = rasyncio::Queue::new(0);
+    /// queue.put_nowait("a").unwrap();
+    /// queue.get_nowait().unwrap();
+    /// assert_eq!(queue.unfinished_tasks(), 1);
+    /// queue.task_done().unwrap();
+    /// assert_eq!(queue.unfinished_tasks(), 0);
+    /// ```
     pub fn unfinished_tasks(&self) -> usize {
         self.state.unfinished()
     }
 
     /// Whether [`shutdown`](Self::shutdown) was called.
+    ///
+    /// ```
+    /// let queue = rasyncio::Queue::<u8>::new(0);
+    /// queue.shutdown(false);
+    /// assert!(queue.is_shutdown());
+    /// ```
     pub fn is_shutdown(&self) -> bool {
         self.state.is_shutdown()
     }
@@ -152,8 +194,43 @@ impl<O: Order> BaseQueue<O> {
     ///
     /// [`GetError`]: the task was cancelled while it waited, or the queue was shut down and there
     /// are no items.
+    ///
+    /// ```
+    /// use rasyncio::Queue;
+    ///
+    /// rasyncio::run(async {
+    ///     let queue = Queue::new(0);
+    ///     queue.put("a").await?;
+    ///     assert_eq!(queue.get().await?, "a");
+    ///     Ok::<_, Box<dyn std::error::Error>>(())
+    /// })
+    /// .unwrap();
+    /// ```
     pub fn get(&self) -> Get<'_, O> {
         Get::new(self)
+    }
+
+    /// The items as they come, until the queue is shut down and empty: a `Stream` of the crate
+    /// futures-core. A cancellation is given as an item.
+    ///
+    /// ```
+    /// use futures_util::TryStreamExt;
+    /// use rasyncio::PriorityQueue;
+    ///
+    /// rasyncio::run(async {
+    ///     let queue = PriorityQueue::new(0);
+    ///     for item in [2, 3, 1] {
+    ///         queue.put_nowait(item).unwrap();
+    ///     }
+    ///     queue.shutdown(false);
+    ///     let items: Vec<i32> = queue.items().try_collect().await?;
+    ///     assert_eq!(items, [1, 2, 3]);
+    ///     Ok::<_, rasyncio::Cancelled>(())
+    /// })
+    /// .unwrap();
+    /// ```
+    pub fn items(&self) -> Items<'_, O> {
+        Items::new(self)
     }
 
     /// Gets an item, if there is one (asyncio's `get_nowait`).
@@ -161,6 +238,14 @@ impl<O: Order> BaseQueue<O> {
     /// # Errors
     ///
     /// [`GetNowaitError`]: there is none, and perhaps never will be, as the queue was shut down.
+    ///
+    /// ```
+    /// use rasyncio::Queue;
+    /// use rasyncio::queues::GetNowaitError;
+    ///
+    /// let queue = Queue::<u8>::new(0);
+    /// assert_eq!(queue.get_nowait(), Err(GetNowaitError::QueueEmpty));
+    /// ```
     pub fn get_nowait(&self) -> Result<O::Item, GetNowaitError> {
         self.state.get().map_err(|error| match error {
             state::GetError::Empty => GetNowaitError::QueueEmpty,
@@ -209,6 +294,20 @@ impl<O: Order> BaseQueue<O> {
     /// # Errors
     ///
     /// [`Cancelled`](crate::Cancelled), if the task was while it waited.
+    ///
+    /// ```
+    /// use rasyncio::Queue;
+    ///
+    /// rasyncio::run(async {
+    ///     let queue = Queue::new(0);
+    ///     queue.put("a").await?;
+    ///     queue.get().await?;
+    ///     queue.task_done()?;
+    ///     queue.join().await?;
+    ///     Ok::<_, Box<dyn std::error::Error>>(())
+    /// })
+    /// .unwrap();
+    /// ```
     pub fn join(&self) -> Wait<'_> {
         Wait::new(self.state.finished())
     }
@@ -266,6 +365,11 @@ macro_rules! queue {
 
         impl<T $($bound)*> $name<T> {
             /// An empty queue for up to `maxsize` items; zero is any number.
+            ///
+            /// ```
+            #[doc = concat!("let queue = rasyncio::", stringify!($name), "::<String>::new(10);")]
+            /// assert_eq!(queue.maxsize(), 10);
+            /// ```
             pub fn new(maxsize: usize) -> $name<T> {
                 $name(BaseQueue::new(maxsize))
             }

@@ -11,14 +11,14 @@ use rasyncio_engine::{Clock, EventLoop, Flow, PlainDriver, VirtualClock};
 
 use crate::events::{self, LoopState};
 use crate::exceptions::{RunError, TaskError};
-use crate::tasks;
+use crate::tasks::{self, AnyTask};
 use crate::threads;
 
 /// Runs `main` as the first task of a new loop, and answers what it resolves to (asyncio's
 /// `run`).
 ///
-/// When `main` has ended, all other tasks are cancelled and given the time to clean up; then
-/// the loop is closed. `main` may borrow from the caller. Should it panic, so does this.
+/// When `main` has ended, all other tasks are cancelled and given the time to clean up; one that waits in
+/// a future of another crate, which cannot hear of that, is dropped. Then the loop is closed. `main` may borrow from the caller. Should it panic, so does this.
 ///
 /// # Panics
 ///
@@ -128,6 +128,12 @@ impl Runner {
     /// # Errors
     ///
     /// If the system gives no loop.
+    ///
+    /// ```
+    /// let runner = rasyncio::Runner::new()?;
+    /// assert_eq!(runner.run(async { 42 }), 42);
+    /// # Ok::<_, rasyncio::RunError>(())
+    /// ```
     pub fn new() -> Result<Runner, RunError> {
         Runner::with_clock(Clock::Monotonic)
     }
@@ -137,6 +143,16 @@ impl Runner {
     /// # Errors
     ///
     /// If the system gives no loop.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use rasyncio::{Runner, sleep};
+    /// use rasyncio_engine::{Clock, VirtualClock};
+    ///
+    /// let runner = Runner::with_clock(Clock::Virtual(VirtualClock::new()))?;
+    /// runner.run(sleep(Duration::from_secs(86_400))).unwrap();
+    /// # Ok::<_, rasyncio::RunError>(())
+    /// ```
     pub fn with_clock(clock: Clock) -> Result<Runner, RunError> {
         let engine = EventLoop::with_clock(clock)?;
         Ok(Runner {
@@ -151,6 +167,14 @@ impl Runner {
     /// # Panics
     ///
     /// If a loop is running in this thread already.
+    ///
+    /// ```
+    /// let runner = rasyncio::Runner::new()?;
+    /// let numbers = vec![1, 2, 3];
+    /// // What runs may borrow.
+    /// assert_eq!(runner.run(async { numbers.iter().sum::<i32>() }), 6);
+    /// # Ok::<_, rasyncio::RunError>(())
+    /// ```
     #[track_caller]
     pub fn run<F: Future>(&self, main: F) -> F::Output {
         match self.run_to_end(main) {
@@ -192,6 +216,9 @@ impl Runner {
     }
 
     fn cancel_all_tasks(&self) {
+        /// The turns after which every task has been polled that was asked to end.
+        const HEARD: u32 = 2;
+        let mut turns = 0;
         let mut tasks = tasks::all_tasks();
         for task in &tasks {
             task.cancel();
@@ -201,6 +228,13 @@ impl Runner {
                 tasks.pop();
             } else {
                 self.turn();
+                turns += 1;
+                if turns == HEARD {
+                    // What waits in a foreign future would wait for ever.
+                    tasks.iter().for_each(AnyTask::abandon_if_deaf);
+                } else if let Some(task) = tasks.last() {
+                    task.abandon_if_deaf();
+                }
             }
         }
     }
@@ -253,6 +287,16 @@ pub struct Host {
 
 impl Host {
     /// A host for `engine`. There should be but one for each.
+    ///
+    /// ```
+    /// use rasyncio::runners::Host;
+    /// use rasyncio_engine::EventLoop;
+    ///
+    /// let engine = EventLoop::new()?;
+    /// let host = Host::new(&engine);
+    /// assert!(host.enter(&engine, rasyncio::events::is_running));
+    /// # Ok::<_, std::io::Error>(())
+    /// ```
     pub fn new(engine: &EventLoop) -> Host {
         Host {
             state: LoopState::new(engine.remote()),
@@ -262,6 +306,17 @@ impl Host {
     /// Calls `f` with the loop as the running one of this thread: that is where tasks are
     /// created and timers set, and where wakers are at home. `engine` is the one that the host
     /// was made for.
+    ///
+    /// ```
+    /// use rasyncio::runners::Host;
+    /// use rasyncio_engine::EventLoop;
+    ///
+    /// let engine = EventLoop::new()?;
+    /// let host = Host::new(&engine);
+    /// let task = host.enter(&engine, || rasyncio::create_task(async {}));
+    /// assert!(!task.done());
+    /// # Ok::<_, std::io::Error>(())
+    /// ```
     pub fn enter<R>(&self, engine: &EventLoop, f: impl FnOnce() -> R) -> R {
         self.state.enter(engine, f)
     }

@@ -58,6 +58,19 @@ use state::SchedulerState;
 /// Dropping it closes nothing: active jobs run on, and so do pending ones, as the others end.
 /// Use [`close`](Scheduler::close), [`wait_and_close`](Scheduler::wait_and_close) or
 /// [`within`](Scheduler::within).
+///
+/// ```
+/// use rasyncio::scheduler::Scheduler;
+///
+/// rasyncio::run(async {
+///     let scheduler = Scheduler::new();
+///     let mut job = scheduler.spawn(async { 42 }).await?;
+///     assert_eq!(job.wait(None).await?, 42);
+///     scheduler.close().await?;
+///     Ok::<_, Box<dyn std::error::Error>>(())
+/// })
+/// .unwrap();
+/// ```
 #[derive(Clone)]
 pub struct Scheduler {
     shared: Rc<Shared>,
@@ -95,6 +108,12 @@ pub struct Builder {
 
 impl Builder {
     /// As [`Scheduler::new`] makes one.
+    ///
+    /// ```
+    /// use rasyncio::scheduler::Builder;
+    ///
+    /// assert_eq!(Builder::new().build().limit(), Some(100));
+    /// ```
     pub fn new() -> Builder {
         Builder {
             limit: Some(100),
@@ -107,12 +126,25 @@ impl Builder {
 
     /// How many jobs may be active at the same time; `None` is any number. 100, if nothing is
     /// said.
+    ///
+    /// ```
+    /// use rasyncio::scheduler::Builder;
+    ///
+    /// assert_eq!(Builder::new().limit(2).build().limit(), Some(2));
+    /// assert_eq!(Builder::new().limit(None).build().limit(), None);
+    /// ```
     pub fn limit(mut self, limit: impl Into<Option<usize>>) -> Builder {
         self.limit = limit.into();
         self
     }
 
     /// How many jobs may be pending; zero is any number. 10,000, if nothing is said.
+    ///
+    /// ```
+    /// use rasyncio::scheduler::Builder;
+    ///
+    /// assert_eq!(Builder::new().pending_limit(5).build().pending_limit(), 5);
+    /// ```
     pub fn pending_limit(mut self, pending_limit: usize) -> Builder {
         self.pending_limit = pending_limit;
         self
@@ -120,6 +152,14 @@ impl Builder {
 
     /// How long a job that is closed may take to end, before it is asked again and a complaint
     /// is made; `None` is for ever. 0.1 seconds, if nothing is said.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use rasyncio::scheduler::Builder;
+    ///
+    /// let second = Duration::from_secs(1);
+    /// assert_eq!(Builder::new().close_timeout(second).build().close_timeout(), Some(second));
+    /// ```
     pub fn close_timeout(mut self, timeout: impl Into<Option<Duration>>) -> Builder {
         self.close_timeout = timeout.into();
         self
@@ -127,6 +167,13 @@ impl Builder {
 
     /// How long [`wait_and_close`](Scheduler::wait_and_close) waits; `None` is for ever. 60
     /// seconds, if nothing is said.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use rasyncio::scheduler::Builder;
+    ///
+    /// let _scheduler = Builder::new().wait_timeout(Duration::from_secs(1)).build();
+    /// ```
     pub fn wait_timeout(mut self, timeout: impl Into<Option<Duration>>) -> Builder {
         self.wait_timeout = timeout.into();
         self
@@ -164,6 +211,12 @@ impl Builder {
     }
 
     /// Makes the scheduler. No loop need be running.
+    ///
+    /// ```
+    /// use rasyncio::scheduler::Builder;
+    ///
+    /// assert!(Builder::new().build().is_empty());
+    /// ```
     pub fn build(self) -> Scheduler {
         Scheduler {
             shared: Rc::new(Shared {
@@ -198,46 +251,123 @@ impl fmt::Debug for Builder {
 impl Scheduler {
     /// A scheduler for up to 100 active and 10,000 pending jobs; see [`Builder`] for others. No
     /// loop need be running.
+    ///
+    /// ```
+    /// use rasyncio::scheduler::Scheduler;
+    ///
+    /// assert!(Scheduler::new().is_empty());
+    /// ```
     pub fn new() -> Scheduler {
         Builder::new().build()
     }
 
     /// How many jobs may be active at the same time; `None` is any number.
+    ///
+    /// ```
+    /// assert_eq!(rasyncio::scheduler::Scheduler::new().limit(), Some(100));
+    /// ```
     pub fn limit(&self) -> Option<usize> {
         self.shared.state.limit()
     }
 
     /// How many jobs may be pending; zero is any number.
+    ///
+    /// ```
+    /// assert_eq!(rasyncio::scheduler::Scheduler::new().pending_limit(), 10_000);
+    /// ```
     pub fn pending_limit(&self) -> usize {
         self.shared.state.pending_limit()
     }
 
     /// How long a job that is closed may take to end.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use rasyncio::scheduler::Scheduler;
+    ///
+    /// assert_eq!(Scheduler::new().close_timeout(), Some(Duration::from_millis(100)));
+    /// ```
     pub fn close_timeout(&self) -> Option<Duration> {
         self.shared.close_timeout
     }
 
     /// How many jobs are active.
+    ///
+    /// ```
+    /// use rasyncio::scheduler::Scheduler;
+    /// use rasyncio::yield_now;
+    ///
+    /// rasyncio::run(async {
+    ///     let scheduler = Scheduler::new();
+    ///     scheduler.spawn(yield_now()).await?;
+    ///     assert_eq!(scheduler.active_count(), 1);
+    ///     Ok::<_, Box<dyn std::error::Error>>(())
+    /// })
+    /// .unwrap();
+    /// ```
     pub fn active_count(&self) -> usize {
         self.shared.state.active_count()
     }
 
     /// How many jobs are pending.
+    ///
+    /// ```
+    /// use rasyncio::scheduler::Builder;
+    /// use rasyncio::yield_now;
+    ///
+    /// rasyncio::run(async {
+    ///     let scheduler = Builder::new().limit(1).build();
+    ///     scheduler.spawn(yield_now()).await?;
+    ///     scheduler.spawn(yield_now()).await?;
+    ///     assert_eq!(scheduler.pending_count(), 1);
+    ///     Ok::<_, Box<dyn std::error::Error>>(())
+    /// })
+    /// .unwrap();
+    /// ```
     pub fn pending_count(&self) -> usize {
         self.shared.state.pending_count()
     }
 
     /// How many jobs there are, active and pending.
+    ///
+    /// ```
+    /// use rasyncio::scheduler::Scheduler;
+    /// use rasyncio::yield_now;
+    ///
+    /// rasyncio::run(async {
+    ///     let scheduler = Scheduler::new();
+    ///     scheduler.spawn(yield_now()).await?;
+    ///     assert_eq!(scheduler.len(), 1);
+    ///     Ok::<_, Box<dyn std::error::Error>>(())
+    /// })
+    /// .unwrap();
+    /// ```
     pub fn len(&self) -> usize {
         self.shared.state.len()
     }
 
     /// Whether there are no jobs.
+    ///
+    /// ```
+    /// assert!(rasyncio::scheduler::Scheduler::new().is_empty());
+    /// ```
     pub fn is_empty(&self) -> bool {
         self.shared.state.is_empty()
     }
 
     /// Whether the scheduler was closed, or is about to be.
+    ///
+    /// ```
+    /// use rasyncio::scheduler::Scheduler;
+    ///
+    /// rasyncio::run(async {
+    ///     let scheduler = Scheduler::new();
+    ///     scheduler.close().await?;
+    ///     assert!(scheduler.closed());
+    ///     Ok::<_, Box<dyn std::error::Error>>(())
+    /// })
+    /// .unwrap();
+    /// ```
     pub fn closed(&self) -> bool {
         self.shared.state.is_closed()
     }
@@ -265,6 +395,19 @@ impl Scheduler {
     }
 
     /// Whether a job is one of those that have not ended.
+    ///
+    /// ```
+    /// use rasyncio::scheduler::Scheduler;
+    /// use rasyncio::yield_now;
+    ///
+    /// rasyncio::run(async {
+    ///     let scheduler = Scheduler::new();
+    ///     let job = scheduler.spawn(yield_now()).await?;
+    ///     assert!(scheduler.contains(&job));
+    ///     Ok::<_, Box<dyn std::error::Error>>(())
+    /// })
+    /// .unwrap();
+    /// ```
     pub fn contains(&self, job: &AnyJob) -> bool {
         job.is_of(&self.shared) && self.shared.state.contains(job)
     }

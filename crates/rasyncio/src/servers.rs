@@ -39,6 +39,24 @@ use listener::Listener;
 /// # Errors
 ///
 /// If an address cannot be had.
+///
+/// ```
+/// use std::rc::Rc;
+/// use rasyncio::{Protocol, Transport, create_server};
+///
+/// rasyncio::run(async {
+///     struct Echo;
+///     impl Protocol for Echo {
+///         fn data_received(&self, transport: &Transport, data: &[u8]) {
+///             let _ = transport.write(data);
+///         }
+///     }
+///     let server = create_server(|| Rc::new(Echo), "127.0.0.1:0").await?;
+///     assert!(server.is_serving());
+///     Ok::<_, Box<dyn std::error::Error>>(())
+/// })
+/// .unwrap();
+/// ```
 pub async fn create_server<P, F>(factory: F, addresses: impl ToAddrs) -> io::Result<Server>
 where
     P: Protocol + 'static,
@@ -84,6 +102,21 @@ where
 /// # Errors
 ///
 /// If the path cannot be had.
+///
+/// ```
+/// use std::rc::Rc;
+/// use rasyncio::{Protocol, create_unix_server};
+///
+/// rasyncio::run(async {
+///     struct Quiet;
+///     impl Protocol for Quiet {}
+///     let name = format!("\0rasyncio-server-{}", std::process::id());
+///     let server = create_unix_server(|| Rc::new(Quiet), &name).await?;
+///     assert!(server.is_serving());
+///     Ok::<_, Box<dyn std::error::Error>>(())
+/// })
+/// .unwrap();
+/// ```
 pub async fn create_unix_server<P, F>(factory: F, path: impl AsRef<Path>) -> io::Result<Server>
 where
     P: Protocol + 'static,
@@ -97,6 +130,19 @@ where
 /// # Errors
 ///
 /// If the path cannot be had.
+///
+/// ```
+/// use rasyncio::{open_unix_connection, start_unix_server};
+///
+/// rasyncio::run(async {
+///     let name = format!("\0rasyncio-start-{}", std::process::id());
+///     let server = start_unix_server(async |_, writer| drop(writer.write(b"hello")), &name).await?;
+///     let (mut reader, _writer) = open_unix_connection(&name).await?;
+///     assert_eq!(reader.read_to_end().await?, b"hello");
+///     Ok::<_, Box<dyn std::error::Error>>(())
+/// })
+/// .unwrap();
+/// ```
 pub async fn start_unix_server<H>(handler: H, path: impl AsRef<Path>) -> io::Result<Server>
 where
     H: AsyncFn(StreamReader, StreamWriter) + 'static,
@@ -106,6 +152,18 @@ where
 
 /// A server (asyncio's `Server`). Clones are the same; it serves until it is closed, whether
 /// anybody has a clone or not.
+///
+/// ```
+/// use rasyncio::start_server;
+///
+/// rasyncio::run(async {
+///     let server = start_server(async |_, _| {}, "127.0.0.1:0").await?;
+///     server.close();
+///     server.wait_closed().await?;
+///     Ok::<_, Box<dyn std::error::Error>>(())
+/// })
+/// .unwrap();
+/// ```
 #[derive(Clone)]
 pub struct Server {
     inner: Rc<Inner>,
@@ -161,6 +219,19 @@ impl Server {
     /// # Errors
     ///
     /// The system's, `NotConnected` if the server is closed, and a cancellation.
+    ///
+    /// ```
+    /// use rasyncio::servers::Builder;
+    ///
+    /// rasyncio::run(async {
+    ///     let builder = Builder::new().start_serving(false);
+    ///     let server = builder.start_server(async |_, _| {}, "127.0.0.1:0").await?;
+    ///     server.start_serving().await?;
+    ///     assert!(server.is_serving());
+    ///     Ok::<_, Box<dyn std::error::Error>>(())
+    /// })
+    /// .unwrap();
+    /// ```
     pub async fn start_serving(&self) -> io::Result<()> {
         self.inner.start_serving()?;
         Ok(yield_now().await?)
@@ -172,6 +243,19 @@ impl Server {
     /// # Errors
     ///
     /// As [`Server::start_serving`].
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use rasyncio::{start_server, timeout};
+    ///
+    /// rasyncio::run(async {
+    ///     let server = start_server(async |_, _| {}, "127.0.0.1:0").await?;
+    ///     assert!(timeout(Duration::from_millis(1), server.serve_forever()).await.is_err());
+    ///     assert!(!server.is_serving());
+    ///     Ok::<_, Box<dyn std::error::Error>>(())
+    /// })
+    /// .unwrap();
+    /// ```
     pub async fn serve_forever(&self) -> io::Result<()> {
         self.inner.start_serving()?;
         let stopped = self.inner.stopped.wait().await;
@@ -183,22 +267,71 @@ impl Server {
     }
 
     /// Whether it accepts connections.
+    ///
+    /// ```
+    /// use rasyncio::start_server;
+    ///
+    /// rasyncio::run(async {
+    ///     let server = start_server(async |_, _| {}, "127.0.0.1:0").await?;
+    ///     assert!(server.is_serving());
+    ///     server.close();
+    ///     assert!(!server.is_serving());
+    ///     Ok::<_, Box<dyn std::error::Error>>(())
+    /// })
+    /// .unwrap();
+    /// ```
     pub fn is_serving(&self) -> bool {
         self.inner.serving.get()
     }
 
     /// The addresses that it listens on. None after the close, and none of a Unix socket.
+    ///
+    /// ```
+    /// use rasyncio::start_server;
+    ///
+    /// rasyncio::run(async {
+    ///     let server = start_server(async |_, _| {}, "127.0.0.1:0").await?;
+    ///     assert!(server.local_addrs()[0].ip().is_loopback());
+    ///     Ok::<_, Box<dyn std::error::Error>>(())
+    /// })
+    /// .unwrap();
+    /// ```
     pub fn local_addrs(&self) -> Vec<SocketAddr> {
         let listeners = self.inner.listeners.borrow();
         listeners.iter().filter_map(|it| it.local_addr()).collect()
     }
 
     /// Accepts no more connections. Those that there are go on.
+    ///
+    /// ```
+    /// use rasyncio::start_server;
+    ///
+    /// rasyncio::run(async {
+    ///     let server = start_server(async |_, _| {}, "127.0.0.1:0").await?;
+    ///     server.close();
+    ///     assert!(!server.is_serving());
+    ///     Ok::<_, Box<dyn std::error::Error>>(())
+    /// })
+    /// .unwrap();
+    /// ```
     pub fn close(&self) {
         self.inner.close();
     }
 
     /// Closes the connections that there are, after what they have to write.
+    ///
+    /// ```
+    /// use rasyncio::start_server;
+    ///
+    /// rasyncio::run(async {
+    ///     let server = start_server(async |mut reader, _| drop(reader.read(1).await), "127.0.0.1:0").await?;
+    ///     server.close();
+    ///     server.close_clients();
+    ///     server.wait_closed().await?;
+    ///     Ok::<_, Box<dyn std::error::Error>>(())
+    /// })
+    /// .unwrap();
+    /// ```
     pub fn close_clients(&self) {
         for client in self.inner.clients() {
             client.close();
@@ -206,6 +339,19 @@ impl Server {
     }
 
     /// Closes the connections that there are, now.
+    ///
+    /// ```
+    /// use rasyncio::start_server;
+    ///
+    /// rasyncio::run(async {
+    ///     let server = start_server(async |_, _| {}, "127.0.0.1:0").await?;
+    ///     server.close();
+    ///     server.abort_clients();
+    ///     server.wait_closed().await?;
+    ///     Ok::<_, Box<dyn std::error::Error>>(())
+    /// })
+    /// .unwrap();
+    /// ```
     pub fn abort_clients(&self) {
         for client in self.inner.clients() {
             client.abort();
@@ -217,6 +363,18 @@ impl Server {
     /// # Errors
     ///
     /// A cancellation.
+    ///
+    /// ```
+    /// use rasyncio::start_server;
+    ///
+    /// rasyncio::run(async {
+    ///     let server = start_server(async |_, _| {}, "127.0.0.1:0").await?;
+    ///     server.close();
+    ///     server.wait_closed().await?;
+    ///     Ok::<_, Box<dyn std::error::Error>>(())
+    /// })
+    /// .unwrap();
+    /// ```
     pub async fn wait_closed(&self) -> Result<(), Cancelled> {
         self.inner.done.wait().await
     }

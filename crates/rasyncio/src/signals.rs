@@ -66,6 +66,18 @@ pub fn add_signal_handler(signal: c_int, handler: impl Fn() + 'static) -> io::Re
 /// # Panics
 ///
 /// If no loop is running.
+///
+/// ```
+/// use rasyncio::signals::{add_signal_handler, remove_signal_handler};
+///
+/// rasyncio::run(async {
+///     add_signal_handler(libc::SIGUSR2, || {})?;
+///     assert!(remove_signal_handler(libc::SIGUSR2));
+///     assert!(!remove_signal_handler(libc::SIGUSR2));
+///     Ok::<_, Box<dyn std::error::Error>>(())
+/// })
+/// .unwrap();
+/// ```
 #[track_caller]
 pub fn remove_signal_handler(signal: c_int) -> bool {
     let handlers = events::with_running(|state, _| state.signals.get().cloned());
@@ -88,6 +100,17 @@ pub fn remove_signal_handler(signal: c_int) -> bool {
 /// # Panics
 ///
 /// When it is awaited and no loop is running.
+///
+/// ```no_run
+/// use rasyncio::signals::wait_for_signal;
+///
+/// rasyncio::run(async {
+///     wait_for_signal(libc::SIGTERM).await?;
+///     println!("asked to end");
+///     Ok::<_, Box<dyn std::error::Error>>(())
+/// })
+/// .unwrap();
+/// ```
 pub async fn wait_for_signal(signal: c_int) -> io::Result<()> {
     let handlers = SignalHandlers::of_running_loop()?;
     handlers.signals.add(signal)?;

@@ -12,13 +12,17 @@
 //! | [`reader`] | what a reader waits for, when reading pauses |
 
 pub mod buffer;
+mod duplex;
 mod errors;
+#[cfg(feature = "_poll-io")]
+mod polled;
 pub mod reader;
 pub mod search;
 mod shared;
 mod stream_reader;
 mod stream_writer;
 
+pub use duplex::Duplex;
 #[cfg(feature = "tls")]
 pub(crate) use errors::copy as copy_error;
 pub use errors::{IncompleteReadError, LimitOverrunError, ReadError};

@@ -44,6 +44,20 @@ use crate::transports::{Link, Transport};
 /// # Errors
 ///
 /// If it cannot be started.
+///
+/// ```
+/// use std::process::Stdio;
+/// use rasyncio::subprocess::create_subprocess_exec;
+///
+/// rasyncio::run(async {
+///     let pipes = [Stdio::null(), Stdio::piped(), Stdio::inherit()];
+///     let mut process = create_subprocess_exec("echo", ["hello"], pipes)?;
+///     let (output, _) = process.communicate(b"").await?;
+///     assert_eq!(output.unwrap(), b"hello\n");
+///     Ok::<_, Box<dyn std::error::Error>>(())
+/// })
+/// .unwrap();
+/// ```
 pub fn create_subprocess_exec<A: AsRef<OsStr>>(
     program: impl AsRef<OsStr>,
     arguments: impl IntoIterator<Item = A>,
@@ -59,6 +73,20 @@ pub fn create_subprocess_exec<A: AsRef<OsStr>>(
 /// # Errors
 ///
 /// If the shell cannot be started.
+///
+/// ```
+/// use std::process::Stdio;
+/// use rasyncio::subprocess::create_subprocess_shell;
+///
+/// rasyncio::run(async {
+///     let pipes = [Stdio::null(), Stdio::piped(), Stdio::inherit()];
+///     let mut process = create_subprocess_shell("echo $((6 * 7))", pipes)?;
+///     let (output, _) = process.communicate(b"").await?;
+///     assert_eq!(output.unwrap(), b"42\n");
+///     Ok::<_, Box<dyn std::error::Error>>(())
+/// })
+/// .unwrap();
+/// ```
 pub fn create_subprocess_shell(
     line: impl AsRef<OsStr>,
     [stdin, stdout, stderr]: [Stdio; 3],
@@ -69,6 +97,17 @@ pub fn create_subprocess_shell(
 
 /// How to run a program. What it does not say itself, [`Command::from`] takes from the standard
 /// library's: users, groups, what is to be done before the program.
+///
+/// ```
+/// use rasyncio::subprocess::Command;
+///
+/// rasyncio::run(async {
+///     let process = Command::new("sh").args(["-c", "exit 3"]).spawn()?;
+///     assert_eq!(process.wait().await?.code(), Some(3));
+///     Ok::<_, Box<dyn std::error::Error>>(())
+/// })
+/// .unwrap();
+/// ```
 #[derive(Debug)]
 pub struct Command {
     inner: process::Command,
@@ -78,28 +117,81 @@ pub struct Command {
 
 impl Command {
     /// Runs a program.
+    ///
+    /// ```
+    /// use rasyncio::subprocess::Command;
+    ///
+    /// rasyncio::run(async {
+    ///     assert!(Command::new("true").spawn()?.wait().await?.success());
+    ///     Ok::<_, Box<dyn std::error::Error>>(())
+    /// })
+    /// .unwrap();
+    /// ```
     pub fn new(program: impl AsRef<OsStr>) -> Command {
         process::Command::new(program).into()
     }
 
     /// Has the shell run a line.
+    ///
+    /// ```
+    /// use rasyncio::subprocess::Command;
+    ///
+    /// rasyncio::run(async {
+    ///     assert_eq!(Command::shell("exit 3").spawn()?.wait().await?.code(), Some(3));
+    ///     Ok::<_, Box<dyn std::error::Error>>(())
+    /// })
+    /// .unwrap();
+    /// ```
     pub fn shell(line: impl AsRef<OsStr>) -> Command {
         Command::new("/bin/sh").arg("-c").arg(line)
     }
 
     /// One more argument.
+    ///
+    /// ```
+    /// use rasyncio::subprocess::Command;
+    ///
+    /// rasyncio::run(async {
+    ///     let process = Command::new("test").arg("-d").arg("/").spawn()?;
+    ///     assert!(process.wait().await?.success());
+    ///     Ok::<_, Box<dyn std::error::Error>>(())
+    /// })
+    /// .unwrap();
+    /// ```
     pub fn arg(mut self, argument: impl AsRef<OsStr>) -> Command {
         self.inner.arg(argument);
         self
     }
 
     /// More arguments.
+    ///
+    /// ```
+    /// use rasyncio::subprocess::Command;
+    ///
+    /// rasyncio::run(async {
+    ///     let process = Command::new("test").args(["-d", "/"]).spawn()?;
+    ///     assert!(process.wait().await?.success());
+    ///     Ok::<_, Box<dyn std::error::Error>>(())
+    /// })
+    /// .unwrap();
+    /// ```
     pub fn args<A: AsRef<OsStr>>(mut self, arguments: impl IntoIterator<Item = A>) -> Command {
         self.inner.args(arguments);
         self
     }
 
     /// Sets a variable of the environment.
+    ///
+    /// ```
+    /// use rasyncio::subprocess::Command;
+    ///
+    /// rasyncio::run(async {
+    ///     let process = Command::shell("exit $CODE").env("CODE", "3").spawn()?;
+    ///     assert_eq!(process.wait().await?.code(), Some(3));
+    ///     Ok::<_, Box<dyn std::error::Error>>(())
+    /// })
+    /// .unwrap();
+    /// ```
     pub fn env(mut self, name: impl AsRef<OsStr>, value: impl AsRef<OsStr>) -> Command {
         self.inner.env(name, value);
         self
@@ -167,30 +259,93 @@ impl Command {
     }
 
     /// The directory to run in.
+    ///
+    /// ```
+    /// use rasyncio::subprocess::Command;
+    ///
+    /// rasyncio::run(async {
+    ///     let process = Command::shell("test $PWD = /").current_dir("/").spawn()?;
+    ///     assert!(process.wait().await?.success());
+    ///     Ok::<_, Box<dyn std::error::Error>>(())
+    /// })
+    /// .unwrap();
+    /// ```
     pub fn current_dir(mut self, directory: impl AsRef<Path>) -> Command {
         self.inner.current_dir(directory);
         self
     }
 
     /// The standard input: that of this process, unless said.
+    ///
+    /// ```
+    /// use std::process::Stdio;
+    /// use rasyncio::subprocess::Command;
+    ///
+    /// rasyncio::run(async {
+    ///     let mut process = Command::shell("exit $(cat)").stdin(Stdio::piped()).spawn()?;
+    ///     process.communicate(b"3").await?;
+    ///     assert_eq!(process.returncode(), Some(3));
+    ///     Ok::<_, Box<dyn std::error::Error>>(())
+    /// })
+    /// .unwrap();
+    /// ```
     pub fn stdin(mut self, stdin: Stdio) -> Command {
         self.inner.stdin(stdin);
         self
     }
 
     /// The standard output: that of this process, unless said.
+    ///
+    /// ```
+    /// use std::process::Stdio;
+    /// use rasyncio::subprocess::Command;
+    ///
+    /// rasyncio::run(async {
+    ///     let mut process = Command::shell("echo hello").stdout(Stdio::piped()).spawn()?;
+    ///     let line = process.stdout.as_mut().unwrap().readline().await?;
+    ///     assert_eq!(line, b"hello\n");
+    ///     Ok::<_, Box<dyn std::error::Error>>(())
+    /// })
+    /// .unwrap();
+    /// ```
     pub fn stdout(mut self, stdout: Stdio) -> Command {
         self.inner.stdout(stdout);
         self
     }
 
     /// The standard error: that of this process, unless said.
+    ///
+    /// ```
+    /// use std::process::Stdio;
+    /// use rasyncio::subprocess::Command;
+    ///
+    /// rasyncio::run(async {
+    ///     let mut process = Command::shell("echo oops >&2").stderr(Stdio::piped()).spawn()?;
+    ///     let (_, errors) = process.communicate(b"").await?;
+    ///     assert_eq!(errors.unwrap(), b"oops\n");
+    ///     Ok::<_, Box<dyn std::error::Error>>(())
+    /// })
+    /// .unwrap();
+    /// ```
     pub fn stderr(mut self, stderr: Stdio) -> Command {
         self.inner.stderr(stderr);
         self
     }
 
     /// The limit of the stream readers (64 KiB).
+    ///
+    /// ```
+    /// use std::process::Stdio;
+    /// use rasyncio::subprocess::Command;
+    ///
+    /// rasyncio::run(async {
+    ///     let command = Command::shell("echo a line that is too long").limit(8);
+    ///     let mut process = command.stdout(Stdio::piped()).spawn()?;
+    ///     assert!(process.stdout.as_mut().unwrap().readline().await.is_err());
+    ///     Ok::<_, Box<dyn std::error::Error>>(())
+    /// })
+    /// .unwrap();
+    /// ```
     pub fn limit(mut self, limit: usize) -> Command {
         self.limit = limit;
         self
@@ -205,6 +360,14 @@ impl Command {
     /// # Panics
     ///
     /// If no loop is running.
+    ///
+    /// ```
+    /// use rasyncio::subprocess::Command;
+    ///
+    /// rasyncio::run(async {
+    ///     assert!(Command::new("no such program").spawn().is_err());
+    /// });
+    /// ```
     pub fn spawn(mut self) -> io::Result<Process> {
         let mut child = self.inner.spawn()?;
         let pid = child.id();
@@ -273,6 +436,17 @@ impl From<process::Command> for Command {
 
 /// A child process (asyncio's `Process`). Dropping it closes its pipes; the process runs on unless
 /// [`Command::kill_on_drop`] was asked for, and is reaped by the loop when it ends.
+///
+/// ```
+/// use rasyncio::subprocess::{Command, Process};
+///
+/// rasyncio::run(async {
+///     let process: Process = Command::new("true").spawn()?;
+///     assert!(process.wait().await?.success());
+///     Ok::<_, Box<dyn std::error::Error>>(())
+/// })
+/// .unwrap();
+/// ```
 pub struct Process {
     /// Its standard input, if that is a pipe.
     pub stdin: Option<StreamWriter>,
@@ -339,12 +513,37 @@ impl Ended {
 
 impl Process {
     /// The number of the process.
+    ///
+    /// ```
+    /// use rasyncio::subprocess::Command;
+    ///
+    /// rasyncio::run(async {
+    ///     let process = Command::new("true").spawn()?;
+    ///     assert_ne!(process.pid(), std::process::id());
+    ///     Ok::<_, Box<dyn std::error::Error>>(())
+    /// })
+    /// .unwrap();
+    /// ```
     pub fn pid(&self) -> u32 {
         self.life.pid
     }
 
     /// What the process has ended with, as asyncio says it: its exit code, or the negative number of
     /// the signal that has killed it. `None` while it runs.
+    ///
+    /// ```
+    /// use rasyncio::subprocess::Command;
+    ///
+    /// rasyncio::run(async {
+    ///     let process = Command::new("sleep").arg("60").spawn()?;
+    ///     assert_eq!(process.returncode(), None);
+    ///     process.kill()?;
+    ///     process.wait().await?;
+    ///     assert_eq!(process.returncode(), Some(-libc::SIGKILL));
+    ///     Ok::<_, Box<dyn std::error::Error>>(())
+    /// })
+    /// .unwrap();
+    /// ```
     pub fn returncode(&self) -> Option<i32> {
         let status = self.life.ended.status.get()?.ok()?;
         status.code().or(status.signal().map(|signal| -signal))
@@ -356,6 +555,16 @@ impl Process {
     /// # Errors
     ///
     /// If somebody else has reaped it, and a cancellation.
+    ///
+    /// ```
+    /// use rasyncio::subprocess::Command;
+    ///
+    /// rasyncio::run(async {
+    ///     assert!(Command::new("true").spawn()?.wait().await?.success());
+    ///     Ok::<_, Box<dyn std::error::Error>>(())
+    /// })
+    /// .unwrap();
+    /// ```
     pub async fn wait(&self) -> io::Result<ExitStatus> {
         self.life.ended.wait().await
     }
@@ -367,6 +576,19 @@ impl Process {
     /// # Errors
     ///
     /// Those of the pipes, and a cancellation. What has come stays in the readers.
+    ///
+    /// ```
+    /// use std::process::Stdio;
+    /// use rasyncio::subprocess::Command;
+    ///
+    /// rasyncio::run(async {
+    ///     let command = Command::new("cat").stdin(Stdio::piped()).stdout(Stdio::piped());
+    ///     let (output, errors) = command.spawn()?.communicate(b"hello").await?;
+    ///     assert_eq!((output.unwrap(), errors), (b"hello".to_vec(), None));
+    ///     Ok::<_, Box<dyn std::error::Error>>(())
+    /// })
+    /// .unwrap();
+    /// ```
     pub async fn communicate(
         &mut self,
         input: &[u8],
@@ -434,6 +656,19 @@ impl Process {
     /// # Errors
     ///
     /// As [`Process::send_signal`].
+    ///
+    /// ```
+    /// use rasyncio::subprocess::Command;
+    ///
+    /// rasyncio::run(async {
+    ///     let process = Command::new("sleep").arg("60").spawn()?;
+    ///     process.terminate()?;
+    ///     process.wait().await?;
+    ///     assert_eq!(process.returncode(), Some(-libc::SIGTERM));
+    ///     Ok::<_, Box<dyn std::error::Error>>(())
+    /// })
+    /// .unwrap();
+    /// ```
     pub fn terminate(&self) -> io::Result<()> {
         self.signal(Signal::TERM)
     }
@@ -443,6 +678,19 @@ impl Process {
     /// # Errors
     ///
     /// As [`Process::send_signal`].
+    ///
+    /// ```
+    /// use rasyncio::subprocess::Command;
+    ///
+    /// rasyncio::run(async {
+    ///     let process = Command::new("sleep").arg("60").spawn()?;
+    ///     process.kill()?;
+    ///     process.wait().await?;
+    ///     assert!(process.kill().is_err());
+    ///     Ok::<_, Box<dyn std::error::Error>>(())
+    /// })
+    /// .unwrap();
+    /// ```
     pub fn kill(&self) -> io::Result<()> {
         self.signal(Signal::KILL)
     }

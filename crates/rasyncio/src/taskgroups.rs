@@ -74,6 +74,17 @@ pub struct TaskGroup<E: 'static = Cancelled> {
 
 impl<E> TaskGroup<E> {
     /// A group without tasks.
+    ///
+    /// ```
+    /// use rasyncio::{Cancelled, TaskGroup};
+    ///
+    /// rasyncio::run(async {
+    ///     let group = TaskGroup::<Cancelled>::new();
+    ///     group.run(async { Ok(()) }).await?;
+    ///     Ok::<_, Box<dyn std::error::Error>>(())
+    /// })
+    /// .unwrap();
+    /// ```
     pub fn new() -> TaskGroup<E> {
         TaskGroup {
             state: Rc::new(State::new()),
@@ -91,6 +102,18 @@ impl<E> TaskGroup<E> {
     /// # Panics
     ///
     /// When the answer is awaited, if the group has been run before.
+    ///
+    /// ```
+    /// use rasyncio::{Cancelled, TaskGroup};
+    ///
+    /// rasyncio::run(async {
+    ///     let group = TaskGroup::<Cancelled>::new();
+    ///     let task = group.run(async { Ok(group.create_task(async { Ok(42) })) }).await?;
+    ///     assert_eq!(task.await?, 42);
+    ///     Ok::<_, Box<dyn std::error::Error>>(())
+    /// })
+    /// .unwrap();
+    /// ```
     pub fn run<B, T>(&self, body: B) -> Running<B::IntoFuture, T, E>
     where
         B: IntoFuture<Output = Result<T, E>>,
@@ -104,6 +127,22 @@ impl<E> TaskGroup<E> {
     /// # Panics
     ///
     /// If the group is not running, or no loop is.
+    ///
+    /// ```
+    /// use rasyncio::{Cancelled, TaskGroup};
+    ///
+    /// rasyncio::run(async {
+    ///     let group = TaskGroup::<Cancelled>::new();
+    ///     let body = async {
+    ///         let (one, two) = (group.create_task(async { Ok(1) }), group.create_task(async { Ok(2) }));
+    ///         Ok((one.await, two.await))
+    ///     };
+    ///     let (one, two) = group.run(body).await?;
+    ///     assert_eq!((one?, two?), (1, 2));
+    ///     Ok::<_, Box<dyn std::error::Error>>(())
+    /// })
+    /// .unwrap();
+    /// ```
     #[track_caller]
     pub fn create_task<F, T>(&self, future: F) -> Child<T>
     where

@@ -24,7 +24,9 @@
 
 mod as_completed;
 mod cell;
+mod deaf;
 mod ended;
+mod fallible;
 mod gather;
 mod join;
 mod list;
@@ -50,6 +52,9 @@ use std::sync::Arc;
 
 pub use as_completed::{AsCompleted, AsCompletedError, Next, as_completed};
 pub(crate) use ended::{Ended, came_back};
+pub use fallible::Fallible;
+#[doc(hidden)]
+pub use fallible::kinds;
 pub use gather::{GatherResults, Gatherable, Gathered, Gathering, IntoTask, gather, gather_iter};
 pub use join::{Join, JoinMut};
 pub(crate) use list::TaskList;
@@ -65,8 +70,9 @@ use crate::exceptions::Cancelled;
 use crate::exceptions::TaskError;
 use crate::scope::Requested;
 use cell::Raw;
-use spawn::Origin;
+pub(crate) use spawn::Origin;
 pub(crate) use spawn::run_main;
+use stage::{Kind, Plain};
 use state::{AGAIN, CANCELLED, DONE, PANICKED, RUNNING, SCHEDULED, STARTED};
 pub(crate) use step::{current_address, current_context, set_current_context};
 pub(crate) use waiters::{OnDone, Told, Waiter};
@@ -80,6 +86,18 @@ pub(crate) use waker::{into_job, waiting};
 /// [exception handler](events::set_exception_handler).
 ///
 /// What can be done without knowing the type of the output is [`AnyTask`]'s.
+///
+/// ```
+/// use rasyncio::{Task, create_task};
+///
+/// rasyncio::run(async {
+///     let mut task: Task<i32> = create_task(async { 42 });
+///     assert_eq!((&mut task).await?, 42);
+///     assert!(task.done());
+///     Ok::<_, Box<dyn std::error::Error>>(())
+/// })
+/// .unwrap();
+/// ```
 pub struct Task<T> {
     any: AnyTask,
     output: PhantomData<fn() -> T>,
@@ -145,12 +163,27 @@ pub struct Builder {
 
 impl Builder {
     /// As `create_task` would do it.
+    ///
+    /// ```
+    /// use rasyncio::tasks::Builder;
+    ///
+    /// rasyncio::run(async { Builder::new().create_task(async {}).await }).unwrap();
+    /// ```
     pub fn new() -> Builder {
         Builder::default()
     }
 
     /// Names the task (the `name` of asyncio's `create_task`). Without, it is `Task-1`,
     /// `Task-2` and so on, counted for each loop.
+    ///
+    /// ```
+    /// use rasyncio::tasks::Builder;
+    ///
+    /// rasyncio::run(async {
+    ///     let task = Builder::new().name("accountant").create_task(async {});
+    ///     assert_eq!(task.name(), "accountant");
+    /// });
+    /// ```
     pub fn name(mut self, name: impl Into<Box<str>>) -> Builder {
         self.name = Some(name.into());
         self
@@ -183,16 +216,36 @@ impl Builder {
     /// # Panics
     ///
     /// If no loop is running.
+    ///
+    /// ```
+    /// use rasyncio::tasks::Builder;
+    ///
+    /// rasyncio::run(async {
+    ///     let task = Builder::new().name("answer").create_task(async { 42 });
+    ///     assert_eq!(task.await?, 42);
+    ///     Ok::<_, Box<dyn std::error::Error>>(())
+    /// })
+    /// .unwrap();
+    /// ```
     #[track_caller]
     pub fn create_task<F>(self, future: F) -> Task<F::Output>
     where
         F: Future + 'static,
     {
+        self.spawn::<F, Plain>(future)
+    }
+
+    #[track_caller]
+    fn spawn<F, K>(self, future: F) -> Task<F::Output>
+    where
+        F: Future + 'static,
+        K: Kind<F::Output>,
+    {
         let created = Location::caller();
         events::with_running(|owner, _| {
             let context = self.context.or_else(contextvars::inherit);
             let origin = Origin::new(owner, self.name, context, created);
-            spawn::spawn(owner, future, origin)
+            spawn::spawn::<F, K>(owner, future, origin)
         })
     }
 }
@@ -252,6 +305,21 @@ impl AnyTask {
     }
 
     /// Asks the task to end, and says why (asyncio's `Task.cancel(msg)`).
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use rasyncio::{create_task, sleep, yield_now};
+    ///
+    /// rasyncio::run(async {
+    ///     let task = create_task(sleep(Duration::from_secs(3600)));
+    ///     yield_now().await?;
+    ///     task.cancel_with("no longer needed");
+    ///     let error = task.await.unwrap_err();
+    ///     assert_eq!(error.to_string(), "cancelled: no longer needed");
+    ///     Ok::<_, Box<dyn std::error::Error>>(())
+    /// })
+    /// .unwrap();
+    /// ```
     pub fn cancel_with(&self, message: impl Into<Arc<str>>) -> bool {
         self.request(Cancelled::with_message(message))
     }
@@ -292,12 +360,21 @@ impl AnyTask {
     }
 
     /// Whether the task has ended, in whatever way (asyncio's `Task.done`).
+    ///
+    /// ```
+    /// use rasyncio::{create_task, yield_now};
+    ///
+    /// rasyncio::run(async {
+    ///     let task = create_task(async {});
+    ///     assert!(!task.done());
+    ///     yield_now().await?;
+    ///     assert!(task.done());
+    ///     Ok::<_, Box<dyn std::error::Error>>(())
+    /// })
+    /// .unwrap();
+    /// ```
     pub fn done(&self) -> bool {
         self.header().state.has(DONE)
-    }
-
-    fn has_panicked(&self) -> bool {
-        self.header().state.has(PANICKED)
     }
 
     fn has_failed(&self) -> bool {
@@ -305,28 +382,86 @@ impl AnyTask {
     }
 
     /// Whether the task has ended as cancelled (asyncio's `Task.cancelled`).
+    ///
+    /// ```
+    /// use rasyncio::{create_task, wait, yield_now};
+    ///
+    /// rasyncio::run(async {
+    ///     let task = create_task(yield_now());
+    ///     task.cancel();
+    ///     wait([&task]).await?;
+    ///     assert!(task.cancelled());
+    ///     Ok::<_, Box<dyn std::error::Error>>(())
+    /// })
+    /// .unwrap();
+    /// ```
     pub fn cancelled(&self) -> bool {
         self.header().state.has(CANCELLED)
     }
 
     /// How many times the task was asked to end, less the times that this was taken back
     /// (asyncio's `Task.cancelling`).
+    ///
+    /// ```
+    /// use rasyncio::{create_task, yield_now};
+    ///
+    /// rasyncio::run(async {
+    ///     let task = create_task(yield_now());
+    ///     task.cancel();
+    ///     assert_eq!(task.cancelling(), 1);
+    /// });
+    /// ```
     pub fn cancelling(&self) -> u32 {
         self.header().scope.cancelling()
     }
 
     /// Takes one request to end back, and answers how many are left (asyncio's
     /// `Task.uncancel`). Those left decide that the task, when it ends, ends as cancelled.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use rasyncio::{create_task, current_task, sleep, yield_now};
+    ///
+    /// rasyncio::run(async {
+    ///     let task = create_task(async {
+    ///         let asked = sleep(Duration::from_secs(3600)).await.is_err();
+    ///         (asked, current_task().unwrap().uncancel())
+    ///     });
+    ///     yield_now().await?;
+    ///     task.cancel();
+    ///     assert_eq!(task.await?, (true, 0));
+    ///     Ok::<_, Box<dyn std::error::Error>>(())
+    /// })
+    /// .unwrap();
+    /// ```
     pub fn uncancel(&self) -> u32 {
         self.header().scope.uncancel()
     }
 
     /// What the task is called (asyncio's `Task.get_name`).
+    ///
+    /// ```
+    /// use rasyncio::current_task;
+    ///
+    /// rasyncio::run(async {
+    ///     assert_eq!(current_task().unwrap().name(), "Task-1");
+    /// });
+    /// ```
     pub fn name(&self) -> String {
         self.header().name()
     }
 
     /// Names the task (asyncio's `Task.set_name`).
+    ///
+    /// ```
+    /// use rasyncio::create_task;
+    ///
+    /// rasyncio::run(async {
+    ///     let task = create_task(async {});
+    ///     task.set_name("accountant");
+    ///     assert_eq!(task.name(), "accountant");
+    /// });
+    /// ```
     pub fn set_name(&self, name: impl Into<Box<str>>) {
         let name = name.into();
         let scope = &self.header().scope;
@@ -334,6 +469,19 @@ impl AnyTask {
     }
 
     /// The task's context (asyncio's `Task.get_context`); empty once it has ended.
+    ///
+    /// ```
+    /// use rasyncio::{ContextVar, create_task};
+    ///
+    /// rasyncio::run(async {
+    ///     static LEVEL: ContextVar<u32> = ContextVar::new("level");
+    ///     let task = create_task(async { LEVEL.get() });
+    ///     task.context().run(|| drop(LEVEL.set(7)));
+    ///     assert_eq!(task.await?, Some(7));
+    ///     Ok::<_, Box<dyn std::error::Error>>(())
+    /// })
+    /// .unwrap();
+    /// ```
     pub fn context(&self) -> Context {
         let scope = &self.header().scope;
         let context = scope.look(|side| side?.context.clone());
@@ -347,6 +495,15 @@ impl AnyTask {
     }
 
     /// Where in the program the task was created.
+    ///
+    /// ```
+    /// use rasyncio::create_task;
+    ///
+    /// rasyncio::run(async {
+    ///     let task = create_task(async {});
+    ///     assert!(task.created_at().line() > 0);
+    /// });
+    /// ```
     pub fn created_at(&self) -> &'static Location<'static> {
         self.header().created()
     }
@@ -356,6 +513,20 @@ impl AnyTask {
 impl AnyTask {
     /// The tasks that wait for this one, in the order in which they came (asyncio's
     /// `future_add_to_awaited_by`, asked). Tasks only: what else waits is not named.
+    ///
+    /// ```
+    /// use rasyncio::{create_task, yield_now};
+    ///
+    /// rasyncio::run(async {
+    ///     let inner = create_task(async { yield_now().await?; yield_now().await });
+    ///     let watched = (*inner).clone();
+    ///     let outer = create_task(inner.into_future());
+    ///     yield_now().await?;
+    ///     assert_eq!(watched.awaited_by(), [(*outer).clone()]);
+    ///     Ok::<_, Box<dyn std::error::Error>>(())
+    /// })
+    /// .unwrap();
+    /// ```
     pub fn awaited_by(&self) -> Vec<AnyTask> {
         let mut tasks = Vec::new();
         self.header().waiters.for_each(|waiter| {
@@ -374,6 +545,16 @@ impl AnyTask {
     }
 
     /// What the task is at.
+    ///
+    /// ```
+    /// use rasyncio::create_task;
+    /// use rasyncio::tasks::Activity;
+    ///
+    /// rasyncio::run(async {
+    ///     let task = create_task(async {});
+    ///     assert_eq!(task.activity(), Activity::NotStarted);
+    /// });
+    /// ```
     pub fn activity(&self) -> Activity {
         let header = self.header();
         match () {
@@ -387,6 +568,22 @@ impl AnyTask {
 }
 
 /// What a task is at.
+///
+/// ```
+/// use rasyncio::tasks::Activity;
+/// use rasyncio::{Event, create_task, yield_now};
+///
+/// rasyncio::run(async {
+///     let task = create_task(async { Event::new().wait().await });
+///     yield_now().await?;
+///     match task.activity() {
+///         Activity::Waiting(Some(place)) => assert!(place.file().ends_with(".rs")),
+///         other => unreachable!("{other:?}"),
+///     }
+///     Ok::<_, Box<dyn std::error::Error>>(())
+/// })
+/// .unwrap();
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Activity {

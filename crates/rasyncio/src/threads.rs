@@ -123,6 +123,17 @@ where
 /// # Panics
 ///
 /// If no loop is running.
+///
+/// ```
+/// use rasyncio::threads::{WorkerPool, set_default_executor};
+///
+/// rasyncio::run(async {
+///     set_default_executor(WorkerPool::new("mine", 2));
+///     assert_eq!(rasyncio::to_thread(|| 6 * 7).await?, 42);
+///     Ok::<_, Box<dyn std::error::Error>>(())
+/// })
+/// .unwrap();
+/// ```
 #[track_caller]
 pub fn set_default_executor(executor: impl Executor + 'static) {
     let new = DefaultExecutor::Yours(Rc::new(executor));
@@ -140,6 +151,18 @@ pub fn set_default_executor(executor: impl Executor + 'static) {
 /// # Panics
 ///
 /// When it is awaited and no loop is running.
+///
+/// ```
+/// use rasyncio::threads::shutdown_default_executor;
+///
+/// rasyncio::run(async {
+///     rasyncio::to_thread(|| {}).await?;
+///     shutdown_default_executor().await?;
+///     assert!(rasyncio::to_thread(|| {}).await.is_err());
+///     Ok::<_, Box<dyn std::error::Error>>(())
+/// })
+/// .unwrap();
+/// ```
 pub async fn shutdown_default_executor() -> Result<(), Cancelled> {
     let old = events::with_running(|state, _| state.executor.replace(DefaultExecutor::Closed));
     let DefaultExecutor::Pool(pool) = old else {

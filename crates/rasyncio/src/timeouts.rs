@@ -162,6 +162,17 @@ impl Timeout {
     /// # Panics
     ///
     /// If there is a delay and no loop is running.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use rasyncio::sleep;
+    /// use rasyncio::timeouts::Timeout;
+    ///
+    /// rasyncio::run(async {
+    ///     let limit = Timeout::new(Duration::from_millis(1));
+    ///     assert!(limit.run(sleep(Duration::from_secs(60))).await.is_err());
+    /// });
+    /// ```
     #[track_caller]
     pub fn new(delay: impl Into<Option<Duration>>) -> Timeout {
         Timeout::at(
@@ -172,6 +183,17 @@ impl Timeout {
     }
 
     /// A limit at a moment of the loop's [time](events::time), or none.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use rasyncio::{events, sleep};
+    /// use rasyncio::timeouts::Timeout;
+    ///
+    /// rasyncio::run(async {
+    ///     let limit = Timeout::at(events::time() + Duration::from_millis(1));
+    ///     assert!(limit.run(sleep(Duration::from_secs(60))).await.is_err());
+    /// });
+    /// ```
     pub fn at(when: impl Into<Option<Duration>>) -> Timeout {
         Timeout {
             limit: Rc::new(Limit::new(when.into())),
@@ -184,6 +206,16 @@ impl Timeout {
     ///
     /// When the answer is awaited, if something was run under this limit before, or if no loop
     /// is running.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use rasyncio::timeouts::Timeout;
+    ///
+    /// rasyncio::run(async {
+    ///     let limit = Timeout::new(Duration::from_secs(60));
+    ///     assert_eq!(limit.run(async { 42 }).await, Ok(42));
+    /// });
+    /// ```
     pub fn run<F: IntoFuture>(&self, future: F) -> Within<F::IntoFuture> {
         Within {
             limit: self.limit.clone(),
@@ -193,6 +225,12 @@ impl Timeout {
     }
 
     /// When the time is over, by the loop's [time](events::time); `None` if never.
+    ///
+    /// ```
+    /// use rasyncio::timeouts::Timeout;
+    ///
+    /// assert_eq!(Timeout::new(None).when(), None);
+    /// ```
     pub fn when(&self) -> Option<Duration> {
         self.limit.when()
     }
@@ -202,11 +240,38 @@ impl Timeout {
     /// # Errors
     ///
     /// If it is too late for that.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use rasyncio::{events, sleep};
+    /// use rasyncio::timeouts::Timeout;
+    ///
+    /// rasyncio::run(async {
+    ///     let limit = Timeout::new(None);
+    ///     let late = limit.run(async {
+    ///         limit.reschedule(events::time() + Duration::from_millis(1)).unwrap();
+    ///         sleep(Duration::from_secs(60)).await
+    ///     });
+    ///     assert!(late.await.is_err());
+    /// });
+    /// ```
     pub fn reschedule(&self, when: impl Into<Option<Duration>>) -> Result<(), RescheduleError> {
         self.limit.reschedule(when.into())
     }
 
     /// Whether the time was over before the future had ended.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use rasyncio::sleep;
+    /// use rasyncio::timeouts::Timeout;
+    ///
+    /// rasyncio::run(async {
+    ///     let limit = Timeout::new(Duration::from_millis(1));
+    ///     assert!(limit.run(sleep(Duration::from_secs(60))).await.is_err());
+    ///     assert!(limit.expired());
+    /// });
+    /// ```
     pub fn expired(&self) -> bool {
         self.limit.has_expired()
     }
@@ -219,6 +284,16 @@ impl fmt::Debug for Timeout {
 }
 
 /// Why [`Timeout::reschedule`] did nothing.
+///
+/// ```
+/// use rasyncio::timeouts::{RescheduleError, Timeout};
+///
+/// rasyncio::run(async {
+///     let limit = Timeout::new(None);
+///     let _ = limit.run(async {}).await;
+///     assert!(matches!(limit.reschedule(None), Err(RescheduleError::Finished)));
+/// });
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum RescheduleError {

@@ -1,8 +1,9 @@
 //! Random trees of `sleep`, `timeout`, `wait_for`, `wait`, `as_completed`, `shield`, tasks, task
-//! groups and gatherings, cancelled at a random moment: everything begun ends exactly once, and
-//! nothing is left.
+//! groups and gatherings, cancelled or dropped at a random moment: everything begun ends exactly
+//! once, nothing is polled after its end, and nothing is left.
 
 use std::cell::Cell;
+use std::future::poll_fn;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll};
@@ -110,6 +111,15 @@ impl<F> Drop for Counted<F> {
             add(&self.counts.dropped);
         }
     }
+}
+
+/// Some turns after a time.
+async fn moment(at: u64, turns: u32) -> Output {
+    sleep(milliseconds(at)).await?;
+    for _ in 0..turns {
+        yield_now().await?;
+    }
+    Ok(())
 }
 
 fn milliseconds(number: u64) -> Duration {
@@ -351,5 +361,42 @@ proptest! {
         // A task that is cancelled before it starts is dropped without having begun.
         prop_assert_eq!(counts.begun.get(), counts.ended.get() + counts.dropped.get());
         prop_assert_eq!(counts.dropped.get(), 0);
+        prop_assert_eq!(Rc::strong_count(&counts), 1, "something is not freed");
+    }
+
+    /// As `select!` and its like do, with everything that the tree waits for at that moment; perhaps
+    /// in a task that is cancelled before, after or in the same turn.
+    #[test]
+    fn everything_begun_ends_once_or_is_dropped(
+        tree in tree(),
+        at in 0..60_u64,
+        turns in 0..4_u32,
+        cancel in proptest::option::of((0..60_u64, 0..4_u32)),
+    ) {
+        let counts = Rc::new(Counts::default());
+        let mut future = build(tree, &counts);
+        run_virtual(async move {
+            let mut dropping = Box::pin(moment(at, turns));
+            let task = create_task(async move {
+                poll_fn(move |cx| {
+                    if future.as_mut().poll(cx).is_ready() {
+                        return Poll::Ready(());
+                    }
+                    dropping.as_mut().poll(cx).map(drop)
+                })
+                .await;
+                // Whoever has dropped something goes on.
+                let _ = sleep(milliseconds(1)).await;
+            });
+            if let Some((at, turns)) = cancel {
+                moment(at, turns).await.unwrap();
+                task.cancel();
+            }
+            let _ = task.await;
+            sleep(Duration::from_secs(3600)).await.unwrap();
+            assert_eq!(all_tasks().len(), 1, "a task is left");
+        });
+        prop_assert_eq!(counts.begun.get(), counts.ended.get() + counts.dropped.get());
+        prop_assert_eq!(Rc::strong_count(&counts), 1, "something is not freed");
     }
 }

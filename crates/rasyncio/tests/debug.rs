@@ -78,9 +78,9 @@ async fn an_error_is_told_if_asked_for() {
     assert_eq!(
         log.take(),
         [
-            "Task exception was never retrieved: task \"fails\": panicked: no disk",
-            "Task exception was never retrieved: task \"has failed\": panicked: before",
-            "Task exception was never retrieved: task \"Task-2\": panicked: at the disk",
+            "Task exception was never retrieved: task \"fails\": no disk",
+            "Task exception was never retrieved: task \"has failed\": before",
+            "Task panic was never retrieved: task \"Task-2\": panicked: at the disk",
         ]
     );
 }

@@ -134,3 +134,59 @@ fn one_that_unwinds_out_of_the_middle_of_a_run_drops_the_main_future() {
     assert!(task.unwrap().done());
     assert_eq!(log.take(), ["main dropped"]);
 }
+
+#[rasyncio::test]
+async fn one_in_a_waker_does_not_keep_others_from_being_woken() {
+    use std::pin::Pin;
+    use std::sync::Arc;
+    use std::task::{Context, Wake, Waker};
+
+    struct Bomb;
+    impl Wake for Bomb {
+        fn wake(self: Arc<Self>) {
+            panic!("in a waker");
+        }
+    }
+    let reports = reports();
+    let event = Rc::new(rasyncio::Event::new());
+    let mut task = create_task(yield_now());
+    let waker = Waker::from(Arc::new(Bomb));
+    let mut join = IntoFuture::into_future(&mut task);
+    assert!(
+        Pin::new(&mut join)
+            .poll(&mut Context::from_waker(&waker))
+            .is_pending()
+    );
+    std::mem::forget(join);
+    let other = create_task({
+        let event = event.clone();
+        async move { event.wait().await }
+    });
+    for _ in 0..3 {
+        yield_now().await.unwrap();
+    }
+    assert_eq!(
+        reports.take(),
+        ["a task's waker panicked: panicked: in a waker"]
+    );
+    assert!(task.done());
+    event.set();
+    other.await.unwrap().unwrap();
+}
+
+#[rasyncio::test]
+async fn one_in_the_drop_of_an_output_is_reported() {
+    struct Bomb;
+    impl Drop for Bomb {
+        fn drop(&mut self) {
+            panic!("boom");
+        }
+    }
+    let reports = reports();
+    drop(create_task(async { Bomb }));
+    yield_now().await.unwrap();
+    assert_eq!(
+        reports.take(),
+        ["a task's output could not be dropped: panicked: boom"]
+    );
+}

@@ -299,3 +299,57 @@ async fn a_full_queue_and_an_empty_one_say_so() {
          shutdown: false }"
     );
 }
+
+#[rasyncio::test]
+async fn items_come_one_by_one_until_the_queue_is_shut_down() {
+    use futures_util::StreamExt;
+
+    let queue = Rc::new(Queue::new(1));
+    let producer = create_task({
+        let queue = queue.clone();
+        async move {
+            for item in 0..5 {
+                queue.put(item).await.unwrap();
+            }
+            queue.shutdown(false);
+        }
+    });
+    let items: Vec<_> = queue.items().map(Result::unwrap).collect().await;
+    assert_eq!(items, [0, 1, 2, 3, 4]);
+    producer.await.unwrap();
+}
+
+#[rasyncio::test]
+async fn a_cancellation_is_an_item_and_loses_none() {
+    use futures_util::StreamExt;
+
+    let queue = Rc::new(Queue::new(0));
+    let consumer = create_task({
+        let queue = queue.clone();
+        async move {
+            let mut items = queue.items();
+            assert!(items.next().await.unwrap().is_err());
+            rasyncio::current_task().unwrap().uncancel();
+            items.next().await.unwrap().unwrap()
+        }
+    });
+    yield_now().await.unwrap();
+    // Woken for the item, and cancelled in the same turn.
+    queue.put_nowait("one").unwrap();
+    consumer.cancel();
+    assert_eq!(consumer.await.unwrap(), "one");
+}
+
+#[rasyncio::test]
+async fn dropped_items_leave_what_they_were_woken_for() {
+    use futures_util::StreamExt;
+
+    let queue = Queue::new(0);
+    let mut items = queue.items();
+    let asked =
+        std::future::poll_fn(|cx| std::task::Poll::Ready(items.poll_next_unpin(cx).is_pending()));
+    assert!(asked.await);
+    queue.put_nowait(1).unwrap();
+    drop(items);
+    assert_eq!(queue.get().await.unwrap(), 1);
+}

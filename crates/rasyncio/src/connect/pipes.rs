@@ -72,6 +72,21 @@ where
 /// # Errors
 ///
 /// `InvalidInput` for anything else; the system's; a cancellation.
+///
+/// ```
+/// use std::rc::Rc;
+/// use rasyncio::{Protocol, connect::connect_write_pipe};
+///
+/// rasyncio::run(async {
+///     struct Quiet;
+///     impl Protocol for Quiet {}
+///     let (_reader, writer) = std::io::pipe()?;
+///     let (transport, _) = connect_write_pipe(|| Rc::new(Quiet), writer).await?;
+///     transport.write(b"hello")?;
+///     Ok::<_, Box<dyn std::error::Error>>(())
+/// })
+/// .unwrap();
+/// ```
 pub async fn connect_write_pipe<P, F>(
     factory: F,
     pipe: impl Into<OwnedFd>,

@@ -14,6 +14,18 @@ const PATIENCE: Duration = Duration::from_millis(100);
 pub(super) type SlowHandler = dyn Fn(&SlowCallback<'_>);
 
 /// A step of a task, or a callback, has taken long: meanwhile nobody else could run.
+///
+/// ```
+/// use rasyncio::events;
+///
+/// rasyncio::run(async {
+///     events::set_slow_callback_handler(|slow| {
+///         eprintln!("{:?} has taken {:?}", slow.task.map(|task| task.name()), slow.took);
+///     });
+///     Ok::<_, Box<dyn std::error::Error>>(())
+/// })
+/// .unwrap();
+/// ```
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct SlowCallback<'a> {
@@ -72,6 +84,16 @@ pub fn set_debug(enabled: bool) {
 /// # Panics
 ///
 /// If no loop is running.
+///
+/// ```
+/// use rasyncio::events;
+///
+/// rasyncio::run(async {
+///     assert!(!events::get_debug());
+///     events::set_debug(true);
+///     assert!(events::get_debug());
+/// });
+/// ```
 #[track_caller]
 pub fn get_debug() -> bool {
     with_running(|state, _| state.patience.get() != 0)
@@ -83,6 +105,16 @@ pub fn get_debug() -> bool {
 /// # Panics
 ///
 /// If no loop is running.
+///
+/// ```
+/// use std::time::Duration;
+/// use rasyncio::events;
+///
+/// rasyncio::run(async {
+///     events::set_debug(true);
+///     events::set_slow_callback_duration(Duration::from_secs(1));
+/// });
+/// ```
 #[track_caller]
 pub fn set_slow_callback_duration(duration: Duration) {
     with_running(|state, _| {
@@ -97,6 +129,14 @@ pub fn set_slow_callback_duration(duration: Duration) {
 /// # Panics
 ///
 /// If no loop is running.
+///
+/// ```
+/// use rasyncio::events;
+///
+/// rasyncio::run(async {
+///     events::set_slow_callback_handler(|slow| eprintln!("{slow}"));
+/// });
+/// ```
 #[track_caller]
 pub fn set_slow_callback_handler(handler: impl Fn(&SlowCallback<'_>) + 'static) {
     let old = with_running(|state, _| state.slow_handler.replace(Some(Rc::new(handler))));
@@ -150,6 +190,8 @@ fn tell(slow: &SlowCallback<'_>) {
     match handler {
         Some(handler) => quietly("Panic in the handler of slow callbacks", || handler(slow)),
         // As with the exception handler: there is nobody left to tell of a closed stderr.
+        #[cfg(feature = "tracing")]
+        None if crate::adapters::tracing::slow(slow) => {}
         None => drop(writeln!(std::io::stderr(), "rasyncio: {slow}")),
     }
 }

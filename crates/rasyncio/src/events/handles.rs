@@ -70,6 +70,22 @@ pub fn call_later(delay: Duration, callback: impl FnOnce() + 'static) -> TimerHa
 /// # Panics
 ///
 /// If no loop is running.
+///
+/// ```
+/// use std::time::Duration;
+/// use rasyncio::futures::create_future;
+/// use rasyncio::events;
+///
+/// rasyncio::run(async {
+///     let (promise, future) = create_future::<_, std::convert::Infallible>();
+///     let when = events::time() + Duration::from_millis(1);
+///     events::call_at(when, move || promise.set_result(()).unwrap());
+///     future.await?;
+///     assert!(events::time() >= when);
+///     Ok::<_, Box<dyn std::error::Error>>(())
+/// })
+/// .unwrap();
+/// ```
 #[track_caller]
 pub fn call_at(when: Duration, callback: impl FnOnce() + 'static) -> TimerHandle {
     let handle = Handle::new(callback);
@@ -83,6 +99,15 @@ pub fn call_at(when: Duration, callback: impl FnOnce() + 'static) -> TimerHandle
 
 /// A callback that waits to be called (asyncio's `Handle`). Clones are the same; dropping them lets it
 /// be called.
+///
+/// ```
+/// use rasyncio::events;
+///
+/// rasyncio::run(async {
+///     let handle = events::call_soon(|| unreachable!("it is taken back"));
+///     handle.cancel();
+/// });
+/// ```
 #[derive(Clone)]
 pub struct Handle {
     callback: Rc<dyn Callback>,
@@ -90,6 +115,16 @@ pub struct Handle {
 
 /// A callback that waits for its time (asyncio's `TimerHandle`). Clones are the same; dropping them
 /// lets it be called.
+///
+/// ```
+/// use std::time::Duration;
+/// use rasyncio::events;
+///
+/// rasyncio::run(async {
+///     let timer = events::call_later(Duration::from_secs(60), || unreachable!("it is taken back"));
+///     timer.cancel();
+/// });
+/// ```
 #[derive(Clone)]
 pub struct TimerHandle {
     handle: Handle,
@@ -153,11 +188,34 @@ impl Handle {
 
     /// Takes the callback back, and drops it (asyncio's `Handle.cancel`). After the call that changes
     /// nothing.
+    ///
+    /// ```
+    /// use rasyncio::{events, yield_now};
+    ///
+    /// rasyncio::run(async {
+    ///     let handle = events::call_soon(|| unreachable!("it is taken back"));
+    ///     handle.cancel();
+    ///     yield_now().await?;
+    ///     Ok::<_, Box<dyn std::error::Error>>(())
+    /// })
+    /// .unwrap();
+    /// ```
     pub fn cancel(&self) {
         self.callback.cancel();
     }
 
     /// Whether it was taken back, be it too late (asyncio's `Handle.cancelled`).
+    ///
+    /// ```
+    /// use rasyncio::events;
+    ///
+    /// rasyncio::run(async {
+    ///     let handle = events::call_soon(|| {});
+    ///     assert!(!handle.cancelled());
+    ///     handle.cancel();
+    ///     assert!(handle.cancelled());
+    /// });
+    /// ```
     pub fn cancelled(&self) -> bool {
         self.callback.cancelled()
     }
@@ -166,17 +224,49 @@ impl Handle {
 impl TimerHandle {
     /// Takes the callback back, and drops it (asyncio's `TimerHandle.cancel`). After the call that
     /// changes nothing.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use rasyncio::events;
+    ///
+    /// rasyncio::run(async {
+    ///     let timer = events::call_later(Duration::ZERO, || unreachable!("it is taken back"));
+    ///     timer.cancel();
+    /// });
+    /// ```
     pub fn cancel(&self) {
         self.timer.cancel();
         self.handle.cancel();
     }
 
     /// Whether it was taken back, be it too late.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use rasyncio::events;
+    ///
+    /// rasyncio::run(async {
+    ///     let timer = events::call_later(Duration::from_secs(60), || {});
+    ///     timer.cancel();
+    ///     assert!(timer.cancelled());
+    /// });
+    /// ```
     pub fn cancelled(&self) -> bool {
         self.handle.cancelled()
     }
 
     /// The moment, by the loop's [time] (asyncio's `TimerHandle.when`).
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use rasyncio::events;
+    ///
+    /// rasyncio::run(async {
+    ///     let now = events::time();
+    ///     let timer = events::call_later(Duration::from_secs(60), || {});
+    ///     assert!(timer.when() >= now + Duration::from_secs(60));
+    /// });
+    /// ```
     pub fn when(&self) -> Duration {
         self.when
     }

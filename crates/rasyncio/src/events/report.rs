@@ -9,16 +9,32 @@ use super::{LOOP, with_running};
 use crate::exceptions::Panic;
 use crate::tasks::AnyTask;
 
+/// What is said of an error of a task that nobody has looked at.
+pub(crate) const UNRETRIEVED: &str = "Task exception was never retrieved";
+
 pub(super) type Handler = dyn Fn(&ExceptionContext<'_>);
 
 /// What an exception handler is told.
+///
+/// ```
+/// use rasyncio::events;
+///
+/// rasyncio::run(async {
+///     events::set_exception_handler(|context| {
+///         let name = context.task.map(|task| task.name());
+///         eprintln!("{}: {name:?}: {}", context.message, context.panic.message());
+///     });
+///     Ok::<_, Box<dyn std::error::Error>>(())
+/// })
+/// .unwrap();
+/// ```
 #[non_exhaustive]
 pub struct ExceptionContext<'a> {
     /// What has happened.
     pub message: &'a str,
     /// The task that it has happened to.
     pub task: Option<&'a AnyTask>,
-    /// The panic.
+    /// The panic. Of an error that nobody has looked at, it has the text.
     pub panic: &'a Panic,
 }
 
@@ -27,6 +43,10 @@ impl fmt::Display for ExceptionContext<'_> {
         f.write_str(self.message)?;
         if let Some(task) = self.task {
             write!(f, ": task {:?}", task.name())?;
+        }
+        if self.message == UNRETRIEVED {
+            // Nobody has panicked.
+            return write!(f, ": {}", self.panic.message());
         }
         write!(f, ": {}", self.panic)
     }
@@ -44,7 +64,10 @@ impl fmt::Debug for ExceptionContext<'_> {
 
 /// Makes the running loop call `handler` for a panic that nobody else will ever see (asyncio's
 /// `loop.set_exception_handler`): that of a task whose [`Task`](crate::Task) was dropped, or
-/// of a callback. Without one, and if the handler itself panics, a line goes to stderr.
+/// of a callback. An error that nobody has looked at is told as well, if the task was made by
+/// [`create_task!`](macro@crate::create_task) or its like. Without a handler, and if the handler itself
+/// panics, a line goes to stderr or, with the feature `tracing` and somebody who listens, an event to
+/// him.
 ///
 /// # Panics
 ///
@@ -106,6 +129,10 @@ pub(crate) fn report_error(message: &str, error: &std::io::Error) {
 
 fn print(context: &ExceptionContext<'_>) {
     use std::io::Write;
+    #[cfg(feature = "tracing")]
+    if crate::adapters::tracing::error(context) {
+        return;
+    }
     // Unlike `eprintln`, this does not panic. There is nobody left to tell of a closed stderr.
     let _ = writeln!(std::io::stderr(), "rasyncio: {context}");
 }

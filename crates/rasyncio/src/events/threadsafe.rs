@@ -18,6 +18,19 @@ use crate::threads::Work;
 /// # Panics
 ///
 /// If no loop is running.
+///
+/// ```
+/// use rasyncio::events;
+///
+/// rasyncio::run(async {
+///     let here = events::get_running_loop();
+///     std::thread::spawn(move || {
+///         let _ = here.call_soon_threadsafe(|| assert!(events::is_running()));
+///     })
+///     .join()
+///     .unwrap();
+/// });
+/// ```
 #[track_caller]
 pub fn get_running_loop() -> Loop {
     with_running(|state, _| Loop {
@@ -91,6 +104,22 @@ impl Loop {
     ///
     /// The answer may be waited for by any thread but the loop's own, or be awaited anywhere. If the
     /// loop is closed, it has ended as cancelled.
+    ///
+    /// ```
+    /// use rasyncio::{events, sleep, to_thread};
+    /// use std::time::Duration;
+    ///
+    /// rasyncio::run(async {
+    ///     let here = events::get_running_loop();
+    ///     let slept = to_thread(move || {
+    ///         let future = here.run_coroutine_threadsafe(|| sleep(Duration::from_millis(1)));
+    ///         future.result()
+    ///     });
+    ///     slept.await???;
+    ///     Ok::<_, Box<dyn std::error::Error>>(())
+    /// })
+    /// .unwrap();
+    /// ```
     pub fn run_coroutine_threadsafe<M, F>(&self, make: M) -> ConcurrentFuture<F::Output>
     where
         M: FnOnce() -> F + Send + 'static,
@@ -133,6 +162,18 @@ impl fmt::Debug for Loop {
 }
 
 /// A callback on its way to a loop. Clones are the same; dropping them lets it be called.
+///
+/// ```
+/// use rasyncio::events;
+///
+/// rasyncio::run(async {
+///     let here = events::get_running_loop();
+///     let handle = here.call_soon_threadsafe(|| unreachable!("it is taken back"))?;
+///     assert!(handle.cancel());
+///     Ok::<_, Box<dyn std::error::Error>>(())
+/// })
+/// .unwrap();
+/// ```
 #[derive(Clone)]
 pub struct ThreadsafeHandle {
     callback: Arc<Mutex<Option<Work>>>,
@@ -141,6 +182,20 @@ pub struct ThreadsafeHandle {
 impl ThreadsafeHandle {
     /// Takes the callback back, and drops it. False if it was called, or is just being called, or
     /// taken back before.
+    ///
+    /// ```
+    /// use rasyncio::{events, yield_now};
+    ///
+    /// rasyncio::run(async {
+    ///     let here = events::get_running_loop();
+    ///     let handle = here.call_soon_threadsafe(|| {})?;
+    ///     yield_now().await?;
+    ///     yield_now().await?;
+    ///     assert!(!handle.cancel());
+    ///     Ok::<_, Box<dyn std::error::Error>>(())
+    /// })
+    /// .unwrap();
+    /// ```
     pub fn cancel(&self) -> bool {
         self.take().is_some()
     }
@@ -158,6 +213,13 @@ impl fmt::Debug for ThreadsafeHandle {
 }
 
 /// The loop takes nothing any more (asyncio's `RuntimeError: Event loop is closed`).
+///
+/// ```
+/// use rasyncio::events::{self, LoopClosed};
+///
+/// let gone = rasyncio::run(async { events::get_running_loop() });
+/// assert!(matches!(gone.call_soon_threadsafe(|| {}), Err(LoopClosed)));
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct LoopClosed;
 

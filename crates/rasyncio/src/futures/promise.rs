@@ -42,6 +42,16 @@ pub fn create_future<T, E>() -> (Promise<T, E>, Future<T, E>) {
 }
 
 /// Brings a result. Dropped without one, it cancels the future: nobody will bring it then.
+///
+/// ```
+/// use rasyncio::futures::create_future;
+///
+/// rasyncio::run(async {
+///     let (promise, future) = create_future::<i32, std::io::Error>();
+///     drop(promise);
+///     assert!(future.await.is_err());
+/// });
+/// ```
 pub struct Promise<T, E = Box<dyn Error>> {
     state: Rc<State<T, E>>,
 }
@@ -50,6 +60,16 @@ pub struct Promise<T, E = Box<dyn Error>> {
 ///
 /// Cancelling the task that awaits it cancels the future, as in asyncio, and so the promise knows. So
 /// does dropping it.
+///
+/// ```
+/// use rasyncio::futures::{Future, create_future};
+///
+/// rasyncio::run(async {
+///     let (promise, future): (_, Future<i32, ()>) = create_future();
+///     promise.set_result(42).unwrap();
+///     assert_eq!(future.await, Ok(42));
+/// });
+/// ```
 #[must_use = "futures do nothing unless awaited"]
 pub struct Future<T: 'static, E: 'static = Box<dyn Error>> {
     state: Rc<State<T, E>>,
@@ -77,6 +97,16 @@ enum Outcome<T, E> {
 }
 
 /// Why a future gave no result.
+///
+/// ```
+/// use rasyncio::futures::{FutureError, create_future};
+///
+/// rasyncio::run(async {
+///     let (promise, future) = create_future::<(), &str>();
+///     promise.set_exception("no disk").unwrap();
+///     assert_eq!(future.await, Err(FutureError::Exception("no disk")));
+/// });
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum FutureError<E> {
     /// It was cancelled, or who awaits it was, or the promise was dropped.
@@ -87,6 +117,14 @@ pub enum FutureError<E> {
 
 /// The future has a result already, or was cancelled (asyncio's `InvalidStateError`). What was to be
 /// set comes back.
+///
+/// ```
+/// use rasyncio::futures::{InvalidStateError, create_future};
+///
+/// let (promise, _future) = create_future::<_, ()>();
+/// promise.set_result(1).unwrap();
+/// assert_eq!(promise.set_result(2), Err(InvalidStateError(2)));
+/// ```
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct InvalidStateError<T>(pub T);
 
@@ -137,6 +175,16 @@ impl<T, E> Promise<T, E> {
     /// # Errors
     ///
     /// If it has ended already.
+    ///
+    /// ```
+    /// use rasyncio::futures::create_future;
+    ///
+    /// rasyncio::run(async {
+    ///     let (promise, future) = create_future::<_, ()>();
+    ///     promise.set_result(42).unwrap();
+    ///     assert_eq!(future.await, Ok(42));
+    /// });
+    /// ```
     pub fn set_result(&self, result: T) -> Result<(), InvalidStateError<T>> {
         match self.state.end(Ok(result)) {
             Err(Ok(result)) => Err(InvalidStateError(result)),
@@ -168,22 +216,60 @@ impl<T, E> Promise<T, E> {
     }
 
     /// Cancels the future (asyncio's `Future.cancel`). False if it has ended already.
+    ///
+    /// ```
+    /// use rasyncio::futures::create_future;
+    ///
+    /// rasyncio::run(async {
+    ///     let (promise, future) = create_future::<(), ()>();
+    ///     assert!(promise.cancel());
+    ///     assert!(future.cancelled() && future.await.is_err());
+    /// });
+    /// ```
     pub fn cancel(&self) -> bool {
         self.state.cancel(Cancelled::new())
     }
 
     /// Whether the future has ended, in whatever way (asyncio's `Future.done`).
+    ///
+    /// ```
+    /// use rasyncio::futures::create_future;
+    ///
+    /// let (promise, _future) = create_future::<_, ()>();
+    /// assert!(!promise.done());
+    /// promise.set_result(1).unwrap();
+    /// assert!(promise.done());
+    /// ```
     pub fn done(&self) -> bool {
         self.state.ended.get() != Ended::No
     }
 
     /// Whether the future was cancelled (asyncio's `Future.cancelled`): nobody wants the result.
+    ///
+    /// ```
+    /// use rasyncio::futures::create_future;
+    ///
+    /// let (promise, future) = create_future::<(), ()>();
+    /// drop(future);
+    /// assert!(promise.cancelled());
+    /// ```
     pub fn cancelled(&self) -> bool {
         self.state.ended.get() == Ended::Cancelled
     }
 
     /// Calls `callback` in the turn after the future's end, or in the next one if it has ended (asyncio's
     /// `Future.add_done_callback`). A panic in it goes to the exception handler.
+    ///
+    /// ```
+    /// use rasyncio::futures::create_future;
+    ///
+    /// rasyncio::run(async {
+    ///     let (promise, future) = create_future::<i32, ()>();
+    ///     promise.add_done_callback(|| println!("nobody waits any more"));
+    ///     drop(future);
+    ///     assert!(promise.cancelled());
+    /// });
+    /// ```
     pub fn add_done_callback(&self, callback: impl FnOnce() + 'static) {
         self.state.add_done_callback(Box::new(callback));
     }
@@ -191,16 +277,40 @@ impl<T, E> Promise<T, E> {
 
 impl<T, E> Future<T, E> {
     /// Cancels the future (asyncio's `Future.cancel`). False if it has ended already.
+    ///
+    /// ```
+    /// use rasyncio::futures::create_future;
+    ///
+    /// let (promise, future) = create_future::<_, ()>();
+    /// assert!(future.cancel());
+    /// assert!(promise.set_result(1).is_err());
+    /// ```
     pub fn cancel(&self) -> bool {
         self.state.cancel(Cancelled::new())
     }
 
     /// Whether the future has ended, in whatever way (asyncio's `Future.done`).
+    ///
+    /// ```
+    /// use rasyncio::futures::create_future;
+    ///
+    /// let (promise, future) = create_future::<_, ()>();
+    /// promise.set_result(1).unwrap();
+    /// assert!(future.done());
+    /// ```
     pub fn done(&self) -> bool {
         self.state.ended.get() != Ended::No
     }
 
     /// Whether the future was cancelled (asyncio's `Future.cancelled`).
+    ///
+    /// ```
+    /// use rasyncio::futures::create_future;
+    ///
+    /// let (promise, future) = create_future::<(), ()>();
+    /// promise.cancel();
+    /// assert!(future.cancelled());
+    /// ```
     pub fn cancelled(&self) -> bool {
         self.state.ended.get() == Ended::Cancelled
     }

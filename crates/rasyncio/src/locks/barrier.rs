@@ -34,6 +34,17 @@ pub struct Barrier {
 }
 
 /// Why [`Barrier::wait`] did not pass.
+///
+/// ```
+/// use rasyncio::Barrier;
+/// use rasyncio::locks::BarrierError;
+///
+/// rasyncio::run(async {
+///     let barrier = Barrier::new(2);
+///     barrier.abort();
+///     assert!(matches!(barrier.wait().await, Err(BarrierError::BrokenBarrier)));
+/// });
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum BarrierError {
     /// The task was cancelled while it waited.
@@ -48,6 +59,10 @@ impl Barrier {
     /// # Panics
     ///
     /// If `parties` is zero.
+    ///
+    /// ```
+    /// assert_eq!(rasyncio::Barrier::new(3).parties(), 3);
+    /// ```
     pub const fn new(parties: usize) -> Barrier {
         assert!(parties > 0, "parties must be >= 1");
         Barrier {
@@ -64,6 +79,24 @@ impl Barrier {
     /// # Errors
     ///
     /// [`BarrierError`].
+    ///
+    /// ```
+    /// use std::rc::Rc;
+    /// use rasyncio::{Barrier, gather_iter};
+    ///
+    /// rasyncio::run(async {
+    ///     let barrier = Rc::new(Barrier::new(3));
+    ///     let waits = (0..3).map(|_| {
+    ///         let barrier = barrier.clone();
+    ///         async move { barrier.wait().await.unwrap() }
+    ///     });
+    ///     let mut places = gather_iter(waits).await?;
+    ///     places.sort();
+    ///     assert_eq!(places, [0, 1, 2]);
+    ///     Ok::<_, Box<dyn std::error::Error>>(())
+    /// })
+    /// .unwrap();
+    /// ```
     pub fn wait(&self) -> BarrierWait<'_> {
         BarrierWait {
             state: &self.state,
@@ -74,6 +107,13 @@ impl Barrier {
     /// Empties the barrier (asyncio's `reset`): those who wait get
     /// [`BrokenBarrier`](BarrierError::BrokenBarrier), and it may be used again, even if it was
     /// broken.
+    ///
+    /// ```
+    /// let barrier = rasyncio::Barrier::new(2);
+    /// barrier.abort();
+    /// barrier.reset();
+    /// assert!(!barrier.broken());
+    /// ```
     pub fn reset(&self) {
         let Ok(()) = self.state.reset();
     }
@@ -99,22 +139,59 @@ impl Barrier {
     }
 
     /// How many tasks have to come (asyncio's `parties`).
+    ///
+    /// ```
+    /// assert_eq!(rasyncio::Barrier::new(3).parties(), 3);
+    /// ```
     pub fn parties(&self) -> usize {
         self.state.parties()
     }
 
     /// How many wait for the others (asyncio's `n_waiting`).
+    ///
+    /// ```
+    /// use std::rc::Rc;
+    /// use rasyncio::{Barrier, create_task, yield_now};
+    ///
+    /// rasyncio::run(async {
+    ///     let barrier = Rc::new(Barrier::new(2));
+    ///     create_task({
+    ///         let barrier = barrier.clone();
+    ///         async move { barrier.wait().await }
+    ///     });
+    ///     yield_now().await?;
+    ///     assert_eq!(barrier.n_waiting(), 1);
+    ///     Ok::<_, Box<dyn std::error::Error>>(())
+    /// })
+    /// .unwrap();
+    /// ```
     pub fn n_waiting(&self) -> usize {
         self.state.waiting()
     }
 
     /// Whether the barrier is broken (asyncio's `broken`).
+    ///
+    /// ```
+    /// let barrier = rasyncio::Barrier::new(2);
+    /// barrier.abort();
+    /// assert!(barrier.broken());
+    /// ```
     pub fn broken(&self) -> bool {
         self.state.is_broken()
     }
 }
 
 /// What [`Barrier::wait`] answers.
+///
+/// ```
+/// use std::time::Duration;
+/// use rasyncio::{Barrier, timeout};
+///
+/// rasyncio::run(async {
+///     let barrier = Barrier::new(2);
+///     assert!(timeout(Duration::from_millis(1), barrier.wait()).await.is_err());
+/// });
+/// ```
 #[must_use = "futures do nothing unless awaited"]
 pub struct BarrierWait<'a> {
     state: &'a BarrierState<Sleeper>,
@@ -217,6 +294,14 @@ impl Drop for BarrierWait<'_> {
 
 impl BarrierError {
     /// The cancellation, if this is one.
+    ///
+    /// ```
+    /// use rasyncio::Cancelled;
+    /// use rasyncio::locks::BarrierError;
+    ///
+    /// let error = BarrierError::from(Cancelled::new());
+    /// assert_eq!(error.cancelled(), Some(&Cancelled::new()));
+    /// ```
     pub fn cancelled(&self) -> Option<&Cancelled> {
         match self {
             BarrierError::Cancelled(cancelled) => Some(cancelled),

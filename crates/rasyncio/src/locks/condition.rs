@@ -51,6 +51,11 @@ pub struct Condition<L: Borrow<Lock> = Lock> {
 
 impl Condition {
     /// A condition with a lock of its own.
+    ///
+    /// ```
+    /// let condition = rasyncio::Condition::new();
+    /// assert!(!condition.locked());
+    /// ```
     pub const fn new() -> Condition {
         Condition {
             state: ConditionState::new(),
@@ -78,11 +83,35 @@ impl<L: Borrow<Lock>> Condition<L> {
     }
 
     /// The lock.
+    ///
+    /// ```
+    /// use rasyncio::Condition;
+    ///
+    /// rasyncio::run(async {
+    ///     let condition = Condition::new();
+    ///     let _guard = condition.lock().acquire().await?;
+    ///     assert!(condition.locked());
+    ///     Ok::<_, Box<dyn std::error::Error>>(())
+    /// })
+    /// .unwrap();
+    /// ```
     pub fn lock(&self) -> &Lock {
         self.lock.borrow()
     }
 
     /// Whether somebody has the lock (asyncio's `locked`).
+    ///
+    /// ```
+    /// use rasyncio::Condition;
+    ///
+    /// rasyncio::run(async {
+    ///     let condition = Condition::new();
+    ///     let _guard = condition.acquire().await?;
+    ///     assert!(condition.locked());
+    ///     Ok::<_, Box<dyn std::error::Error>>(())
+    /// })
+    /// .unwrap();
+    /// ```
     pub fn locked(&self) -> bool {
         self.lock().locked()
     }
@@ -92,6 +121,18 @@ impl<L: Borrow<Lock>> Condition<L> {
     /// # Errors
     ///
     /// [`Cancelled`], if the task was while it waited.
+    ///
+    /// ```
+    /// use rasyncio::Condition;
+    ///
+    /// rasyncio::run(async {
+    ///     let condition = Condition::new();
+    ///     let _guard = condition.acquire().await?;
+    ///     condition.notify_all()?;
+    ///     Ok::<_, Box<dyn std::error::Error>>(())
+    /// })
+    /// .unwrap();
+    /// ```
     pub fn acquire(&self) -> Acquire<'_> {
         self.lock().acquire()
     }
@@ -101,6 +142,19 @@ impl<L: Borrow<Lock>> Condition<L> {
     /// # Errors
     ///
     /// [`NotAcquired`], if nobody has it.
+    ///
+    /// ```
+    /// use rasyncio::Condition;
+    ///
+    /// rasyncio::run(async {
+    ///     let condition = Condition::new();
+    ///     condition.acquire().await?.forget();
+    ///     condition.release()?;
+    ///     assert!(condition.release().is_err());
+    ///     Ok::<_, Box<dyn std::error::Error>>(())
+    /// })
+    /// .unwrap();
+    /// ```
     pub fn release(&self) -> Result<(), NotAcquired> {
         self.lock().release()
     }
@@ -123,6 +177,29 @@ impl<L: Borrow<Lock>> Condition<L> {
     /// # Panics
     ///
     /// If `guard` is that of another lock, or [not held](LockGuard::is_held).
+    ///
+    /// ```
+    /// use std::rc::Rc;
+    /// use rasyncio::{Condition, create_task, yield_now};
+    ///
+    /// rasyncio::run(async {
+    ///     let condition = Rc::new(Condition::new());
+    ///     let waiter = create_task({
+    ///         let condition = condition.clone();
+    ///         async move {
+    ///             let mut guard = condition.acquire().await?;
+    ///             condition.wait(&mut guard).await
+    ///         }
+    ///     });
+    ///     yield_now().await?;
+    ///     let guard = condition.acquire().await?;
+    ///     condition.notify(1)?;
+    ///     drop(guard);
+    ///     waiter.await??;
+    ///     Ok::<_, Box<dyn std::error::Error>>(())
+    /// })
+    /// .unwrap();
+    /// ```
     pub fn wait<'a, 'l>(&'a self, guard: &'a mut LockGuard<'l>) -> ConditionWait<'a, 'l> {
         assert!(
             guard.is_held() && ptr::eq(guard.lock(), self.lock()),
@@ -147,6 +224,32 @@ impl<L: Borrow<Lock>> Condition<L> {
     /// # Panics
     ///
     /// As `wait`.
+    ///
+    /// ```
+    /// use std::cell::Cell;
+    /// use std::rc::Rc;
+    /// use rasyncio::{Condition, create_task, yield_now};
+    ///
+    /// rasyncio::run(async {
+    ///     let shared = Rc::new((Condition::new(), Cell::new(0)));
+    ///     let waiter = create_task({
+    ///         let shared = shared.clone();
+    ///         async move {
+    ///             let mut guard = shared.0.acquire().await?;
+    ///             shared.0.wait_for(&mut guard, || shared.1.get() == 3).await
+    ///         }
+    ///     });
+    ///     for _ in 0..3 {
+    ///         yield_now().await?;
+    ///         let _guard = shared.0.acquire().await?;
+    ///         shared.1.set(shared.1.get() + 1);
+    ///         shared.0.notify_all()?;
+    ///     }
+    ///     waiter.await??;
+    ///     Ok::<_, Box<dyn std::error::Error>>(())
+    /// })
+    /// .unwrap();
+    /// ```
     pub async fn wait_for(
         &self,
         guard: &mut LockGuard<'_>,
@@ -164,6 +267,19 @@ impl<L: Borrow<Lock>> Condition<L> {
     /// # Errors
     ///
     /// [`NotAcquired`], if nobody has the lock.
+    ///
+    /// ```
+    /// use rasyncio::Condition;
+    ///
+    /// rasyncio::run(async {
+    ///     let condition = Condition::new();
+    ///     assert!(condition.notify(1).is_err());
+    ///     let _guard = condition.acquire().await?;
+    ///     condition.notify(1)?;
+    ///     Ok::<_, Box<dyn std::error::Error>>(())
+    /// })
+    /// .unwrap();
+    /// ```
     pub fn notify(&self, count: usize) -> Result<(), NotAcquired> {
         if !self.locked() {
             return Err(NotAcquired);
@@ -177,12 +293,38 @@ impl<L: Borrow<Lock>> Condition<L> {
     /// # Errors
     ///
     /// [`NotAcquired`], if nobody has the lock.
+    ///
+    /// ```
+    /// use rasyncio::Condition;
+    ///
+    /// rasyncio::run(async {
+    ///     let condition = Condition::new();
+    ///     let _guard = condition.acquire().await?;
+    ///     condition.notify_all()?;
+    ///     Ok::<_, Box<dyn std::error::Error>>(())
+    /// })
+    /// .unwrap();
+    /// ```
     pub fn notify_all(&self) -> Result<(), NotAcquired> {
         self.notify(usize::MAX)
     }
 }
 
 /// What [`Condition::wait`] answers.
+///
+/// ```
+/// use std::time::Duration;
+/// use rasyncio::{Condition, timeout};
+///
+/// rasyncio::run(async {
+///     let condition = Condition::new();
+///     let mut guard = condition.acquire().await?;
+///     assert!(timeout(Duration::from_millis(1), condition.wait(&mut guard)).await.is_err());
+///     assert!(guard.is_held());
+///     Ok::<_, Box<dyn std::error::Error>>(())
+/// })
+/// .unwrap();
+/// ```
 #[must_use = "futures do nothing unless awaited"]
 pub struct ConditionWait<'a, 'l> {
     state: &'a ConditionState<Sleeper>,

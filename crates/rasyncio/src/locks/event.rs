@@ -34,6 +34,10 @@ pub struct Event {
 
 impl Event {
     /// An event that is not set.
+    ///
+    /// ```
+    /// assert!(!rasyncio::Event::new().is_set());
+    /// ```
     pub const fn new() -> Event {
         Event {
             state: EventState::new(false),
@@ -41,16 +45,45 @@ impl Event {
     }
 
     /// Whether the event is set (asyncio's `is_set`).
+    ///
+    /// ```
+    /// let event = rasyncio::Event::new();
+    /// event.set();
+    /// assert!(event.is_set());
+    /// ```
     pub fn is_set(&self) -> bool {
         self.state.is_set()
     }
 
     /// Sets the event and wakes all who wait, in the order in which they came (asyncio's `set`).
+    ///
+    /// ```
+    /// use std::rc::Rc;
+    /// use rasyncio::{Event, create_task};
+    ///
+    /// rasyncio::run(async {
+    ///     let event = Rc::new(Event::new());
+    ///     create_task({
+    ///         let event = event.clone();
+    ///         async move { event.set() }
+    ///     });
+    ///     event.wait().await?;
+    ///     Ok::<_, Box<dyn std::error::Error>>(())
+    /// })
+    /// .unwrap();
+    /// ```
     pub fn set(&self) {
         let Ok(()) = self.state.set();
     }
 
     /// Unsets the event (asyncio's `clear`). Who was woken before does not mind.
+    ///
+    /// ```
+    /// let event = rasyncio::Event::new();
+    /// event.set();
+    /// event.clear();
+    /// assert!(!event.is_set());
+    /// ```
     pub fn clear(&self) {
         self.state.clear();
     }
@@ -77,6 +110,16 @@ impl fmt::Debug for Event {
 }
 
 /// What [`Event::wait`] and [`BaseQueue::join`](crate::queues::BaseQueue::join) answer.
+///
+/// ```
+/// use std::time::Duration;
+/// use rasyncio::{Event, timeout};
+///
+/// rasyncio::run(async {
+///     let event = Event::new();
+///     assert!(timeout(Duration::from_millis(1), event.wait()).await.is_err());
+/// });
+/// ```
 #[must_use = "futures do nothing unless awaited"]
 pub struct Wait<'a> {
     state: &'a EventState<Sleeper>,

@@ -46,6 +46,20 @@ pub struct Lock {
 /// The lock is released when this is dropped, which is what `async with lock` does in asyncio.
 ///
 /// Its owner may [`forget`](Self::forget) it and later release the lock by hand.
+///
+/// ```
+/// use rasyncio::Lock;
+///
+/// rasyncio::run(async {
+///     let lock = Lock::new();
+///     let guard = lock.acquire().await?;
+///     assert!(lock.locked());
+///     drop(guard);
+///     assert!(!lock.locked());
+///     Ok::<_, Box<dyn std::error::Error>>(())
+/// })
+/// .unwrap();
+/// ```
 #[must_use = "the lock is released at once if the guard is not kept"]
 pub struct LockGuard<'a> {
     lock: &'a Lock,
@@ -55,11 +69,25 @@ pub struct LockGuard<'a> {
 
 /// Something was released, or was to be used, that nobody has acquired (the `RuntimeError` of
 /// asyncio's `Lock.release` and `Condition.notify`).
+///
+/// ```
+/// use rasyncio::Lock;
+///
+/// let error = Lock::new().release().unwrap_err();
+/// assert_eq!(error.to_string(), "the lock is not acquired");
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct NotAcquired;
 
 impl Lock {
     /// A lock that is free.
+    ///
+    /// ```
+    /// thread_local! {
+    ///     static LOCK: rasyncio::Lock = const { rasyncio::Lock::new() };
+    /// }
+    /// LOCK.with(|lock| assert!(!lock.locked()));
+    /// ```
     pub const fn new() -> Lock {
         Lock {
             state: LockState::new(),
@@ -67,6 +95,18 @@ impl Lock {
     }
 
     /// Whether somebody has the lock (asyncio's `locked`).
+    ///
+    /// ```
+    /// use rasyncio::Lock;
+    ///
+    /// rasyncio::run(async {
+    ///     let lock = Lock::new();
+    ///     let _guard = lock.acquire().await?;
+    ///     assert!(lock.locked());
+    ///     Ok::<_, Box<dyn std::error::Error>>(())
+    /// })
+    /// .unwrap();
+    /// ```
     pub fn locked(&self) -> bool {
         self.state.is_locked()
     }
@@ -77,6 +117,26 @@ impl Lock {
     /// # Errors
     ///
     /// [`Cancelled`], if the task was while it waited.
+    ///
+    /// ```
+    /// use std::rc::Rc;
+    /// use rasyncio::{Lock, create_task, yield_now};
+    ///
+    /// rasyncio::run(async {
+    ///     let lock = Rc::new(Lock::new());
+    ///     let guard = lock.acquire().await?;
+    ///     let other = create_task({
+    ///         let lock = lock.clone();
+    ///         async move { drop(lock.acquire().await) }
+    ///     });
+    ///     yield_now().await?;
+    ///     assert!(!other.done());
+    ///     drop(guard);
+    ///     other.await?;
+    ///     Ok::<_, Box<dyn std::error::Error>>(())
+    /// })
+    /// .unwrap();
+    /// ```
     pub fn acquire(&self) -> Acquire<'_> {
         Acquire {
             lock: self,
@@ -122,22 +182,71 @@ impl Lock {
 
 impl<'a> LockGuard<'a> {
     /// The lock.
+    ///
+    /// ```
+    /// use rasyncio::Lock;
+    ///
+    /// rasyncio::run(async {
+    ///     let lock = Lock::new();
+    ///     let guard = lock.acquire().await?;
+    ///     assert!(guard.lock().locked());
+    ///     Ok::<_, Box<dyn std::error::Error>>(())
+    /// })
+    /// .unwrap();
+    /// ```
     pub fn lock(&self) -> &'a Lock {
         self.lock
     }
 
     /// Whether the lock is held. It is, but after a [`Condition::wait`](super::Condition::wait)
     /// that was dropped; then the guard is of no more use.
+    ///
+    /// ```
+    /// use rasyncio::Lock;
+    ///
+    /// rasyncio::run(async {
+    ///     let lock = Lock::new();
+    ///     let guard = lock.acquire().await?;
+    ///     assert!(guard.is_held());
+    ///     Ok::<_, Box<dyn std::error::Error>>(())
+    /// })
+    /// .unwrap();
+    /// ```
     pub fn is_held(&self) -> bool {
         self.held
     }
 
     /// Goes without releasing the lock. Somebody should [do that](Lock::release).
+    ///
+    /// ```
+    /// use rasyncio::Lock;
+    ///
+    /// rasyncio::run(async {
+    ///     let lock = Lock::new();
+    ///     lock.acquire().await?.forget();
+    ///     assert!(lock.locked());
+    ///     lock.release()?;
+    ///     Ok::<_, Box<dyn std::error::Error>>(())
+    /// })
+    /// .unwrap();
+    /// ```
     pub fn forget(mut self) {
         self.held = false;
     }
 
     /// Releases the lock, as dropping does.
+    ///
+    /// ```
+    /// use rasyncio::Lock;
+    ///
+    /// rasyncio::run(async {
+    ///     let lock = Lock::new();
+    ///     lock.acquire().await?.release();
+    ///     assert!(!lock.locked());
+    ///     Ok::<_, Box<dyn std::error::Error>>(())
+    /// })
+    /// .unwrap();
+    /// ```
     pub fn release(self) {}
 
     pub(super) fn unlock(&mut self) {
@@ -200,6 +309,20 @@ impl Acquiring {
 }
 
 /// What [`Lock::acquire`] answers.
+///
+/// ```
+/// use rasyncio::{Lock, timeout};
+/// use std::time::Duration;
+///
+/// rasyncio::run(async {
+///     let lock = Lock::new();
+///     let _guard = lock.acquire().await?;
+///     // To be dropped, or asked to end, at any time.
+///     assert!(timeout(Duration::from_millis(1), lock.acquire()).await.is_err());
+///     Ok::<_, Box<dyn std::error::Error>>(())
+/// })
+/// .unwrap();
+/// ```
 #[must_use = "futures do nothing unless awaited"]
 pub struct Acquire<'a> {
     lock: &'a Lock,

@@ -54,6 +54,20 @@ pub struct BoundedSemaphore {
 /// asyncio.
 ///
 /// Its owner may [`forget`](Self::forget) it and later give the permit back by hand.
+///
+/// ```
+/// use rasyncio::Semaphore;
+///
+/// rasyncio::run(async {
+///     let semaphore = Semaphore::new(1);
+///     let permit = semaphore.acquire().await?;
+///     assert!(semaphore.locked());
+///     drop(permit);
+///     assert_eq!(semaphore.value(), 1);
+///     Ok::<_, Box<dyn std::error::Error>>(())
+/// })
+/// .unwrap();
+/// ```
 #[must_use = "the permit goes back at once if it is not kept"]
 pub struct Permit<'a> {
     state: &'a SemaphoreState<Sleeper>,
@@ -63,6 +77,13 @@ pub struct Permit<'a> {
 
 /// More permits were given back to a [`BoundedSemaphore`] than were taken (the `ValueError` of
 /// asyncio's `BoundedSemaphore.release`).
+///
+/// ```
+/// use rasyncio::BoundedSemaphore;
+///
+/// let error = BoundedSemaphore::new(1).release().unwrap_err();
+/// assert_eq!(error.to_string(), "BoundedSemaphore released too many times");
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ReleasedTooOften;
 
@@ -108,6 +129,10 @@ fn debug(state: &SemaphoreState<Sleeper>, name: &str, f: &mut fmt::Formatter<'_>
 
 impl Semaphore {
     /// A semaphore with `value` permits.
+    ///
+    /// ```
+    /// assert_eq!(rasyncio::Semaphore::new(3).value(), 3);
+    /// ```
     pub const fn new(value: usize) -> Semaphore {
         Semaphore {
             state: SemaphoreState::new(permits(value)),
@@ -115,12 +140,24 @@ impl Semaphore {
     }
 
     /// How many permits there are.
+    ///
+    /// ```
+    /// let semaphore = rasyncio::Semaphore::new(3);
+    /// let _permit = semaphore.try_acquire();
+    /// assert_eq!(semaphore.value(), 2);
+    /// ```
     pub fn value(&self) -> usize {
         available(&self.state)
     }
 
     /// Whether a permit cannot be had at once (asyncio's `locked`): there is none, or others
     /// have waited longer.
+    ///
+    /// ```
+    /// let semaphore = rasyncio::Semaphore::new(1);
+    /// let permit = semaphore.try_acquire();
+    /// assert!(permit.is_some() && semaphore.locked());
+    /// ```
     pub fn locked(&self) -> bool {
         locked(&self.state)
     }
@@ -131,16 +168,41 @@ impl Semaphore {
     /// # Errors
     ///
     /// [`Cancelled`], if the task was while it waited.
+    ///
+    /// ```
+    /// use rasyncio::Semaphore;
+    ///
+    /// rasyncio::run(async {
+    ///     let semaphore = Semaphore::new(2);
+    ///     let _first = semaphore.acquire().await?;
+    ///     let _second = semaphore.acquire().await?;
+    ///     assert!(semaphore.locked());
+    ///     Ok::<_, Box<dyn std::error::Error>>(())
+    /// })
+    /// .unwrap();
+    /// ```
     pub fn acquire(&self) -> AcquirePermit<'_> {
         AcquirePermit::new(&self.state, UNBOUNDED)
     }
 
     /// Takes a permit, if one can be had at once.
+    ///
+    /// ```
+    /// let semaphore = rasyncio::Semaphore::new(1);
+    /// let permit = semaphore.try_acquire();
+    /// assert!(permit.is_some() && semaphore.try_acquire().is_none());
+    /// ```
     pub fn try_acquire(&self) -> Option<Permit<'_>> {
         try_acquire(&self.state, UNBOUNDED)
     }
 
     /// Gives a permit back by hand, or one more than there were (asyncio's `release`).
+    ///
+    /// ```
+    /// let semaphore = rasyncio::Semaphore::new(0);
+    /// semaphore.release();
+    /// assert_eq!(semaphore.value(), 1);
+    /// ```
     pub fn release(&self) {
         let Ok(()) = self.state.release();
     }
@@ -148,6 +210,10 @@ impl Semaphore {
 
 impl BoundedSemaphore {
     /// A semaphore with `value` permits.
+    ///
+    /// ```
+    /// assert_eq!(rasyncio::BoundedSemaphore::new(3).value(), 3);
+    /// ```
     pub const fn new(value: usize) -> BoundedSemaphore {
         BoundedSemaphore {
             state: SemaphoreState::new(permits(value)),
@@ -156,12 +222,24 @@ impl BoundedSemaphore {
     }
 
     /// How many permits there are.
+    ///
+    /// ```
+    /// let semaphore = rasyncio::BoundedSemaphore::new(3);
+    /// let _permit = semaphore.try_acquire();
+    /// assert_eq!(semaphore.value(), 2);
+    /// ```
     pub fn value(&self) -> usize {
         available(&self.state)
     }
 
     /// Whether a permit cannot be had at once (asyncio's `locked`): there is none, or others
     /// have waited longer.
+    ///
+    /// ```
+    /// let semaphore = rasyncio::BoundedSemaphore::new(1);
+    /// let permit = semaphore.try_acquire();
+    /// assert!(permit.is_some() && semaphore.locked());
+    /// ```
     pub fn locked(&self) -> bool {
         locked(&self.state)
     }
@@ -172,11 +250,30 @@ impl BoundedSemaphore {
     /// # Errors
     ///
     /// [`Cancelled`], if the task was while it waited.
+    ///
+    /// ```
+    /// use rasyncio::BoundedSemaphore;
+    ///
+    /// rasyncio::run(async {
+    ///     let semaphore = BoundedSemaphore::new(1);
+    ///     let permit = semaphore.acquire().await?;
+    ///     assert!(semaphore.locked());
+    ///     drop(permit);
+    ///     Ok::<_, Box<dyn std::error::Error>>(())
+    /// })
+    /// .unwrap();
+    /// ```
     pub fn acquire(&self) -> AcquirePermit<'_> {
         AcquirePermit::new(&self.state, self.bound)
     }
 
     /// Takes a permit, if one can be had at once.
+    ///
+    /// ```
+    /// let semaphore = rasyncio::BoundedSemaphore::new(1);
+    /// let permit = semaphore.try_acquire();
+    /// assert!(permit.is_some() && semaphore.try_acquire().is_none());
+    /// ```
     pub fn try_acquire(&self) -> Option<Permit<'_>> {
         try_acquire(&self.state, self.bound)
     }
@@ -186,6 +283,13 @@ impl BoundedSemaphore {
     /// # Errors
     ///
     /// [`ReleasedTooOften`], if all permits are there.
+    ///
+    /// ```
+    /// let semaphore = rasyncio::BoundedSemaphore::new(1);
+    /// semaphore.try_acquire().unwrap().forget();
+    /// semaphore.release().unwrap();
+    /// assert!(semaphore.release().is_err());
+    /// ```
     pub fn release(&self) -> Result<(), ReleasedTooOften> {
         release(&self.state, self.bound)
     }
@@ -193,11 +297,23 @@ impl BoundedSemaphore {
 
 impl Permit<'_> {
     /// Goes without giving the permit back.
+    ///
+    /// ```
+    /// let semaphore = rasyncio::Semaphore::new(1);
+    /// semaphore.try_acquire().unwrap().forget();
+    /// assert_eq!(semaphore.value(), 0);
+    /// ```
     pub fn forget(self) {
         std::mem::forget(self);
     }
 
     /// Gives the permit back, as dropping does.
+    ///
+    /// ```
+    /// let semaphore = rasyncio::Semaphore::new(1);
+    /// semaphore.try_acquire().unwrap().release();
+    /// assert_eq!(semaphore.value(), 1);
+    /// ```
     pub fn release(self) {}
 }
 
@@ -210,6 +326,16 @@ impl Drop for Permit<'_> {
 }
 
 /// What [`Semaphore::acquire`] and [`BoundedSemaphore::acquire`] answer.
+///
+/// ```
+/// use std::time::Duration;
+/// use rasyncio::{Semaphore, timeout};
+///
+/// rasyncio::run(async {
+///     let semaphore = Semaphore::new(0);
+///     assert!(timeout(Duration::from_millis(1), semaphore.acquire()).await.is_err());
+/// });
+/// ```
 #[must_use = "futures do nothing unless awaited"]
 pub struct AcquirePermit<'a> {
     state: &'a SemaphoreState<Sleeper>,

@@ -26,6 +26,9 @@ pub(crate) struct Watched<T> {
     // Dropped first, for it wants the descriptor open.
     registration: Registration,
     io: T,
+    /// Who waits through [`Watched::poll_stream`], which has no future to keep it.
+    #[cfg(feature = "_poll-io")]
+    polled: [Cell<Option<WaitKey>>; 2],
 }
 
 impl Registration {
@@ -102,6 +105,8 @@ impl<T: AsFd> Watched<T> {
         Watched {
             registration: Registration::new(io.as_fd().as_raw_fd()),
             io,
+            #[cfg(feature = "_poll-io")]
+            polled: Default::default(),
         }
     }
 
@@ -151,6 +156,26 @@ impl<T: AsFd> Watched<T> {
             }
             Ok(moved)
         })
+    }
+}
+
+#[cfg(feature = "_poll-io")]
+impl<T: AsFd> Watched<T> {
+    /// [`Watched::when_stream`], polled once. Who polls last is woken.
+    pub(crate) fn poll_stream(
+        &self,
+        cx: &mut Context<'_>,
+        direction: Direction,
+        asked: usize,
+        operation: impl FnMut(&T) -> io::Result<usize> + Unpin,
+    ) -> Poll<io::Result<usize>> {
+        let kept = &self.polled[usize::from(direction == Direction::Write)];
+        let mut leaf = self.when_stream(direction, asked, operation);
+        leaf.key = kept.take();
+        leaf.suspended = leaf.key.is_some();
+        let polled = Pin::new(&mut leaf).poll(cx);
+        kept.set(leaf.key.take());
+        polled
     }
 }
 

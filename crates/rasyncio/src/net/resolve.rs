@@ -79,6 +79,20 @@ fn resolvers() -> &'static WorkerPool {
 
 /// What stands for addresses: as [`ToSocketAddrs`], but looked up by a thread if it has
 /// to be.
+///
+/// ```
+/// use rasyncio::net::{TcpListener, ToAddrs};
+///
+/// rasyncio::run(async {
+///     async fn listen(addresses: impl ToAddrs) -> std::io::Result<TcpListener> {
+///         TcpListener::bind(addresses).await
+///     }
+///     listen("127.0.0.1:0").await?;
+///     listen(("localhost", 0)).await?;
+///     Ok::<_, Box<dyn std::error::Error>>(())
+/// })
+/// .unwrap();
+/// ```
 pub trait ToAddrs {
     /// The addresses.
     fn to_addrs(&self) -> impl Future<Output = io::Result<Vec<SocketAddr>>>;

@@ -12,12 +12,41 @@ use super::resolve::{ToAddrs, each_addr};
 use super::socket;
 
 /// A TCP connection.
+///
+/// ```
+/// use rasyncio::net::{TcpListener, TcpStream};
+///
+/// rasyncio::run(async {
+///     let listener = TcpListener::bind("127.0.0.1:0").await?;
+///     let client = TcpStream::connect(listener.local_addr()?).await?;
+///     let (server, _) = listener.accept().await?;
+///     client.write_all(b"hello").await?;
+///     let mut buffer = [0; 5];
+///     server.read_exact(&mut buffer).await?;
+///     assert_eq!(&buffer, b"hello");
+///     Ok::<_, Box<dyn std::error::Error>>(())
+/// })
+/// .unwrap();
+/// ```
 #[derive(Debug)]
 pub struct TcpStream {
     io: Watched<net::TcpStream>,
 }
 
 /// A TCP socket that waits for connections.
+///
+/// ```
+/// use rasyncio::net::{TcpListener, TcpStream};
+///
+/// rasyncio::run(async {
+///     let listener = TcpListener::bind("127.0.0.1:0").await?;
+///     let client = TcpStream::connect(listener.local_addr()?).await?;
+///     let (_server, address) = listener.accept().await?;
+///     assert_eq!(address, client.local_addr()?);
+///     Ok::<_, Box<dyn std::error::Error>>(())
+/// })
+/// .unwrap();
+/// ```
 #[derive(Debug)]
 pub struct TcpListener {
     io: Watched<net::TcpListener>,
@@ -27,12 +56,29 @@ pub struct TcpListener {
 const BACKLOG: i32 = 1024;
 
 impl TcpStream {
+    #[cfg(feature = "_poll-io")]
+    pub(crate) fn watched(&self) -> &Watched<net::TcpStream> {
+        &self.io
+    }
+
     /// Connects to the first of the addresses that answers, one after the other. For more say in it
     /// see [`connect`](crate::connect).
     ///
     /// # Errors
     ///
     /// That of the last address.
+    ///
+    /// ```
+    /// use rasyncio::net::{TcpListener, TcpStream};
+    ///
+    /// rasyncio::run(async {
+    ///     let listener = TcpListener::bind("localhost:0").await?;
+    ///     let stream = TcpStream::connect(listener.local_addr()?).await?;
+    ///     assert_eq!(stream.peer_addr()?, listener.local_addr()?);
+    ///     Ok::<_, Box<dyn std::error::Error>>(())
+    /// })
+    /// .unwrap();
+    /// ```
     pub async fn connect(addresses: impl ToAddrs) -> io::Result<TcpStream> {
         each_addr(addresses, async |address| {
             let socket = socket::open(socket::family(&address), SocketType::STREAM)?;
@@ -56,6 +102,18 @@ impl TcpStream {
     /// # Errors
     ///
     /// If that is not possible.
+    ///
+    /// ```
+    /// use rasyncio::net::TcpStream;
+    ///
+    /// rasyncio::run(async {
+    ///     let listener = std::net::TcpListener::bind("127.0.0.1:0")?;
+    ///     let stream = std::net::TcpStream::connect(listener.local_addr()?)?;
+    ///     TcpStream::from_std(stream)?.write_all(b"hello").await?;
+    ///     Ok::<_, Box<dyn std::error::Error>>(())
+    /// })
+    /// .unwrap();
+    /// ```
     pub fn from_std(stream: net::TcpStream) -> io::Result<TcpStream> {
         stream.set_nonblocking(true)?;
         Ok(TcpStream::new(stream))
@@ -69,6 +127,18 @@ impl TcpStream {
     }
 
     /// The connection, to be used by other means. It is non-blocking still.
+    ///
+    /// ```
+    /// use rasyncio::net::{TcpListener, TcpStream};
+    ///
+    /// rasyncio::run(async {
+    ///     let listener = TcpListener::bind("127.0.0.1:0").await?;
+    ///     let stream = TcpStream::connect(listener.local_addr()?).await?.into_std();
+    ///     stream.set_nonblocking(false)?;
+    ///     Ok::<_, Box<dyn std::error::Error>>(())
+    /// })
+    /// .unwrap();
+    /// ```
     pub fn into_std(self) -> net::TcpStream {
         self.io.into_inner()
     }
@@ -79,6 +149,22 @@ impl TcpStream {
     /// # Errors
     ///
     /// The system's, and a cancellation.
+    ///
+    /// ```
+    /// use rasyncio::net::{TcpListener, TcpStream};
+    ///
+    /// rasyncio::run(async {
+    /// #     let listener = TcpListener::bind("127.0.0.1:0").await?;
+    /// #     let one = TcpStream::connect(listener.local_addr()?).await?;
+    /// #     let (two, _) = listener.accept().await?;
+    ///     let mut buffer = [0; 16];
+    ///     two.write_all(b"hello").await?;
+    ///     let count = one.read(&mut buffer).await?;
+    ///     assert_eq!(&buffer[..count], b"hello");
+    ///     Ok::<_, Box<dyn std::error::Error>>(())
+    /// })
+    /// .unwrap();
+    /// ```
     pub fn read<'a>(
         &'a self,
         buffer: &'a mut [u8],
@@ -91,6 +177,22 @@ impl TcpStream {
     /// # Errors
     ///
     /// `UnexpectedEof` if the end comes before, the system's, and a cancellation.
+    ///
+    /// ```
+    /// use rasyncio::net::{TcpListener, TcpStream};
+    ///
+    /// rasyncio::run(async {
+    /// #     let listener = TcpListener::bind("127.0.0.1:0").await?;
+    /// #     let one = TcpStream::connect(listener.local_addr()?).await?;
+    /// #     let (two, _) = listener.accept().await?;
+    ///     let mut buffer = [0; 3];
+    ///     two.write_all(b"hello").await?;
+    ///     one.read_exact(&mut buffer).await?;
+    ///     assert_eq!(&buffer, b"hel");
+    ///     Ok::<_, Box<dyn std::error::Error>>(())
+    /// })
+    /// .unwrap();
+    /// ```
     pub async fn read_exact(&self, buffer: &mut [u8]) -> io::Result<()> {
         socket::read_exact(&self.io, buffer).await
     }
@@ -100,6 +202,22 @@ impl TcpStream {
     /// # Errors
     ///
     /// As [`TcpStream::read`].
+    ///
+    /// ```
+    /// use rasyncio::net::{TcpListener, TcpStream};
+    ///
+    /// rasyncio::run(async {
+    /// #     let listener = TcpListener::bind("127.0.0.1:0").await?;
+    /// #     let one = TcpStream::connect(listener.local_addr()?).await?;
+    /// #     let (two, _) = listener.accept().await?;
+    ///     let mut buffer = [0; 16];
+    ///     two.write_all(b"hello").await?;
+    ///     assert_eq!(one.peek(&mut buffer).await?, 5);
+    ///     assert_eq!(one.read(&mut buffer).await?, 5);
+    ///     Ok::<_, Box<dyn std::error::Error>>(())
+    /// })
+    /// .unwrap();
+    /// ```
     pub async fn peek(&self, buffer: &mut [u8]) -> io::Result<usize> {
         let io = &self.io;
         io.when_ready(Direction::Read, || io.get().peek(buffer))
@@ -111,6 +229,19 @@ impl TcpStream {
     /// # Errors
     ///
     /// The system's, and a cancellation.
+    ///
+    /// ```
+    /// use rasyncio::net::{TcpListener, TcpStream};
+    ///
+    /// rasyncio::run(async {
+    /// #     let listener = TcpListener::bind("127.0.0.1:0").await?;
+    /// #     let one = TcpStream::connect(listener.local_addr()?).await?;
+    /// #     let (two, _) = listener.accept().await?;
+    ///     assert_eq!(one.write(b"hello").await?, 5);
+    ///     Ok::<_, Box<dyn std::error::Error>>(())
+    /// })
+    /// .unwrap();
+    /// ```
     pub fn write<'a>(&'a self, data: &'a [u8]) -> impl Future<Output = io::Result<usize>> + 'a {
         socket::write(&self.io, data)
     }
@@ -120,6 +251,21 @@ impl TcpStream {
     /// # Errors
     ///
     /// The system's, and a cancellation.
+    ///
+    /// ```
+    /// use rasyncio::net::{TcpListener, TcpStream};
+    /// use std::io::IoSlice;
+    ///
+    /// rasyncio::run(async {
+    /// #     let listener = TcpListener::bind("127.0.0.1:0").await?;
+    /// #     let one = TcpStream::connect(listener.local_addr()?).await?;
+    /// #     let (two, _) = listener.accept().await?;
+    ///     let slices = [IoSlice::new(b"hello "), IoSlice::new(b"world")];
+    ///     assert_eq!(one.write_vectored(&slices).await?, 11);
+    ///     Ok::<_, Box<dyn std::error::Error>>(())
+    /// })
+    /// .unwrap();
+    /// ```
     pub async fn write_vectored(&self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
         socket::write_vectored(&self.io, slices).await
     }
@@ -129,6 +275,19 @@ impl TcpStream {
     /// # Errors
     ///
     /// The system's, and a cancellation. Some of the data may have been written.
+    ///
+    /// ```
+    /// use rasyncio::net::{TcpListener, TcpStream};
+    ///
+    /// rasyncio::run(async {
+    /// #     let listener = TcpListener::bind("127.0.0.1:0").await?;
+    /// #     let one = TcpStream::connect(listener.local_addr()?).await?;
+    /// #     let (two, _) = listener.accept().await?;
+    ///     one.write_all(b"hello").await?;
+    ///     Ok::<_, Box<dyn std::error::Error>>(())
+    /// })
+    /// .unwrap();
+    /// ```
     pub fn write_all<'a>(&'a self, data: &'a [u8]) -> impl Future<Output = io::Result<()>> + 'a {
         socket::write_all(&self.io, data)
     }
@@ -154,6 +313,21 @@ impl TcpStream {
     /// # Errors
     ///
     /// The system's.
+    ///
+    /// ```
+    /// use rasyncio::net::{TcpListener, TcpStream};
+    /// use std::net::Shutdown;
+    ///
+    /// rasyncio::run(async {
+    /// #     let listener = TcpListener::bind("127.0.0.1:0").await?;
+    /// #     let one = TcpStream::connect(listener.local_addr()?).await?;
+    /// #     let (two, _) = listener.accept().await?;
+    ///     one.shutdown(Shutdown::Write)?;
+    ///     assert_eq!(two.read(&mut [0; 1]).await?, 0);
+    ///     Ok::<_, Box<dyn std::error::Error>>(())
+    /// })
+    /// .unwrap();
+    /// ```
     pub fn shutdown(&self, how: Shutdown) -> io::Result<()> {
         self.io.get().shutdown(how)
     }
@@ -163,6 +337,19 @@ impl TcpStream {
     /// # Errors
     ///
     /// The system's.
+    ///
+    /// ```
+    /// use rasyncio::net::{TcpListener, TcpStream};
+    ///
+    /// rasyncio::run(async {
+    /// #     let listener = TcpListener::bind("127.0.0.1:0").await?;
+    /// #     let one = TcpStream::connect(listener.local_addr()?).await?;
+    /// #     let (two, _) = listener.accept().await?;
+    ///     assert_eq!(one.local_addr()?, two.peer_addr()?);
+    ///     Ok::<_, Box<dyn std::error::Error>>(())
+    /// })
+    /// .unwrap();
+    /// ```
     pub fn local_addr(&self) -> io::Result<SocketAddr> {
         self.io.get().local_addr()
     }
@@ -172,6 +359,19 @@ impl TcpStream {
     /// # Errors
     ///
     /// The system's.
+    ///
+    /// ```
+    /// use rasyncio::net::{TcpListener, TcpStream};
+    ///
+    /// rasyncio::run(async {
+    /// #     let listener = TcpListener::bind("127.0.0.1:0").await?;
+    /// #     let one = TcpStream::connect(listener.local_addr()?).await?;
+    /// #     let (two, _) = listener.accept().await?;
+    ///     assert_eq!(one.peer_addr()?, two.local_addr()?);
+    ///     Ok::<_, Box<dyn std::error::Error>>(())
+    /// })
+    /// .unwrap();
+    /// ```
     pub fn peer_addr(&self) -> io::Result<SocketAddr> {
         self.io.get().peer_addr()
     }
@@ -181,6 +381,19 @@ impl TcpStream {
     /// # Errors
     ///
     /// The system's.
+    ///
+    /// ```
+    /// use rasyncio::net::{TcpListener, TcpStream};
+    ///
+    /// rasyncio::run(async {
+    /// #     let listener = TcpListener::bind("127.0.0.1:0").await?;
+    /// #     let one = TcpStream::connect(listener.local_addr()?).await?;
+    /// #     let (two, _) = listener.accept().await?;
+    ///     assert!(!one.nodelay()?);
+    ///     Ok::<_, Box<dyn std::error::Error>>(())
+    /// })
+    /// .unwrap();
+    /// ```
     pub fn nodelay(&self) -> io::Result<bool> {
         self.io.get().nodelay()
     }
@@ -190,6 +403,20 @@ impl TcpStream {
     /// # Errors
     ///
     /// The system's.
+    ///
+    /// ```
+    /// use rasyncio::net::{TcpListener, TcpStream};
+    ///
+    /// rasyncio::run(async {
+    /// #     let listener = TcpListener::bind("127.0.0.1:0").await?;
+    /// #     let one = TcpStream::connect(listener.local_addr()?).await?;
+    /// #     let (two, _) = listener.accept().await?;
+    ///     one.set_nodelay(true)?;
+    ///     assert!(one.nodelay()?);
+    ///     Ok::<_, Box<dyn std::error::Error>>(())
+    /// })
+    /// .unwrap();
+    /// ```
     pub fn set_nodelay(&self, nodelay: bool) -> io::Result<()> {
         self.io.get().set_nodelay(nodelay)
     }
@@ -202,6 +429,17 @@ impl TcpListener {
     /// # Errors
     ///
     /// That of the last address.
+    ///
+    /// ```
+    /// use rasyncio::net::TcpListener;
+    ///
+    /// rasyncio::run(async {
+    ///     let listener = TcpListener::bind("127.0.0.1:0").await?;
+    ///     assert_ne!(listener.local_addr()?.port(), 0);
+    ///     Ok::<_, Box<dyn std::error::Error>>(())
+    /// })
+    /// .unwrap();
+    /// ```
     pub async fn bind(addresses: impl ToAddrs) -> io::Result<TcpListener> {
         each_addr(addresses, async |address| {
             let socket = socket::open(socket::family(&address), SocketType::STREAM)?;
@@ -218,6 +456,18 @@ impl TcpListener {
     /// # Errors
     ///
     /// If that is not possible.
+    ///
+    /// ```
+    /// use rasyncio::net::TcpListener;
+    ///
+    /// rasyncio::run(async {
+    ///     let listener = std::net::TcpListener::bind("127.0.0.1:0")?;
+    ///     let address = listener.local_addr()?;
+    ///     assert_eq!(TcpListener::from_std(listener)?.local_addr()?, address);
+    ///     Ok::<_, Box<dyn std::error::Error>>(())
+    /// })
+    /// .unwrap();
+    /// ```
     pub fn from_std(listener: net::TcpListener) -> io::Result<TcpListener> {
         listener.set_nonblocking(true)?;
         Ok(TcpListener::new(listener))
@@ -230,6 +480,17 @@ impl TcpListener {
     }
 
     /// The socket, to be used by other means. It is non-blocking still.
+    ///
+    /// ```
+    /// use rasyncio::net::TcpListener;
+    ///
+    /// rasyncio::run(async {
+    ///     let listener = TcpListener::bind("127.0.0.1:0").await?.into_std();
+    ///     assert!(listener.local_addr()?.ip().is_loopback());
+    ///     Ok::<_, Box<dyn std::error::Error>>(())
+    /// })
+    /// .unwrap();
+    /// ```
     pub fn into_std(self) -> net::TcpListener {
         self.io.into_inner()
     }
@@ -240,6 +501,19 @@ impl TcpListener {
     ///
     /// The system's, such as there being no descriptor left, and a cancellation. The listener is
     /// good for another attempt.
+    ///
+    /// ```
+    /// use rasyncio::net::{TcpListener, TcpStream};
+    ///
+    /// rasyncio::run(async {
+    ///     let listener = TcpListener::bind("127.0.0.1:0").await?;
+    ///     let client = TcpStream::connect(listener.local_addr()?).await?;
+    ///     let (_stream, address) = listener.accept().await?;
+    ///     assert_eq!(address, client.local_addr()?);
+    ///     Ok::<_, Box<dyn std::error::Error>>(())
+    /// })
+    /// .unwrap();
+    /// ```
     pub async fn accept(&self) -> io::Result<(TcpStream, SocketAddr)> {
         let (socket, address) = socket::accept(&self.io).await?;
         let stream = net::TcpStream::from(socket);
@@ -255,6 +529,17 @@ impl TcpListener {
     /// # Errors
     ///
     /// The system's.
+    ///
+    /// ```
+    /// use rasyncio::net::TcpListener;
+    ///
+    /// rasyncio::run(async {
+    ///     let listener = TcpListener::bind("127.0.0.1:0").await?;
+    ///     assert!(listener.local_addr()?.ip().is_loopback());
+    ///     Ok::<_, Box<dyn std::error::Error>>(())
+    /// })
+    /// .unwrap();
+    /// ```
     pub fn local_addr(&self) -> io::Result<SocketAddr> {
         self.io.get().local_addr()
     }

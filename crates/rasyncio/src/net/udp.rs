@@ -37,6 +37,17 @@ impl UdpSocket {
     /// # Errors
     ///
     /// That of the last address.
+    ///
+    /// ```
+    /// use rasyncio::net::UdpSocket;
+    ///
+    /// rasyncio::run(async {
+    ///     let socket = UdpSocket::bind("127.0.0.1:0").await?;
+    ///     assert_ne!(socket.local_addr()?.port(), 0);
+    ///     Ok::<_, Box<dyn std::error::Error>>(())
+    /// })
+    /// .unwrap();
+    /// ```
     pub async fn bind(addresses: impl ToAddrs) -> io::Result<UdpSocket> {
         each_addr(addresses, async |address| {
             let socket = socket::open(socket::family(&address), SocketType::DGRAM)?;
@@ -53,6 +64,17 @@ impl UdpSocket {
     /// # Errors
     ///
     /// If that is not possible.
+    ///
+    /// ```
+    /// use rasyncio::net::UdpSocket;
+    ///
+    /// rasyncio::run(async {
+    ///     let socket = UdpSocket::from_std(std::net::UdpSocket::bind("127.0.0.1:0")?)?;
+    ///     assert!(socket.local_addr()?.ip().is_loopback());
+    ///     Ok::<_, Box<dyn std::error::Error>>(())
+    /// })
+    /// .unwrap();
+    /// ```
     pub fn from_std(socket: net::UdpSocket) -> io::Result<UdpSocket> {
         socket.set_nonblocking(true)?;
         Ok(UdpSocket {
@@ -61,6 +83,17 @@ impl UdpSocket {
     }
 
     /// The socket, to be used by other means. It is non-blocking still.
+    ///
+    /// ```
+    /// use rasyncio::net::UdpSocket;
+    ///
+    /// rasyncio::run(async {
+    ///     let socket = UdpSocket::bind("127.0.0.1:0").await?.into_std();
+    ///     socket.set_nonblocking(false)?;
+    ///     Ok::<_, Box<dyn std::error::Error>>(())
+    /// })
+    /// .unwrap();
+    /// ```
     pub fn into_std(self) -> net::UdpSocket {
         self.io.into_inner()
     }
@@ -70,6 +103,20 @@ impl UdpSocket {
     /// # Errors
     ///
     /// That of the last address.
+    ///
+    /// ```
+    /// use rasyncio::net::UdpSocket;
+    ///
+    /// rasyncio::run(async {
+    ///     let one = UdpSocket::bind("127.0.0.1:0").await?;
+    ///     let two = UdpSocket::bind("127.0.0.1:0").await?;
+    ///     one.connect(two.local_addr()?).await?;
+    ///     one.send(b"hello").await?;
+    ///     assert_eq!(two.recv(&mut [0; 16]).await?, 5);
+    ///     Ok::<_, Box<dyn std::error::Error>>(())
+    /// })
+    /// .unwrap();
+    /// ```
     pub async fn connect(&self, addresses: impl ToAddrs) -> io::Result<()> {
         each_addr(addresses, async |address| {
             Ok(rustix::net::connect(self.io.get(), &address)?)
@@ -83,6 +130,20 @@ impl UdpSocket {
     /// # Errors
     ///
     /// The system's, such as that nobody has received an earlier one, and a cancellation.
+    ///
+    /// ```
+    /// use rasyncio::net::UdpSocket;
+    ///
+    /// rasyncio::run(async {
+    ///     let one = UdpSocket::bind("127.0.0.1:0").await?;
+    ///     let two = UdpSocket::bind("127.0.0.1:0").await?;
+    ///     one.send_to(b"hello", two.local_addr()?).await?;
+    ///     let (count, from) = two.recv_from(&mut [0; 16]).await?;
+    ///     assert_eq!((count, from), (5, one.local_addr()?));
+    ///     Ok::<_, Box<dyn std::error::Error>>(())
+    /// })
+    /// .unwrap();
+    /// ```
     pub async fn recv_from(&self, buffer: &mut [u8]) -> io::Result<(usize, SocketAddr)> {
         let io = &self.io;
         io.when_ready(Direction::Read, || io.get().recv_from(buffer))
@@ -94,6 +155,19 @@ impl UdpSocket {
     /// # Errors
     ///
     /// As [`UdpSocket::recv_from`].
+    ///
+    /// ```
+    /// use rasyncio::net::UdpSocket;
+    ///
+    /// rasyncio::run(async {
+    ///     let one = UdpSocket::bind("127.0.0.1:0").await?;
+    ///     let two = UdpSocket::bind("127.0.0.1:0").await?;
+    ///     one.send_to(b"hello", two.local_addr()?).await?;
+    ///     assert_eq!(two.recv(&mut [0; 16]).await?, 5);
+    ///     Ok::<_, Box<dyn std::error::Error>>(())
+    /// })
+    /// .unwrap();
+    /// ```
     pub async fn recv(&self, buffer: &mut [u8]) -> io::Result<usize> {
         let io = &self.io;
         io.when_ready(Direction::Read, || {
@@ -107,6 +181,18 @@ impl UdpSocket {
     /// # Errors
     ///
     /// The system's, and a cancellation.
+    ///
+    /// ```
+    /// use rasyncio::net::UdpSocket;
+    ///
+    /// rasyncio::run(async {
+    ///     let one = UdpSocket::bind("127.0.0.1:0").await?;
+    ///     let two = UdpSocket::bind("127.0.0.1:0").await?;
+    ///     assert_eq!(one.send_to(b"hello", two.local_addr()?).await?, 5);
+    ///     Ok::<_, Box<dyn std::error::Error>>(())
+    /// })
+    /// .unwrap();
+    /// ```
     pub async fn send_to(&self, data: &[u8], address: SocketAddr) -> io::Result<usize> {
         let io = &self.io;
         io.when_ready(Direction::Write, || io.get().send_to(data, address))
@@ -118,6 +204,19 @@ impl UdpSocket {
     /// # Errors
     ///
     /// The system's, and a cancellation.
+    ///
+    /// ```
+    /// use rasyncio::net::UdpSocket;
+    ///
+    /// rasyncio::run(async {
+    ///     let one = UdpSocket::bind("127.0.0.1:0").await?;
+    ///     let two = UdpSocket::bind("127.0.0.1:0").await?;
+    ///     one.connect(two.local_addr()?).await?;
+    ///     assert_eq!(one.send(b"hello").await?, 5);
+    ///     Ok::<_, Box<dyn std::error::Error>>(())
+    /// })
+    /// .unwrap();
+    /// ```
     pub async fn send(&self, data: &[u8]) -> io::Result<usize> {
         let io = &self.io;
         io.when_ready(Direction::Write, || io.get().send(data))
@@ -129,6 +228,18 @@ impl UdpSocket {
     /// # Errors
     ///
     /// The system's.
+    ///
+    /// ```
+    /// use rasyncio::net::UdpSocket;
+    ///
+    /// rasyncio::run(async {
+    ///     let one = UdpSocket::bind("127.0.0.1:0").await?;
+    ///     let two = UdpSocket::bind("127.0.0.1:0").await?;
+    ///     one.set_broadcast(true)?;
+    ///     Ok::<_, Box<dyn std::error::Error>>(())
+    /// })
+    /// .unwrap();
+    /// ```
     pub fn set_broadcast(&self, broadcast: bool) -> io::Result<()> {
         self.io.get().set_broadcast(broadcast)
     }
@@ -138,6 +249,18 @@ impl UdpSocket {
     /// # Errors
     ///
     /// The system's.
+    ///
+    /// ```
+    /// use rasyncio::net::UdpSocket;
+    ///
+    /// rasyncio::run(async {
+    ///     let one = UdpSocket::bind("127.0.0.1:0").await?;
+    ///     let two = UdpSocket::bind("127.0.0.1:0").await?;
+    ///     assert_ne!(one.local_addr()?, two.local_addr()?);
+    ///     Ok::<_, Box<dyn std::error::Error>>(())
+    /// })
+    /// .unwrap();
+    /// ```
     pub fn local_addr(&self) -> io::Result<SocketAddr> {
         self.io.get().local_addr()
     }
@@ -147,6 +270,19 @@ impl UdpSocket {
     /// # Errors
     ///
     /// The system's, and if there is none.
+    ///
+    /// ```
+    /// use rasyncio::net::UdpSocket;
+    ///
+    /// rasyncio::run(async {
+    ///     let one = UdpSocket::bind("127.0.0.1:0").await?;
+    ///     let two = UdpSocket::bind("127.0.0.1:0").await?;
+    ///     one.connect(two.local_addr()?).await?;
+    ///     assert_eq!(one.peer_addr()?, two.local_addr()?);
+    ///     Ok::<_, Box<dyn std::error::Error>>(())
+    /// })
+    /// .unwrap();
+    /// ```
     pub fn peer_addr(&self) -> io::Result<SocketAddr> {
         self.io.get().peer_addr()
     }

@@ -31,17 +31,49 @@ pub struct UnixStream {
 }
 
 /// A Unix socket that waits for connections.
+///
+/// ```
+/// use rasyncio::net::{UnixListener, UnixStream};
+///
+/// rasyncio::run(async {
+///     let name = format!("\0rasyncio-listener-{}", std::process::id());
+///     let listener = UnixListener::bind(&name)?;
+///     let client = UnixStream::connect(&name).await?;
+///     let server = listener.accept().await?;
+///     client.write_all(b"hello").await?;
+///     assert_eq!(server.read(&mut [0; 16]).await?, 5);
+///     Ok::<_, Box<dyn std::error::Error>>(())
+/// })
+/// .unwrap();
+/// ```
 #[derive(Debug)]
 pub struct UnixListener {
     io: Watched<net::UnixListener>,
 }
 
 impl UnixStream {
+    #[cfg(feature = "_poll-io")]
+    pub(crate) fn watched(&self) -> &Watched<net::UnixStream> {
+        &self.io
+    }
+
     /// Connects to the socket at `path`; one that begins with a zero byte is an abstract name.
     ///
     /// # Errors
     ///
     /// The system's, and a cancellation.
+    ///
+    /// ```
+    /// use rasyncio::net::{UnixListener, UnixStream};
+    ///
+    /// rasyncio::run(async {
+    ///     let name = format!("\0rasyncio-connect-{}", std::process::id());
+    ///     let _listener = UnixListener::bind(&name)?;
+    ///     UnixStream::connect(&name).await?;
+    ///     Ok::<_, Box<dyn std::error::Error>>(())
+    /// })
+    /// .unwrap();
+    /// ```
     pub async fn connect(path: impl AsRef<Path>) -> io::Result<UnixStream> {
         let address = address(path.as_ref())?;
         let socket = socket::open(AddressFamily::UNIX, SocketType::STREAM)?;
@@ -55,6 +87,18 @@ impl UnixStream {
     /// # Errors
     ///
     /// The system's.
+    ///
+    /// ```
+    /// use rasyncio::net::UnixStream;
+    ///
+    /// rasyncio::run(async {
+    ///     let (one, two) = UnixStream::pair()?;
+    ///     one.write_all(b"hello").await?;
+    ///     assert_eq!(two.read(&mut [0; 16]).await?, 5);
+    ///     Ok::<_, Box<dyn std::error::Error>>(())
+    /// })
+    /// .unwrap();
+    /// ```
     pub fn pair() -> io::Result<(UnixStream, UnixStream)> {
         let (one, two) = net::UnixStream::pair()?;
         Ok((UnixStream::from_std(one)?, UnixStream::from_std(two)?))
@@ -65,6 +109,17 @@ impl UnixStream {
     /// # Errors
     ///
     /// If that is not possible.
+    ///
+    /// ```
+    /// use rasyncio::net::UnixStream;
+    ///
+    /// rasyncio::run(async {
+    ///     let (one, _two) = std::os::unix::net::UnixStream::pair()?;
+    ///     UnixStream::from_std(one)?.write_all(b"hello").await?;
+    ///     Ok::<_, Box<dyn std::error::Error>>(())
+    /// })
+    /// .unwrap();
+    /// ```
     pub fn from_std(stream: net::UnixStream) -> io::Result<UnixStream> {
         stream.set_nonblocking(true)?;
         Ok(UnixStream {
@@ -73,6 +128,17 @@ impl UnixStream {
     }
 
     /// The connection, to be used by other means. It is non-blocking still.
+    ///
+    /// ```
+    /// use rasyncio::net::UnixStream;
+    ///
+    /// rasyncio::run(async {
+    ///     let (one, _two) = UnixStream::pair()?;
+    ///     one.into_std().set_nonblocking(false)?;
+    ///     Ok::<_, Box<dyn std::error::Error>>(())
+    /// })
+    /// .unwrap();
+    /// ```
     pub fn into_std(self) -> net::UnixStream {
         self.io.into_inner()
     }
@@ -82,6 +148,18 @@ impl UnixStream {
     /// # Errors
     ///
     /// The system's, and a cancellation.
+    ///
+    /// ```
+    /// use rasyncio::net::UnixStream;
+    ///
+    /// rasyncio::run(async {
+    ///     let (one, two) = UnixStream::pair()?;
+    ///     two.write_all(b"hello").await?;
+    ///     assert_eq!(one.read(&mut [0; 16]).await?, 5);
+    ///     Ok::<_, Box<dyn std::error::Error>>(())
+    /// })
+    /// .unwrap();
+    /// ```
     pub fn read<'a>(
         &'a self,
         buffer: &'a mut [u8],
@@ -94,6 +172,20 @@ impl UnixStream {
     /// # Errors
     ///
     /// `UnexpectedEof` if the end comes before, the system's, and a cancellation.
+    ///
+    /// ```
+    /// use rasyncio::net::UnixStream;
+    ///
+    /// rasyncio::run(async {
+    ///     let (one, two) = UnixStream::pair()?;
+    ///     let mut buffer = [0; 3];
+    ///     two.write_all(b"hello").await?;
+    ///     one.read_exact(&mut buffer).await?;
+    ///     assert_eq!(&buffer, b"hel");
+    ///     Ok::<_, Box<dyn std::error::Error>>(())
+    /// })
+    /// .unwrap();
+    /// ```
     pub async fn read_exact(&self, buffer: &mut [u8]) -> io::Result<()> {
         socket::read_exact(&self.io, buffer).await
     }
@@ -103,6 +195,17 @@ impl UnixStream {
     /// # Errors
     ///
     /// The system's, and a cancellation.
+    ///
+    /// ```
+    /// use rasyncio::net::UnixStream;
+    ///
+    /// rasyncio::run(async {
+    ///     let (one, two) = UnixStream::pair()?;
+    ///     assert_eq!(one.write(b"hello").await?, 5);
+    ///     Ok::<_, Box<dyn std::error::Error>>(())
+    /// })
+    /// .unwrap();
+    /// ```
     pub fn write<'a>(&'a self, data: &'a [u8]) -> impl Future<Output = io::Result<usize>> + 'a {
         socket::write(&self.io, data)
     }
@@ -112,6 +215,19 @@ impl UnixStream {
     /// # Errors
     ///
     /// The system's, and a cancellation.
+    ///
+    /// ```
+    /// use rasyncio::net::UnixStream;
+    /// use std::io::IoSlice;
+    ///
+    /// rasyncio::run(async {
+    ///     let (one, two) = UnixStream::pair()?;
+    ///     let slices = [IoSlice::new(b"hello "), IoSlice::new(b"world")];
+    ///     assert_eq!(one.write_vectored(&slices).await?, 11);
+    ///     Ok::<_, Box<dyn std::error::Error>>(())
+    /// })
+    /// .unwrap();
+    /// ```
     pub async fn write_vectored(&self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
         socket::write_vectored(&self.io, slices).await
     }
@@ -121,6 +237,17 @@ impl UnixStream {
     /// # Errors
     ///
     /// The system's, and a cancellation. Some of the data may have been written.
+    ///
+    /// ```
+    /// use rasyncio::net::UnixStream;
+    ///
+    /// rasyncio::run(async {
+    ///     let (one, two) = UnixStream::pair()?;
+    ///     one.write_all(b"hello").await?;
+    ///     Ok::<_, Box<dyn std::error::Error>>(())
+    /// })
+    /// .unwrap();
+    /// ```
     pub fn write_all<'a>(&'a self, data: &'a [u8]) -> impl Future<Output = io::Result<()>> + 'a {
         socket::write_all(&self.io, data)
     }
@@ -146,6 +273,19 @@ impl UnixStream {
     /// # Errors
     ///
     /// The system's.
+    ///
+    /// ```
+    /// use rasyncio::net::UnixStream;
+    /// use std::net::Shutdown;
+    ///
+    /// rasyncio::run(async {
+    ///     let (one, two) = UnixStream::pair()?;
+    ///     one.shutdown(Shutdown::Write)?;
+    ///     assert_eq!(two.read(&mut [0; 1]).await?, 0);
+    ///     Ok::<_, Box<dyn std::error::Error>>(())
+    /// })
+    /// .unwrap();
+    /// ```
     pub fn shutdown(&self, how: Shutdown) -> io::Result<()> {
         self.io.get().shutdown(how)
     }
@@ -155,6 +295,17 @@ impl UnixStream {
     /// # Errors
     ///
     /// The system's.
+    ///
+    /// ```
+    /// use rasyncio::net::UnixStream;
+    ///
+    /// rasyncio::run(async {
+    ///     let (one, two) = UnixStream::pair()?;
+    ///     assert!(one.local_addr()?.is_unnamed());
+    ///     Ok::<_, Box<dyn std::error::Error>>(())
+    /// })
+    /// .unwrap();
+    /// ```
     pub fn local_addr(&self) -> io::Result<SocketAddr> {
         self.io.get().local_addr()
     }
@@ -164,6 +315,17 @@ impl UnixStream {
     /// # Errors
     ///
     /// The system's.
+    ///
+    /// ```
+    /// use rasyncio::net::UnixStream;
+    ///
+    /// rasyncio::run(async {
+    ///     let (one, two) = UnixStream::pair()?;
+    ///     assert!(one.peer_addr()?.is_unnamed());
+    ///     Ok::<_, Box<dyn std::error::Error>>(())
+    /// })
+    /// .unwrap();
+    /// ```
     pub fn peer_addr(&self) -> io::Result<SocketAddr> {
         self.io.get().peer_addr()
     }
@@ -176,6 +338,18 @@ impl UnixListener {
     /// # Errors
     ///
     /// The system's.
+    ///
+    /// ```
+    /// use rasyncio::net::UnixListener;
+    ///
+    /// rasyncio::run(async {
+    ///     let name = format!("\0rasyncio-bind-{}", std::process::id());
+    ///     let listener = UnixListener::bind(&name)?;
+    ///     assert!(!listener.local_addr()?.is_unnamed());
+    ///     Ok::<_, Box<dyn std::error::Error>>(())
+    /// })
+    /// .unwrap();
+    /// ```
     pub fn bind(path: impl AsRef<Path>) -> io::Result<UnixListener> {
         let socket = socket::open(AddressFamily::UNIX, SocketType::STREAM)?;
         rustix::net::bind(&socket, &address(path.as_ref())?)?;
@@ -190,6 +364,19 @@ impl UnixListener {
     /// # Errors
     ///
     /// If that is not possible.
+    ///
+    /// ```
+    /// use rasyncio::net::UnixListener;
+    ///
+    /// rasyncio::run(async {
+    ///     let path = std::env::temp_dir().join(format!("rasyncio-std-{}", std::process::id()));
+    ///     let listener = UnixListener::from_std(std::os::unix::net::UnixListener::bind(&path)?)?;
+    ///     assert_eq!(listener.local_addr()?.as_pathname(), Some(&*path));
+    ///     std::fs::remove_file(path)?;
+    ///     Ok::<_, Box<dyn std::error::Error>>(())
+    /// })
+    /// .unwrap();
+    /// ```
     pub fn from_std(listener: net::UnixListener) -> io::Result<UnixListener> {
         listener.set_nonblocking(true)?;
         Ok(UnixListener {
@@ -198,6 +385,17 @@ impl UnixListener {
     }
 
     /// The socket, to be used by other means. It is non-blocking still.
+    ///
+    /// ```
+    /// use rasyncio::net::UnixListener;
+    ///
+    /// rasyncio::run(async {
+    ///     let name = format!("\0rasyncio-into-{}", std::process::id());
+    ///     UnixListener::bind(&name)?.into_std().set_nonblocking(false)?;
+    ///     Ok::<_, Box<dyn std::error::Error>>(())
+    /// })
+    /// .unwrap();
+    /// ```
     pub fn into_std(self) -> net::UnixListener {
         self.io.into_inner()
     }
@@ -208,6 +406,19 @@ impl UnixListener {
     ///
     /// The system's, such as there being no descriptor left, and a cancellation. The listener is
     /// good for another attempt.
+    ///
+    /// ```
+    /// use rasyncio::net::{UnixListener, UnixStream};
+    ///
+    /// rasyncio::run(async {
+    ///     let name = format!("\0rasyncio-accept-{}", std::process::id());
+    ///     let listener = UnixListener::bind(&name)?;
+    ///     let _client = UnixStream::connect(&name).await?;
+    ///     listener.accept().await?;
+    ///     Ok::<_, Box<dyn std::error::Error>>(())
+    /// })
+    /// .unwrap();
+    /// ```
     pub async fn accept(&self) -> io::Result<UnixStream> {
         let (socket, _) = socket::accept(&self.io).await?;
         Ok(UnixStream {
@@ -220,6 +431,18 @@ impl UnixListener {
     /// # Errors
     ///
     /// The system's.
+    ///
+    /// ```
+    /// use rasyncio::net::UnixListener;
+    ///
+    /// rasyncio::run(async {
+    ///     let name = format!("\0rasyncio-address-{}", std::process::id());
+    ///     let listener = UnixListener::bind(&name)?;
+    ///     assert!(listener.local_addr()?.as_pathname().is_none());
+    ///     Ok::<_, Box<dyn std::error::Error>>(())
+    /// })
+    /// .unwrap();
+    /// ```
     pub fn local_addr(&self) -> io::Result<SocketAddr> {
         self.io.get().local_addr()
     }

@@ -6,6 +6,17 @@ use std::fmt;
 use crate::exceptions::Cancelled;
 
 /// Why [`get`](super::BaseQueue::get) gave no item.
+///
+/// ```
+/// use rasyncio::Queue;
+/// use rasyncio::queues::GetError;
+///
+/// rasyncio::run(async {
+///     let queue = Queue::<u8>::new(0);
+///     queue.shutdown(false);
+///     assert_eq!(queue.get().await, Err(GetError::QueueShutDown));
+/// });
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum GetError {
     /// The task was cancelled while it waited.
@@ -15,6 +26,17 @@ pub enum GetError {
 }
 
 /// Why [`put`](super::BaseQueue::put) did not put the item.
+///
+/// ```
+/// use rasyncio::Queue;
+/// use rasyncio::queues::PutError;
+///
+/// rasyncio::run(async {
+///     let queue = Queue::new(0);
+///     queue.shutdown(false);
+///     assert_eq!(queue.put("a").await, Err(PutError::QueueShutDown("a")));
+/// });
+/// ```
 #[derive(Clone, PartialEq, Eq)]
 pub enum PutError<T> {
     /// The task was cancelled while it waited.
@@ -24,6 +46,16 @@ pub enum PutError<T> {
 }
 
 /// Why [`get_nowait`](super::BaseQueue::get_nowait) gave no item.
+///
+/// ```
+/// use rasyncio::Queue;
+/// use rasyncio::queues::GetNowaitError;
+///
+/// let queue = Queue::<u8>::new(0);
+/// assert_eq!(queue.get_nowait(), Err(GetNowaitError::QueueEmpty));
+/// queue.shutdown(false);
+/// assert_eq!(queue.get_nowait(), Err(GetNowaitError::QueueShutDown));
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum GetNowaitError {
     /// There is none (asyncio's `QueueEmpty`).
@@ -33,6 +65,15 @@ pub enum GetNowaitError {
 }
 
 /// Why [`put_nowait`](super::BaseQueue::put_nowait) did not put the item.
+///
+/// ```
+/// use rasyncio::Queue;
+/// use rasyncio::queues::PutNowaitError;
+///
+/// let queue = Queue::new(1);
+/// queue.put_nowait(1).unwrap();
+/// assert!(matches!(queue.put_nowait(2), Err(PutNowaitError::QueueFull(2))));
+/// ```
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum PutNowaitError<T> {
     /// There is no room (asyncio's `QueueFull`).
@@ -42,11 +83,24 @@ pub enum PutNowaitError<T> {
 }
 
 /// [`task_done`](super::BaseQueue::task_done) was called more often than items were put.
+///
+/// ```
+/// let queue = rasyncio::Queue::<u8>::new(0);
+/// assert_eq!(queue.task_done().unwrap_err().to_string(), "task_done() called too many times");
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TaskDoneTooOften;
 
 impl GetError {
     /// The cancellation, if this is one.
+    ///
+    /// ```
+    /// use rasyncio::Cancelled;
+    /// use rasyncio::queues::GetError;
+    ///
+    /// assert!(GetError::Cancelled(Cancelled::new()).cancelled().is_some());
+    /// assert!(GetError::QueueShutDown.cancelled().is_none());
+    /// ```
     pub fn cancelled(&self) -> Option<&Cancelled> {
         match self {
             GetError::Cancelled(cancelled) => Some(cancelled),
@@ -57,6 +111,13 @@ impl GetError {
 
 impl<T> PutError<T> {
     /// The cancellation, if this is one.
+    ///
+    /// ```
+    /// use rasyncio::Cancelled;
+    /// use rasyncio::queues::PutError;
+    ///
+    /// assert!(PutError::Cancelled(Cancelled::new(), "item").cancelled().is_some());
+    /// ```
     pub fn cancelled(&self) -> Option<&Cancelled> {
         match self {
             PutError::Cancelled(cancelled, _) => Some(cancelled),
@@ -65,6 +126,12 @@ impl<T> PutError<T> {
     }
 
     /// The item.
+    ///
+    /// ```
+    /// use rasyncio::queues::PutError;
+    ///
+    /// assert_eq!(PutError::QueueShutDown("item").into_item(), "item");
+    /// ```
     pub fn into_item(self) -> T {
         match self {
             PutError::Cancelled(_, item) | PutError::QueueShutDown(item) => item,
@@ -74,6 +141,12 @@ impl<T> PutError<T> {
 
 impl<T> PutNowaitError<T> {
     /// The item.
+    ///
+    /// ```
+    /// use rasyncio::queues::PutNowaitError;
+    ///
+    /// assert_eq!(PutNowaitError::QueueFull("item").into_item(), "item");
+    /// ```
     pub fn into_item(self) -> T {
         match self {
             PutNowaitError::QueueFull(item) | PutNowaitError::QueueShutDown(item) => item,

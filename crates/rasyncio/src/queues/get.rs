@@ -9,6 +9,16 @@ use super::{BaseQueue, GetError, state};
 use crate::locks::line::Ticket;
 
 /// What [`BaseQueue::get`] answers.
+///
+/// ```
+/// use std::time::Duration;
+/// use rasyncio::{Queue, timeout};
+///
+/// rasyncio::run(async {
+///     let queue = Queue::<u8>::new(0);
+///     assert!(timeout(Duration::from_millis(1), queue.get()).await.is_err());
+/// });
+/// ```
 #[must_use = "futures do nothing unless awaited"]
 pub struct Get<'a, O: Order> {
     queue: &'a BaseQueue<O>,

@@ -9,6 +9,19 @@ use super::{BaseQueue, PutError, state};
 use crate::locks::line::Ticket;
 
 /// What [`BaseQueue::put`] answers.
+///
+/// ```
+/// use std::time::Duration;
+/// use rasyncio::{Queue, timeout};
+///
+/// rasyncio::run(async {
+///     let queue = Queue::new(1);
+///     queue.put(1).await?;
+///     assert!(timeout(Duration::from_millis(1), queue.put(2)).await.is_err());
+///     Ok::<_, Box<dyn std::error::Error>>(())
+/// })
+/// .unwrap();
+/// ```
 #[must_use = "futures do nothing unless awaited"]
 pub struct Put<'a, O: Order> {
     queue: &'a BaseQueue<O>,

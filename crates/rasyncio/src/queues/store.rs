@@ -97,12 +97,33 @@ pub trait Order: Default {
 }
 
 /// First in, first out.
+///
+/// ```
+/// use rasyncio::queues::{BaseQueue, Fifo};
+///
+/// let queue: BaseQueue<Fifo<u8>> = BaseQueue::new(0);
+/// assert!(queue.empty());
+/// ```
 pub struct Fifo<T>(VecDeque<T>);
 
 /// Last in, first out.
+///
+/// ```
+/// use rasyncio::queues::{BaseQueue, Lifo};
+///
+/// let queue: BaseQueue<Lifo<u8>> = BaseQueue::new(0);
+/// assert!(queue.empty());
+/// ```
 pub struct Lifo<T>(Vec<T>);
 
 /// The smallest first, as `heapq` does it. Which one of equals comes first is not said.
+///
+/// ```
+/// use rasyncio::queues::{BaseQueue, Smallest};
+///
+/// let queue: BaseQueue<Smallest<u8>> = BaseQueue::new(0);
+/// assert!(queue.empty());
+/// ```
 pub struct Smallest<T>(BinaryHeap<Reverse<T>>);
 
 impl<T> Order for Fifo<T> {

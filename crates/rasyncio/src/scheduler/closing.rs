@@ -35,6 +35,21 @@ impl Scheduler {
     /// # Errors
     ///
     /// If who closes it is cancelled. The jobs were asked to end, but perhaps have not.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use rasyncio::scheduler::Scheduler;
+    /// use rasyncio::sleep;
+    ///
+    /// rasyncio::run(async {
+    ///     let scheduler = Scheduler::new();
+    ///     let job = scheduler.spawn(sleep(Duration::from_secs(3600))).await?;
+    ///     scheduler.close().await?;
+    ///     assert!(job.closed());
+    ///     Ok::<_, Box<dyn std::error::Error>>(())
+    /// })
+    /// .unwrap();
+    /// ```
     pub async fn close(&self) -> Result<(), Cancelled> {
         let state = &self.shared.state;
         if state.is_closed() {
@@ -65,6 +80,19 @@ impl Scheduler {
     /// # Errors
     ///
     /// If who waits is cancelled. If that is before the closing, the scheduler stays open.
+    ///
+    /// ```
+    /// use rasyncio::scheduler::Scheduler;
+    ///
+    /// rasyncio::run(async {
+    ///     let scheduler = Scheduler::new();
+    ///     let mut job = scheduler.spawn(async { 42 }).await?;
+    ///     scheduler.wait_and_close(None).await?;
+    ///     assert_eq!(job.wait(None).await?, 42);
+    ///     Ok::<_, Box<dyn std::error::Error>>(())
+    /// })
+    /// .unwrap();
+    /// ```
     pub async fn wait_and_close(
         &self,
         timeout: impl Into<Option<Duration>>,

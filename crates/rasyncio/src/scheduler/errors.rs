@@ -6,6 +6,18 @@ use std::fmt;
 use crate::exceptions::{Cancelled, Panic, TaskError};
 
 /// Why a job was not spawned. Its future was dropped.
+///
+/// ```
+/// use rasyncio::scheduler::{Scheduler, SpawnError};
+///
+/// rasyncio::run(async {
+///     let scheduler = Scheduler::new();
+///     scheduler.close().await?;
+///     assert_eq!(scheduler.spawn(async {}).await.unwrap_err(), SpawnError::Closed);
+///     Ok::<_, Box<dyn std::error::Error>>(())
+/// })
+/// .unwrap();
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum SpawnError {
     /// The scheduler is closed, or was while `spawn` waited.
@@ -32,6 +44,21 @@ impl fmt::Display for SpawnError {
 impl Error for SpawnError {}
 
 /// Why waiting for a job gave no output, or closing it has failed.
+///
+/// ```
+/// use std::time::Duration;
+/// use rasyncio::scheduler::{JobError, Scheduler};
+/// use rasyncio::sleep;
+///
+/// rasyncio::run(async {
+///     let scheduler = Scheduler::new();
+///     let mut job = scheduler.spawn(sleep(Duration::from_secs(3600))).await?;
+///     let late = job.wait(Duration::from_millis(1)).await;
+///     assert!(matches!(late, Err(JobError::TimedOut)));
+///     Ok::<_, Box<dyn std::error::Error>>(())
+/// })
+/// .unwrap();
+/// ```
 #[derive(Debug)]
 pub enum JobError {
     /// The job was cancelled, or who waits for it was.

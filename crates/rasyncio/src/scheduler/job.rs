@@ -21,12 +21,36 @@ use crate::timeouts::wait_for;
 ///
 /// Dropping it leaves the job alone. What can be done without knowing the type of the output is
 /// [`AnyJob`]'s.
+///
+/// ```
+/// use rasyncio::scheduler::{Job, Scheduler};
+///
+/// rasyncio::run(async {
+///     let mut job: Job<i32> = Scheduler::new().spawn(async { 42 }).await?;
+///     assert_eq!(job.wait(None).await?, 42);
+///     Ok::<_, Box<dyn std::error::Error>>(())
+/// })
+/// .unwrap();
+/// ```
 pub struct Job<T> {
     any: AnyJob,
     typed: Rc<Typed<T>>,
 }
 
 /// A job of whatever output: to look at and to close it. Clones are the same job.
+///
+/// ```
+/// use rasyncio::scheduler::{AnyJob, Scheduler};
+///
+/// rasyncio::run(async {
+///     let scheduler = Scheduler::new();
+///     scheduler.spawn(rasyncio::yield_now()).await?;
+///     let jobs: Vec<AnyJob> = scheduler.jobs();
+///     assert!(jobs[0].active());
+///     Ok::<_, Box<dyn std::error::Error>>(())
+/// })
+/// .unwrap();
+/// ```
 #[derive(Clone)]
 pub struct AnyJob {
     member: Rc<dyn Member>,
@@ -139,22 +163,72 @@ impl AnyJob {
     }
 
     /// Whether the job was started, and neither has ended nor is being closed.
+    ///
+    /// ```
+    /// use rasyncio::scheduler::Scheduler;
+    /// use rasyncio::yield_now;
+    ///
+    /// rasyncio::run(async {
+    ///     let job = Scheduler::new().spawn(yield_now()).await?;
+    ///     assert!(job.active());
+    ///     Ok::<_, Box<dyn std::error::Error>>(())
+    /// })
+    /// .unwrap();
+    /// ```
     pub fn active(&self) -> bool {
         !self.closed() && self.core().task.borrow().is_some()
     }
 
     /// Whether the job is still to be started.
+    ///
+    /// ```
+    /// use rasyncio::scheduler::Builder;
+    /// use rasyncio::yield_now;
+    ///
+    /// rasyncio::run(async {
+    ///     let scheduler = Builder::new().limit(1).build();
+    ///     let first = scheduler.spawn(yield_now()).await?;
+    ///     let second = scheduler.spawn(yield_now()).await?;
+    ///     assert!(!first.pending() && second.pending());
+    ///     Ok::<_, Box<dyn std::error::Error>>(())
+    /// })
+    /// .unwrap();
+    /// ```
     pub fn pending(&self) -> bool {
         !self.closed() && self.core().task.borrow().is_none()
     }
 
     /// Whether the job has ended, or is being closed.
+    ///
+    /// ```
+    /// use rasyncio::scheduler::Scheduler;
+    ///
+    /// rasyncio::run(async {
+    ///     let scheduler = Scheduler::new();
+    ///     let job = scheduler.spawn(async {}).await?;
+    ///     scheduler.wait_and_close(None).await?;
+    ///     assert!(job.closed());
+    ///     Ok::<_, Box<dyn std::error::Error>>(())
+    /// })
+    /// .unwrap();
+    /// ```
     pub fn closed(&self) -> bool {
         self.core().closed.get()
     }
 
     /// What the job is called (aiojobs' `Job.get_name`): as its task is, and before it has one,
     /// what it was called when it was spawned.
+    ///
+    /// ```
+    /// use rasyncio::scheduler::Scheduler;
+    ///
+    /// rasyncio::run(async {
+    ///     let job = Scheduler::new().spawn_named("sweeper", async {}).await?;
+    ///     assert_eq!(job.name().as_deref(), Some("sweeper"));
+    ///     Ok::<_, Box<dyn std::error::Error>>(())
+    /// })
+    /// .unwrap();
+    /// ```
     pub fn name(&self) -> Option<String> {
         match &*self.core().task.borrow() {
             Some(task) => Some(task.name()),
@@ -163,6 +237,19 @@ impl AnyJob {
     }
 
     /// Names the job (aiojobs' `Job.set_name`).
+    ///
+    /// ```
+    /// use rasyncio::scheduler::Scheduler;
+    /// use rasyncio::yield_now;
+    ///
+    /// rasyncio::run(async {
+    ///     let job = Scheduler::new().spawn(yield_now()).await?;
+    ///     job.set_name("sweeper");
+    ///     assert_eq!(job.name().as_deref(), Some("sweeper"));
+    ///     Ok::<_, Box<dyn std::error::Error>>(())
+    /// })
+    /// .unwrap();
+    /// ```
     pub fn set_name(&self, name: impl Into<Box<str>>) {
         let name = name.into();
         if let Some(task) = &*self.core().task.borrow() {
@@ -183,6 +270,21 @@ impl AnyJob {
     /// - [`TimedOut`](JobError::TimedOut), if the job has ended only after it was asked again.
     /// - [`Panicked`](JobError::Panicked), if it did in closing.
     /// - [`Cancelled`](JobError::Cancelled), if who closes it was cancelled.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use rasyncio::scheduler::Scheduler;
+    /// use rasyncio::sleep;
+    ///
+    /// rasyncio::run(async {
+    ///     let scheduler = Scheduler::new();
+    ///     let job = scheduler.spawn(sleep(Duration::from_secs(3600))).await?;
+    ///     job.close(None).await?;
+    ///     assert!(job.closed());
+    ///     Ok::<_, Box<dyn std::error::Error>>(())
+    /// })
+    /// .unwrap();
+    /// ```
     pub async fn close(&self, timeout: impl Into<Option<Duration>>) -> Result<(), JobError> {
         if self.closed() {
             return Ok(());

@@ -10,6 +10,14 @@ use crate::exceptions::Panic;
 pub(super) type Handler = Rc<dyn Fn(&Scheduler, &JobContext<'_>)>;
 
 /// What a scheduler's exception handler is told.
+///
+/// ```
+/// use rasyncio::scheduler::Builder;
+///
+/// let _scheduler = Builder::new()
+///     .exception_handler(|_, context| eprintln!("{}: {:?}", context.message, context.job.name()))
+///     .build();
+/// ```
 #[non_exhaustive]
 pub struct JobContext<'a> {
     /// What has happened.

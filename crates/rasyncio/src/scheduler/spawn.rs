@@ -52,6 +52,19 @@ impl Scheduler {
     /// # Errors
     ///
     /// As for `spawn`.
+    ///
+    /// ```
+    /// use rasyncio::scheduler::Scheduler;
+    ///
+    /// rasyncio::run(async {
+    ///     let scheduler = Scheduler::new();
+    ///     let mut job = scheduler.spawn_named("answer", async { 42 }).await?;
+    ///     assert_eq!(job.name().as_deref(), Some("answer"));
+    ///     assert_eq!(job.wait(None).await?, 42);
+    ///     Ok::<_, Box<dyn std::error::Error>>(())
+    /// })
+    /// .unwrap();
+    /// ```
     pub async fn spawn_named<F>(
         &self,
         name: impl Into<Box<str>>,

@@ -8,6 +8,14 @@ use std::time::Duration;
 pub const ACCEPT_RETRY_DELAY: Duration = Duration::from_secs(1);
 
 /// What the failure of an `accept` means to a server.
+///
+/// ```
+/// use std::io;
+/// use rasyncio::servers::accept::AcceptError;
+///
+/// let error = io::Error::from_raw_os_error(libc::EMFILE);
+/// assert_eq!(AcceptError::of(&error), AcceptError::Exhausted);
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum AcceptError {
     /// There is no connection, or it has gone again: wait for the next.
@@ -21,6 +29,14 @@ pub enum AcceptError {
 
 impl AcceptError {
     /// Tells them apart.
+    ///
+    /// ```
+    /// use std::io;
+    /// use rasyncio::servers::accept::AcceptError;
+    ///
+    /// let error = io::Error::from_raw_os_error(libc::EAGAIN);
+    /// assert_eq!(AcceptError::of(&error), AcceptError::Nothing);
+    /// ```
     pub fn of(error: &io::Error) -> AcceptError {
         match error.raw_os_error() {
             Some(libc::EAGAIN | libc::EINTR | libc::ECONNABORTED) => AcceptError::Nothing,

@@ -70,47 +70,102 @@ impl Default for Builder {
 
 impl Builder {
     /// asyncio's defaults.
+    ///
+    /// ```
+    /// use rasyncio::servers::Builder;
+    ///
+    /// rasyncio::run(async {
+    ///     let server = Builder::new().start_server(async |_, _| {}, "127.0.0.1:0").await?;
+    ///     assert!(server.is_serving());
+    ///     Ok::<_, Box<dyn std::error::Error>>(())
+    /// })
+    /// .unwrap();
+    /// ```
     pub fn new() -> Builder {
         Builder::default()
     }
 
     /// How many connections may wait to be accepted (100), and how many are accepted in one turn.
+    ///
+    /// ```
+    /// let _builder = rasyncio::servers::Builder::new().backlog(1000);
+    /// ```
     pub fn backlog(mut self, backlog: i32) -> Builder {
         self.backlog = backlog;
         self
     }
 
     /// Whether an address can be taken that a closed connection still occupies (true).
+    ///
+    /// ```
+    /// let _builder = rasyncio::servers::Builder::new().reuse_address(false);
+    /// ```
     pub fn reuse_address(mut self, reuse: bool) -> Builder {
         self.reuse_address = reuse;
         self
     }
 
     /// Whether others may listen on the same address, if they all say so (false).
+    ///
+    /// ```
+    /// use rasyncio::servers::Builder;
+    ///
+    /// rasyncio::run(async {
+    ///     let builder = Builder::new().reuse_port(true);
+    ///     let one = builder.start_server(async |_, _| {}, "127.0.0.1:0").await?;
+    ///     builder.start_server(async |_, _| {}, one.local_addrs()[0]).await?;
+    ///     Ok::<_, Box<dyn std::error::Error>>(())
+    /// })
+    /// .unwrap();
+    /// ```
     pub fn reuse_port(mut self, reuse: bool) -> Builder {
         self.reuse_port = reuse;
         self
     }
 
     /// Whether the system looks from time to time if a silent peer is still there (false).
+    ///
+    /// ```
+    /// let _builder = rasyncio::servers::Builder::new().keep_alive(true);
+    /// ```
     pub fn keep_alive(mut self, keep_alive: bool) -> Builder {
         self.keep_alive = keep_alive;
         self
     }
 
     /// Whether to accept connections at once (true), or from [`Server::start_serving`] on.
+    ///
+    /// ```
+    /// use rasyncio::servers::Builder;
+    ///
+    /// rasyncio::run(async {
+    ///     let builder = Builder::new().start_serving(false);
+    ///     let server = builder.start_server(async |_, _| {}, "127.0.0.1:0").await?;
+    ///     assert!(!server.is_serving());
+    ///     Ok::<_, Box<dyn std::error::Error>>(())
+    /// })
+    /// .unwrap();
+    /// ```
     pub fn start_serving(mut self, start: bool) -> Builder {
         self.start_serving = start;
         self
     }
 
     /// Whether the file of a Unix socket goes with the server (true).
+    ///
+    /// ```
+    /// let _builder = rasyncio::servers::Builder::new().cleanup_socket(false);
+    /// ```
     pub fn cleanup_socket(mut self, cleanup: bool) -> Builder {
         self.cleanup_socket = cleanup;
         self
     }
 
     /// The limit of the stream readers (64 KiB); see [`StreamReader`].
+    ///
+    /// ```
+    /// let _builder = rasyncio::servers::Builder::new().limit(1 << 20);
+    /// ```
     pub fn limit(mut self, limit: usize) -> Builder {
         self.limit = limit;
         self
@@ -121,6 +176,20 @@ impl Builder {
     /// # Errors
     ///
     /// If an address cannot be had.
+    ///
+    /// ```
+    /// use std::rc::Rc;
+    /// use rasyncio::{Protocol, servers::Builder};
+    ///
+    /// rasyncio::run(async {
+    ///     struct Quiet;
+    ///     impl Protocol for Quiet {}
+    ///     let server = Builder::new().create_server(|| Rc::new(Quiet), "127.0.0.1:0").await?;
+    ///     assert!(server.is_serving());
+    ///     Ok::<_, Box<dyn std::error::Error>>(())
+    /// })
+    /// .unwrap();
+    /// ```
     pub async fn create_server<P, F>(
         &self,
         factory: F,
@@ -139,6 +208,17 @@ impl Builder {
     /// # Errors
     ///
     /// If an address cannot be had.
+    ///
+    /// ```
+    /// use rasyncio::servers::Builder;
+    ///
+    /// rasyncio::run(async {
+    ///     let server = Builder::new().start_server(async |_, _| {}, "127.0.0.1:0").await?;
+    ///     server.close();
+    ///     Ok::<_, Box<dyn std::error::Error>>(())
+    /// })
+    /// .unwrap();
+    /// ```
     pub async fn start_server<H>(&self, handler: H, addresses: impl ToAddrs) -> io::Result<Server>
     where
         H: AsyncFn(StreamReader, StreamWriter) + 'static,
@@ -153,6 +233,21 @@ impl Builder {
     /// # Errors
     ///
     /// If the path cannot be had.
+    ///
+    /// ```
+    /// use std::rc::Rc;
+    /// use rasyncio::{Protocol, servers::Builder};
+    ///
+    /// rasyncio::run(async {
+    ///     struct Quiet;
+    ///     impl Protocol for Quiet {}
+    ///     let name = format!("\0rasyncio-protocols-{}", std::process::id());
+    ///     let server = Builder::new().create_unix_server(|| Rc::new(Quiet), &name).await?;
+    ///     assert!(server.is_serving());
+    ///     Ok::<_, Box<dyn std::error::Error>>(())
+    /// })
+    /// .unwrap();
+    /// ```
     pub async fn create_unix_server<P, F>(
         &self,
         factory: F,
@@ -171,6 +266,18 @@ impl Builder {
     /// # Errors
     ///
     /// If the path cannot be had.
+    ///
+    /// ```
+    /// use rasyncio::servers::Builder;
+    ///
+    /// rasyncio::run(async {
+    ///     let name = format!("\0rasyncio-builder-{}", std::process::id());
+    ///     let server = Builder::new().start_unix_server(async |_, _| {}, &name).await?;
+    ///     server.close();
+    ///     Ok::<_, Box<dyn std::error::Error>>(())
+    /// })
+    /// .unwrap();
+    /// ```
     pub async fn start_unix_server<H>(
         &self,
         handler: H,

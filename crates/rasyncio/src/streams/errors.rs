@@ -8,6 +8,25 @@ use super::search::Overrun;
 use crate::exceptions::Cancelled;
 
 /// The end came too soon (asyncio's `IncompleteReadError`).
+///
+/// ```
+/// use rasyncio::{net::TcpListener, open_connection};
+/// use rasyncio::streams::ReadError;
+///
+/// rasyncio::run(async {
+/// #     let listener = TcpListener::bind("127.0.0.1:0").await?;
+///     let (mut reader, writer) = open_connection(listener.local_addr()?).await?;
+///     let (peer, _) = listener.accept().await?;
+///     peer.write_all(b"tail").await?;
+///     drop(peer);
+///     match reader.readexactly(10).await {
+///         Err(ReadError::Incomplete(error)) => assert_eq!(error.partial, b"tail"),
+///         other => unreachable!("{other:?}"),
+///     }
+///     Ok::<_, Box<dyn std::error::Error>>(())
+/// })
+/// .unwrap();
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct IncompleteReadError {
     /// What came before the end.
@@ -18,6 +37,24 @@ pub struct IncompleteReadError {
 
 /// There is no separator within the limit (asyncio's `LimitOverrunError`). Nothing was taken out of
 /// the buffer.
+///
+/// ```
+/// use rasyncio::{connect::Builder, net::TcpListener, streams::ReadError};
+///
+/// rasyncio::run(async {
+///     let listener = TcpListener::bind("127.0.0.1:0").await?;
+///     let builder = Builder::new().limit(4);
+///     let (mut reader, _writer) = builder.open_connection(listener.local_addr()?).await?;
+///     let (peer, _) = listener.accept().await?;
+///     peer.write_all(b"too long").await?;
+///     match reader.readuntil(b"\n").await {
+///         Err(ReadError::LimitOverrun(error)) => assert!(!error.found),
+///         other => unreachable!("{other:?}"),
+///     }
+///     Ok::<_, Box<dyn std::error::Error>>(())
+/// })
+/// .unwrap();
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct LimitOverrunError {
     /// Whether there is a separator beyond the limit.
@@ -27,6 +64,21 @@ pub struct LimitOverrunError {
 }
 
 /// Why a reading gave nothing.
+///
+/// ```
+/// use rasyncio::{net::TcpListener, open_connection};
+/// use rasyncio::streams::ReadError;
+///
+/// rasyncio::run(async {
+/// #     let listener = TcpListener::bind("127.0.0.1:0").await?;
+///     let (mut reader, writer) = open_connection(listener.local_addr()?).await?;
+///     let (peer, _) = listener.accept().await?;
+///     drop(peer);
+///     assert!(matches!(reader.readuntil(b";").await, Err(ReadError::Incomplete(_))));
+///     Ok::<_, Box<dyn std::error::Error>>(())
+/// })
+/// .unwrap();
+/// ```
 #[derive(Debug)]
 pub enum ReadError {
     /// The end came too soon.

@@ -23,6 +23,11 @@ pub(crate) struct Shared {
     pub(super) upgraded: RefCell<Option<WeakTransport>>,
     /// Set once the connection is gone.
     pub(super) closed: Event,
+    /// Who waits to write, without a future to keep it.
+    pub(super) writer: Cell<Option<Waker>>,
+    /// The water marks, while a flush has others.
+    #[cfg(feature = "_poll-io")]
+    pub(super) flushing: Cell<Option<(usize, usize)>>,
 }
 
 /// The protocol of a connection that a server has accepted: makes the ends and hands them on.
@@ -45,6 +50,9 @@ impl Shared {
             lost: Cell::new(false),
             upgraded: RefCell::new(None),
             closed: Event::new(),
+            writer: Cell::new(None),
+            #[cfg(feature = "_poll-io")]
+            flushing: Cell::new(None),
         })
     }
 
@@ -90,6 +98,13 @@ impl Shared {
     pub(super) fn check(&self) -> io::Result<()> {
         self.failure().map_or(Ok(()), Err)
     }
+
+    fn resume(&self) {
+        self.resumed.set();
+        if let Some(waker) = self.writer.take() {
+            waker.wake();
+        }
+    }
 }
 
 impl Protocol for Shared {
@@ -115,7 +130,7 @@ impl Protocol for Shared {
     }
 
     fn resume_writing(&self, _: &Transport) {
-        self.resumed.set();
+        self.resume();
     }
 
     fn connection_lost(&self, _: &Transport, error: Option<io::Error>) {
@@ -127,7 +142,7 @@ impl Protocol for Shared {
         if let Some(waker) = waiter {
             waker.wake();
         }
-        self.resumed.set();
+        self.resume();
         self.closed.set();
     }
 }

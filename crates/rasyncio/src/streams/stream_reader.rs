@@ -18,6 +18,20 @@ use crate::transports::{Transport, WeakTransport};
 /// Its `limit` is the longest line that [`readuntil`](StreamReader::readuntil) accepts, and half of
 /// what is buffered before the peer is made to wait. Any reading may be cancelled or dropped:
 /// what has come stays for the next.
+///
+/// ```
+/// use rasyncio::{net::TcpListener, open_connection};
+///
+/// rasyncio::run(async {
+/// #     let listener = TcpListener::bind("127.0.0.1:0").await?;
+///     let (mut reader, writer) = open_connection(listener.local_addr()?).await?;
+///     let (peer, _) = listener.accept().await?;
+///     peer.write_all(b"hello\n").await?;
+///     assert_eq!(reader.readline().await?, b"hello\n");
+///     Ok::<_, Box<dyn std::error::Error>>(())
+/// })
+/// .unwrap();
+/// ```
 pub struct StreamReader {
     pub(super) shared: Rc<Shared>,
     pub(super) transport: Transport,
@@ -31,6 +45,20 @@ impl StreamReader {
     /// # Errors
     ///
     /// That of the connection, and a cancellation.
+    ///
+    /// ```
+    /// use rasyncio::{net::TcpListener, open_connection};
+    ///
+    /// rasyncio::run(async {
+    /// #     let listener = TcpListener::bind("127.0.0.1:0").await?;
+    ///     let (mut reader, writer) = open_connection(listener.local_addr()?).await?;
+    ///     let (peer, _) = listener.accept().await?;
+    ///     peer.write_all(b"hello").await?;
+    ///     assert_eq!(reader.read(100).await?, b"hello");
+    ///     Ok::<_, Box<dyn std::error::Error>>(())
+    /// })
+    /// .unwrap();
+    /// ```
     pub async fn read(&mut self, count: usize) -> io::Result<Vec<u8>> {
         self.shared.check()?;
         match self.step(|reader| reader.read(count)).await? {
@@ -44,6 +72,22 @@ impl StreamReader {
     /// # Errors
     ///
     /// As [`StreamReader::read`].
+    ///
+    /// ```
+    /// use rasyncio::{net::TcpListener, open_connection};
+    ///
+    /// rasyncio::run(async {
+    /// #     let listener = TcpListener::bind("127.0.0.1:0").await?;
+    ///     let (mut reader, writer) = open_connection(listener.local_addr()?).await?;
+    ///     let (peer, _) = listener.accept().await?;
+    ///     let mut buffer = [0; 16];
+    ///     peer.write_all(b"hello").await?;
+    ///     let count = reader.read_into(&mut buffer).await?;
+    ///     assert_eq!(&buffer[..count], b"hello");
+    ///     Ok::<_, Box<dyn std::error::Error>>(())
+    /// })
+    /// .unwrap();
+    /// ```
     pub async fn read_into(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         self.shared.check()?;
         let room = buffer.len();
@@ -66,6 +110,21 @@ impl StreamReader {
     /// # Errors
     ///
     /// As [`StreamReader::read`]. What has come stays.
+    ///
+    /// ```
+    /// use rasyncio::{net::TcpListener, open_connection};
+    ///
+    /// rasyncio::run(async {
+    /// #     let listener = TcpListener::bind("127.0.0.1:0").await?;
+    ///     let (mut reader, writer) = open_connection(listener.local_addr()?).await?;
+    ///     let (peer, _) = listener.accept().await?;
+    ///     peer.write_all(b"hello").await?;
+    ///     drop(peer);
+    ///     assert_eq!(reader.read_to_end().await?, b"hello");
+    ///     Ok::<_, Box<dyn std::error::Error>>(())
+    /// })
+    /// .unwrap();
+    /// ```
     pub async fn read_to_end(&mut self) -> io::Result<Vec<u8>> {
         self.shared.check()?;
         match self.step(ReaderState::read_to_end).await? {
@@ -79,6 +138,20 @@ impl StreamReader {
     /// # Errors
     ///
     /// [`ReadError::Incomplete`] if the end comes before; that of the connection; a cancellation.
+    ///
+    /// ```
+    /// use rasyncio::{net::TcpListener, open_connection};
+    ///
+    /// rasyncio::run(async {
+    /// #     let listener = TcpListener::bind("127.0.0.1:0").await?;
+    ///     let (mut reader, writer) = open_connection(listener.local_addr()?).await?;
+    ///     let (peer, _) = listener.accept().await?;
+    ///     peer.write_all(b"hello").await?;
+    ///     assert_eq!(reader.readexactly(3).await?, b"hel");
+    ///     Ok::<_, Box<dyn std::error::Error>>(())
+    /// })
+    /// .unwrap();
+    /// ```
     pub async fn readexactly(&mut self, count: usize) -> Result<Vec<u8>, ReadError> {
         self.shared.check()?;
         match self.step(|reader| reader.readexactly(count)).await? {
@@ -95,6 +168,20 @@ impl StreamReader {
     /// [`ReadError::Incomplete`] if the end comes before, [`ReadError::LimitOverrun`] if the message
     /// is longer than the limit (then it stays in the buffer); that of the connection; a
     /// cancellation; `InvalidInput` for an empty separator.
+    ///
+    /// ```
+    /// use rasyncio::{net::TcpListener, open_connection};
+    ///
+    /// rasyncio::run(async {
+    /// #     let listener = TcpListener::bind("127.0.0.1:0").await?;
+    ///     let (mut reader, writer) = open_connection(listener.local_addr()?).await?;
+    ///     let (peer, _) = listener.accept().await?;
+    ///     peer.write_all(b"key=value;").await?;
+    ///     assert_eq!(reader.readuntil(b"=").await?, b"key=");
+    ///     Ok::<_, Box<dyn std::error::Error>>(())
+    /// })
+    /// .unwrap();
+    /// ```
     pub async fn readuntil(&mut self, separator: &[u8]) -> Result<Vec<u8>, ReadError> {
         self.read_message(&separators([separator])?).await
     }
@@ -105,6 +192,20 @@ impl StreamReader {
     /// # Errors
     ///
     /// As [`StreamReader::readuntil`].
+    ///
+    /// ```
+    /// use rasyncio::{net::TcpListener, open_connection};
+    ///
+    /// rasyncio::run(async {
+    /// #     let listener = TcpListener::bind("127.0.0.1:0").await?;
+    ///     let (mut reader, writer) = open_connection(listener.local_addr()?).await?;
+    ///     let (peer, _) = listener.accept().await?;
+    ///     peer.write_all(b"one;two,").await?;
+    ///     assert_eq!(reader.readuntil_any(&[b",", b";"]).await?, b"one;");
+    ///     Ok::<_, Box<dyn std::error::Error>>(())
+    /// })
+    /// .unwrap();
+    /// ```
     pub async fn readuntil_any(&mut self, any: &[&[u8]]) -> Result<Vec<u8>, ReadError> {
         self.read_message(&separators(any.iter().copied())?).await
     }
@@ -115,6 +216,23 @@ impl StreamReader {
     ///
     /// [`ReadError::LimitOverrun`] if the line is longer than the limit: it is dropped then, as far
     /// as it has come. That of the connection, and a cancellation.
+    ///
+    /// ```
+    /// use rasyncio::{net::TcpListener, open_connection};
+    ///
+    /// rasyncio::run(async {
+    /// #     let listener = TcpListener::bind("127.0.0.1:0").await?;
+    ///     let (mut reader, writer) = open_connection(listener.local_addr()?).await?;
+    ///     let (peer, _) = listener.accept().await?;
+    ///     peer.write_all(b"one\ntwo").await?;
+    ///     drop(peer);
+    ///     assert_eq!(reader.readline().await?, b"one\n");
+    ///     assert_eq!(reader.readline().await?, b"two");
+    ///     assert_eq!(reader.readline().await?, b"");
+    ///     Ok::<_, Box<dyn std::error::Error>>(())
+    /// })
+    /// .unwrap();
+    /// ```
     pub async fn readline(&mut self) -> Result<Vec<u8>, ReadError> {
         match self.read_message(&Separators::newline()).await {
             Err(ReadError::Incomplete(error)) => Ok(error.partial),
@@ -131,11 +249,41 @@ impl StreamReader {
     }
 
     /// Whether the end has come and everything was read.
+    ///
+    /// ```
+    /// use rasyncio::{net::TcpListener, open_connection};
+    ///
+    /// rasyncio::run(async {
+    /// #     let listener = TcpListener::bind("127.0.0.1:0").await?;
+    ///     let (mut reader, writer) = open_connection(listener.local_addr()?).await?;
+    ///     let (peer, _) = listener.accept().await?;
+    ///     drop(peer);
+    ///     assert_eq!(reader.read(1).await?, b"");
+    ///     assert!(reader.at_eof());
+    ///     Ok::<_, Box<dyn std::error::Error>>(())
+    /// })
+    /// .unwrap();
+    /// ```
     pub fn at_eof(&self) -> bool {
         self.shared.reader.at_eof()
     }
 
     /// How many bytes have come and were not read.
+    ///
+    /// ```
+    /// use rasyncio::{net::TcpListener, open_connection};
+    ///
+    /// rasyncio::run(async {
+    /// #     let listener = TcpListener::bind("127.0.0.1:0").await?;
+    ///     let (mut reader, writer) = open_connection(listener.local_addr()?).await?;
+    ///     let (peer, _) = listener.accept().await?;
+    ///     peer.write_all(b"hello").await?;
+    ///     reader.readexactly(2).await?;
+    ///     assert_eq!(reader.buffered(), 3);
+    ///     Ok::<_, Box<dyn std::error::Error>>(())
+    /// })
+    /// .unwrap();
+    /// ```
     pub fn buffered(&self) -> usize {
         self.shared.reader.buffered()
     }
@@ -165,6 +313,33 @@ impl StreamReader {
         }
     }
 
+    /// Asks `step` for what to do, and waits if that is all there is to do.
+    #[track_caller]
+    pub(super) fn poll_step(
+        &self,
+        cx: &mut Context<'_>,
+        mut step: impl FnMut(&ReaderState<Vec<u8>, Waker, Rc<io::Error>>) -> Step,
+    ) -> Poll<Step> {
+        let state = &self.shared.reader;
+        let transport = self.transport();
+        let mut next = step(state);
+        if next == Step::Wait {
+            // Not to be woken by what comes of this.
+            drop(state.end_wait());
+            transport.pull();
+            next = step(state);
+        }
+        if next != Step::Wait {
+            return Poll::Ready(next);
+        }
+        if state.wait(cx.waker().clone()) {
+            transport.resume_reading();
+        }
+        transport.wait_to_pull(cx.waker().clone());
+        scope::suspend(cx);
+        Poll::Pending
+    }
+
     fn take(&self, count: usize) -> Vec<u8> {
         let reader = &self.shared.reader;
         let bytes = reader.take_whole(count).unwrap_or_else(|| {
@@ -176,7 +351,7 @@ impl StreamReader {
         bytes
     }
 
-    fn resume(&self) {
+    pub(super) fn resume(&self) {
         if self.shared.reader.taken() {
             self.transport().resume_reading();
         }
@@ -197,7 +372,7 @@ impl StreamReader {
         })
     }
 
-    fn failed<T>(&self) -> io::Result<T> {
+    pub(super) fn failed<T>(&self) -> io::Result<T> {
         Err(self
             .shared
             .failure()
@@ -224,30 +399,14 @@ where
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<Step>> {
         let this = self.get_mut();
-        let state = &this.reader.shared.reader;
         if this.suspended
             && let Some(cancelled) = scope::take_cancellation()
         {
             return Poll::Ready(Err(cancelled.into()));
         }
-        let transport = this.reader.transport();
-        let mut step = (this.step)(state);
-        if step == Step::Wait {
-            // Not to be woken by what comes of this.
-            drop(state.end_wait());
-            transport.pull();
-            step = (this.step)(state);
-        }
-        if step != Step::Wait {
-            return Poll::Ready(Ok(step));
-        }
-        if state.wait(cx.waker().clone()) {
-            transport.resume_reading();
-        }
-        transport.wait_to_pull(cx.waker().clone());
-        this.suspended = true;
-        scope::suspend(cx);
-        Poll::Pending
+        let polled = this.reader.poll_step(cx, &mut this.step);
+        this.suspended |= polled.is_pending();
+        polled.map(Ok)
     }
 }
 
@@ -262,6 +421,10 @@ impl<F> Drop for Steps<'_, F> {
 
 impl Drop for StreamReader {
     fn drop(&mut self) {
+        if self.shared.reader.end_wait().is_some() {
+            // Somebody has polled, and gives up.
+            self.transport.leave_pull();
+        }
         if self.alone {
             self.transport.close();
         }

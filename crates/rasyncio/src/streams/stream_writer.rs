@@ -15,6 +15,21 @@ use crate::transports::stream::WriteRefused;
 
 /// The writing end of a stream (asyncio's `StreamWriter`). Dropping it closes the connection, after
 /// everything was written.
+///
+/// ```
+/// use rasyncio::{net::TcpListener, open_connection};
+///
+/// rasyncio::run(async {
+/// #     let listener = TcpListener::bind("127.0.0.1:0").await?;
+///     let (mut reader, writer) = open_connection(listener.local_addr()?).await?;
+///     let (peer, _) = listener.accept().await?;
+///     writer.write(b"hello")?;
+///     writer.drain().await?;
+///     assert_eq!(peer.read(&mut [0; 16]).await?, 5);
+///     Ok::<_, Box<dyn std::error::Error>>(())
+/// })
+/// .unwrap();
+/// ```
 pub struct StreamWriter {
     pub(super) shared: Rc<Shared>,
     pub(super) transport: Transport,
@@ -27,6 +42,20 @@ impl StreamWriter {
     /// # Errors
     ///
     /// After [`StreamWriter::write_eof`].
+    ///
+    /// ```
+    /// use rasyncio::{net::TcpListener, open_connection};
+    ///
+    /// rasyncio::run(async {
+    /// #     let listener = TcpListener::bind("127.0.0.1:0").await?;
+    ///     let (mut reader, writer) = open_connection(listener.local_addr()?).await?;
+    ///     let (peer, _) = listener.accept().await?;
+    ///     writer.write(b"hello")?;
+    ///     assert_eq!(peer.read(&mut [0; 16]).await?, 5);
+    ///     Ok::<_, Box<dyn std::error::Error>>(())
+    /// })
+    /// .unwrap();
+    /// ```
     pub fn write(&self, data: &[u8]) -> Result<(), WriteRefused> {
         self.transport.write(data)
     }
@@ -36,6 +65,20 @@ impl StreamWriter {
     /// # Errors
     ///
     /// After [`StreamWriter::write_eof`].
+    ///
+    /// ```
+    /// use rasyncio::{net::TcpListener, open_connection};
+    ///
+    /// rasyncio::run(async {
+    /// #     let listener = TcpListener::bind("127.0.0.1:0").await?;
+    ///     let (mut reader, writer) = open_connection(listener.local_addr()?).await?;
+    ///     let (peer, _) = listener.accept().await?;
+    ///     writer.writelines(["one\n", "two\n"])?;
+    ///     assert_eq!(peer.read(&mut [0; 16]).await?, 8);
+    ///     Ok::<_, Box<dyn std::error::Error>>(())
+    /// })
+    /// .unwrap();
+    /// ```
     pub fn writelines<T>(&self, data: impl IntoIterator<Item = T>) -> Result<(), WriteRefused>
     where
         T: Into<Vec<u8>>,
@@ -49,6 +92,22 @@ impl StreamWriter {
     /// # Errors
     ///
     /// `ConnectionReset` if the connection is lost, or what it has failed with; a cancellation.
+    ///
+    /// ```
+    /// use rasyncio::{net::TcpListener, open_connection};
+    ///
+    /// rasyncio::run(async {
+    /// #     let listener = TcpListener::bind("127.0.0.1:0").await?;
+    ///     let (mut reader, writer) = open_connection(listener.local_addr()?).await?;
+    ///     let (peer, _) = listener.accept().await?;
+    ///     for _ in 0..3 {
+    ///         writer.write(b"a piece of much")?;
+    ///         writer.drain().await?;
+    ///     }
+    ///     Ok::<_, Box<dyn std::error::Error>>(())
+    /// })
+    /// .unwrap();
+    /// ```
     pub async fn drain(&self) -> io::Result<()> {
         self.shared.check()?;
         if self.transport.is_closing() {
@@ -115,21 +174,76 @@ impl StreamWriter {
     /// # Errors
     ///
     /// The system's.
+    ///
+    /// ```
+    /// use rasyncio::{net::TcpListener, open_connection};
+    ///
+    /// rasyncio::run(async {
+    /// #     let listener = TcpListener::bind("127.0.0.1:0").await?;
+    ///     let (mut reader, writer) = open_connection(listener.local_addr()?).await?;
+    ///     let (peer, _) = listener.accept().await?;
+    ///     writer.write_eof()?;
+    ///     assert_eq!(peer.read(&mut [0; 16]).await?, 0);
+    ///     Ok::<_, Box<dyn std::error::Error>>(())
+    /// })
+    /// .unwrap();
+    /// ```
     pub fn write_eof(&self) -> io::Result<()> {
         self.transport.write_eof()
     }
 
     /// Whether [`StreamWriter::write_eof`] leaves the reading half open.
+    ///
+    /// ```
+    /// use rasyncio::{net::TcpListener, open_connection};
+    ///
+    /// rasyncio::run(async {
+    /// #     let listener = TcpListener::bind("127.0.0.1:0").await?;
+    ///     let (mut reader, writer) = open_connection(listener.local_addr()?).await?;
+    ///     let (peer, _) = listener.accept().await?;
+    ///     assert!(writer.can_write_eof());
+    ///     Ok::<_, Box<dyn std::error::Error>>(())
+    /// })
+    /// .unwrap();
+    /// ```
     pub fn can_write_eof(&self) -> bool {
         self.transport.can_write_eof()
     }
 
     /// Closes the connection, after everything was written.
+    ///
+    /// ```
+    /// use rasyncio::{net::TcpListener, open_connection};
+    ///
+    /// rasyncio::run(async {
+    /// #     let listener = TcpListener::bind("127.0.0.1:0").await?;
+    ///     let (mut reader, writer) = open_connection(listener.local_addr()?).await?;
+    ///     let (peer, _) = listener.accept().await?;
+    ///     writer.close();
+    ///     writer.wait_closed().await?;
+    ///     Ok::<_, Box<dyn std::error::Error>>(())
+    /// })
+    /// .unwrap();
+    /// ```
     pub fn close(&self) {
         self.transport.close();
     }
 
     /// Whether the connection is closing or closed.
+    ///
+    /// ```
+    /// use rasyncio::{net::TcpListener, open_connection};
+    ///
+    /// rasyncio::run(async {
+    /// #     let listener = TcpListener::bind("127.0.0.1:0").await?;
+    ///     let (mut reader, writer) = open_connection(listener.local_addr()?).await?;
+    ///     let (peer, _) = listener.accept().await?;
+    ///     writer.close();
+    ///     assert!(writer.is_closing());
+    ///     Ok::<_, Box<dyn std::error::Error>>(())
+    /// })
+    /// .unwrap();
+    /// ```
     pub fn is_closing(&self) -> bool {
         self.transport.is_closing()
     }
@@ -139,12 +253,40 @@ impl StreamWriter {
     /// # Errors
     ///
     /// What the connection has failed with, and a cancellation.
+    ///
+    /// ```
+    /// use rasyncio::{net::TcpListener, open_connection};
+    ///
+    /// rasyncio::run(async {
+    /// #     let listener = TcpListener::bind("127.0.0.1:0").await?;
+    ///     let (mut reader, writer) = open_connection(listener.local_addr()?).await?;
+    ///     let (peer, _) = listener.accept().await?;
+    ///     writer.close();
+    ///     writer.wait_closed().await?;
+    ///     assert_eq!(peer.read(&mut [0; 16]).await?, 0);
+    ///     Ok::<_, Box<dyn std::error::Error>>(())
+    /// })
+    /// .unwrap();
+    /// ```
     pub async fn wait_closed(&self) -> io::Result<()> {
         self.shared.closed.wait().await?;
         self.shared.check()
     }
 
     /// The transport (asyncio's `transport`).
+    ///
+    /// ```
+    /// use rasyncio::{net::TcpListener, open_connection};
+    ///
+    /// rasyncio::run(async {
+    /// #     let listener = TcpListener::bind("127.0.0.1:0").await?;
+    ///     let (mut reader, writer) = open_connection(listener.local_addr()?).await?;
+    ///     let (peer, _) = listener.accept().await?;
+    ///     assert_eq!(writer.transport().get_write_buffer_size(), 0);
+    ///     Ok::<_, Box<dyn std::error::Error>>(())
+    /// })
+    /// .unwrap();
+    /// ```
     pub fn transport(&self) -> &Transport {
         &self.transport
     }
@@ -154,6 +296,19 @@ impl StreamWriter {
     /// # Errors
     ///
     /// As [`Transport::local_addr`].
+    ///
+    /// ```
+    /// use rasyncio::{net::TcpListener, open_connection};
+    ///
+    /// rasyncio::run(async {
+    /// #     let listener = TcpListener::bind("127.0.0.1:0").await?;
+    ///     let (mut reader, writer) = open_connection(listener.local_addr()?).await?;
+    ///     let (peer, _) = listener.accept().await?;
+    ///     assert_eq!(writer.local_addr()?, peer.peer_addr()?);
+    ///     Ok::<_, Box<dyn std::error::Error>>(())
+    /// })
+    /// .unwrap();
+    /// ```
     pub fn local_addr(&self) -> io::Result<SocketAddr> {
         self.transport.local_addr()
     }
@@ -163,6 +318,19 @@ impl StreamWriter {
     /// # Errors
     ///
     /// As [`Transport::peer_addr`].
+    ///
+    /// ```
+    /// use rasyncio::{net::TcpListener, open_connection};
+    ///
+    /// rasyncio::run(async {
+    /// #     let listener = TcpListener::bind("127.0.0.1:0").await?;
+    ///     let (mut reader, writer) = open_connection(listener.local_addr()?).await?;
+    ///     let (peer, _) = listener.accept().await?;
+    ///     assert_eq!(writer.peer_addr()?, listener.local_addr()?);
+    ///     Ok::<_, Box<dyn std::error::Error>>(())
+    /// })
+    /// .unwrap();
+    /// ```
     pub fn peer_addr(&self) -> io::Result<SocketAddr> {
         self.transport.peer_addr()
     }

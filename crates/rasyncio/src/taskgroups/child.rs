@@ -13,6 +13,22 @@ use crate::tasks::{AnyTask, Join, JoinMut, Task};
 /// Awaiting it gives the output, or [`Cancelled`] if there is none: the task was cancelled, or it
 /// has failed, and then its error is the group's, which will cancel whoever awaits. Awaiting
 /// `&mut child` does too. Dropping it leaves the task in its group.
+///
+/// ```
+/// use rasyncio::taskgroups::Child;
+/// use rasyncio::{Cancelled, TaskGroup};
+///
+/// rasyncio::run(async {
+///     let group = TaskGroup::<Cancelled>::new();
+///     let body = async {
+///         let child: Child<i32> = group.create_task(async { Ok(42) });
+///         Ok(child.await)
+///     };
+///     assert_eq!(group.run(body).await??, 42);
+///     Ok::<_, Box<dyn std::error::Error>>(())
+/// })
+/// .unwrap();
+/// ```
 pub struct Child<T> {
     task: Task<Option<T>>,
 }

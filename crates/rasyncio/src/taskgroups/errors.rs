@@ -6,6 +6,21 @@ use std::fmt;
 use crate::exceptions::{Cancelled, Panic};
 
 /// Why a group has no output.
+///
+/// ```
+/// use rasyncio::TaskGroup;
+/// use rasyncio::taskgroups::TaskGroupError;
+///
+/// rasyncio::run(async {
+///     let group = TaskGroup::new();
+///     match group.run(async { Err::<(), _>("oops") }).await {
+///         Err(TaskGroupError::Failed(failures)) => assert_eq!(failures[0].error(), Some(&"oops")),
+///         other => unreachable!("{other:?}"),
+///     }
+///     Ok::<_, Box<dyn std::error::Error>>(())
+/// })
+/// .unwrap();
+/// ```
 #[derive(Debug)]
 pub enum TaskGroupError<E> {
     /// Whoever runs the group was cancelled, and so were its tasks; or the group itself was
@@ -18,6 +33,12 @@ pub enum TaskGroupError<E> {
 }
 
 /// How one of a group has failed.
+///
+/// ```
+/// use rasyncio::taskgroups::Failure;
+///
+/// assert_eq!(Failure::Error("oops").error(), Some(&"oops"));
+/// ```
 #[derive(Debug)]
 pub enum Failure<E> {
     /// It has resolved to this error.
@@ -28,6 +49,13 @@ pub enum Failure<E> {
 
 impl<E> TaskGroupError<E> {
     /// The cancellation, if this is one.
+    ///
+    /// ```
+    /// use rasyncio::Cancelled;
+    /// use rasyncio::taskgroups::TaskGroupError;
+    ///
+    /// assert!(TaskGroupError::<()>::Cancelled(Cancelled::new()).cancelled().is_some());
+    /// ```
     pub fn cancelled(&self) -> Option<&Cancelled> {
         match self {
             TaskGroupError::Cancelled(cancelled) => Some(cancelled),
@@ -36,6 +64,13 @@ impl<E> TaskGroupError<E> {
     }
 
     /// The failures; none if this is a cancellation.
+    ///
+    /// ```
+    /// use rasyncio::taskgroups::{Failure, TaskGroupError};
+    ///
+    /// let error = TaskGroupError::Failed(vec![Failure::Error("oops")]);
+    /// assert_eq!(error.failures().len(), 1);
+    /// ```
     pub fn failures(&self) -> &[Failure<E>] {
         match self {
             TaskGroupError::Cancelled(_) => &[],
@@ -44,6 +79,13 @@ impl<E> TaskGroupError<E> {
     }
 
     /// The failures, owned; none if this is a cancellation.
+    ///
+    /// ```
+    /// use rasyncio::taskgroups::{Failure, TaskGroupError};
+    ///
+    /// let error = TaskGroupError::Failed(vec![Failure::Error("oops")]);
+    /// assert!(matches!(error.into_failures()[..], [Failure::Error("oops")]));
+    /// ```
     pub fn into_failures(self) -> Vec<Failure<E>> {
         match self {
             TaskGroupError::Cancelled(_) => Vec::new(),
@@ -54,6 +96,12 @@ impl<E> TaskGroupError<E> {
 
 impl<E> Failure<E> {
     /// The error, if this is one.
+    ///
+    /// ```
+    /// use rasyncio::taskgroups::Failure;
+    ///
+    /// assert_eq!(Failure::Error("oops").error(), Some(&"oops"));
+    /// ```
     pub fn error(&self) -> Option<&E> {
         match self {
             Failure::Error(error) => Some(error),
@@ -62,6 +110,20 @@ impl<E> Failure<E> {
     }
 
     /// The panic, if this is one.
+    ///
+    /// ```
+    /// use rasyncio::{Cancelled, TaskGroup};
+    ///
+    /// rasyncio::run(async {
+    ///     let group = TaskGroup::<Cancelled>::new();
+    ///     let body = async {
+    ///         group.create_task(async { if true { panic!("oops") } Ok(()) });
+    ///         Ok(())
+    ///     };
+    ///     let failures = group.run(body).await.unwrap_err().into_failures();
+    ///     assert_eq!(failures[0].panicked().unwrap().message(), "oops");
+    /// });
+    /// ```
     pub fn panicked(&self) -> Option<&Panic> {
         match self {
             Failure::Error(_) => None,

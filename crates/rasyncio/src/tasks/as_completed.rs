@@ -87,6 +87,19 @@ where
 }
 
 /// What [`as_completed`] answers.
+///
+/// ```
+/// use rasyncio::as_completed;
+///
+/// rasyncio::run(async {
+///     let mut ends = as_completed([async { 1 }]);
+///     let first = ends.next().await?.unwrap();
+///     assert_eq!(first.await?, 1);
+///     assert!(ends.next().await?.is_none());
+///     Ok::<_, Box<dyn std::error::Error>>(())
+/// })
+/// .unwrap();
+/// ```
 #[must_use = "it gives nothing unless it is asked"]
 pub struct AsCompleted<T> {
     /// Those that were not given yet.
@@ -114,6 +127,17 @@ impl<T> AsCompleted<T> {
     /// # Panics
     ///
     /// If there is a limit and no loop is running.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use rasyncio::tasks::AsCompletedError;
+    /// use rasyncio::{as_completed, sleep};
+    ///
+    /// rasyncio::run(async {
+    ///     let mut ends = as_completed([sleep(Duration::from_secs(3600))]).timeout(Duration::from_millis(1));
+    ///     assert_eq!(ends.next().await.unwrap_err(), AsCompletedError::TimedOut);
+    /// });
+    /// ```
     #[track_caller]
     pub fn timeout(self, timeout: impl Into<Option<Duration>>) -> AsCompleted<T> {
         self.state.cancel_timer();
@@ -128,6 +152,19 @@ impl<T> AsCompleted<T> {
     }
 
     /// The next task that has ended; `None` when all were given.
+    ///
+    /// ```
+    /// use rasyncio::as_completed;
+    ///
+    /// rasyncio::run(async {
+    ///     let mut ends = as_completed([async { 1 }]);
+    ///     while let Some(task) = ends.next().await? {
+    ///         assert_eq!(task.await?, 1);
+    ///     }
+    ///     Ok::<_, Box<dyn std::error::Error>>(())
+    /// })
+    /// .unwrap();
+    /// ```
     #[allow(clippy::should_implement_trait, reason = "that is the name everywhere")]
     pub fn next(&mut self) -> Next<'_, T> {
         self.suspended = false;
@@ -135,6 +172,21 @@ impl<T> AsCompleted<T> {
     }
 
     /// The tasks that were not given yet, in their order.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use rasyncio::{as_completed, sleep};
+    ///
+    /// rasyncio::run(async {
+    ///     let mut ends = as_completed([1, 3600].map(|n| sleep(Duration::from_millis(n))));
+    ///     ends.next().await?;
+    ///     for late in ends.into_rest() {
+    ///         late.cancel();
+    ///     }
+    ///     Ok::<_, Box<dyn std::error::Error>>(())
+    /// })
+    /// .unwrap();
+    /// ```
     pub fn into_rest(mut self) -> Vec<Task<T>> {
         let rest = std::mem::take(&mut self.tasks).into_iter().flatten();
         rest.inspect(|task| task.clear_owner()).collect()
@@ -255,6 +307,17 @@ impl<T> Drop for AsCompleted<T> {
 }
 
 /// Why [`AsCompleted::next`] gave no task.
+///
+/// ```
+/// use std::time::Duration;
+/// use rasyncio::tasks::AsCompletedError;
+/// use rasyncio::{as_completed, sleep};
+///
+/// rasyncio::run(async {
+///     let mut ends = as_completed([sleep(Duration::from_secs(3600))]).timeout(Duration::ZERO);
+///     assert_eq!(ends.next().await.unwrap_err(), AsCompletedError::TimedOut);
+/// });
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum AsCompletedError {
     /// Whoever waits was cancelled.

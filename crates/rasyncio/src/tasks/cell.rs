@@ -26,7 +26,7 @@ use super::refs::{Last, Refs};
 use super::sent::Sent;
 use super::spawn::Origin;
 use super::stage::VTable;
-use super::state::{JOINABLE, OUTPUT, SETTLED, SHARED, State};
+use super::state::{FAILED, JOINABLE, OUTPUT, SETTLED, SHARED, State};
 use super::waiters::{Key, Waiter, Waiters};
 use super::{AnyTask, Task};
 use crate::events::{self, Home, LoopState};
@@ -82,7 +82,7 @@ impl Number {
         (Number([a, b, c, d, e]), name)
     }
 
-    fn get(self) -> u64 {
+    pub(super) fn get(self) -> u64 {
         let [a, b, c, d, e] = self.0;
         u64::from_le_bytes([a, b, c, d, e, 0, 0, 0])
     }
@@ -147,7 +147,7 @@ impl Header {
     }
 }
 
-fn default_name(number: u64) -> String {
+pub(super) fn default_name(number: u64) -> String {
     format!("Task-{number}")
 }
 
@@ -354,7 +354,10 @@ impl AnyTask {
         // SAFETY: `OUTPUT` said that it is there, and clearing it made it ours.
         if let Some(panic) = unsafe { (header.vtable.discard)(self.raw) } {
             events::report(&events::ExceptionContext {
-                message: "Task panic was never retrieved",
+                message: match header.state.has(FAILED) {
+                    true => events::UNRETRIEVED,
+                    false => "Task panic was never retrieved",
+                },
                 task: Some(self),
                 panic: &panic,
             });

@@ -70,6 +70,19 @@ where
 }
 
 /// A future that can become a task, or a task already (asyncio's `ensure_future`).
+///
+/// ```
+/// use rasyncio::create_task;
+/// use rasyncio::tasks::IntoTask;
+///
+/// rasyncio::run(async {
+///     async fn answer(what: impl IntoTask<Output = i32>) -> i32 {
+///         what.into_task().await.unwrap()
+///     }
+///     assert_eq!(answer(async { 42 }).await, 42);
+///     assert_eq!(answer(create_task(async { 42 })).await, 42);
+/// });
+/// ```
 pub trait IntoTask {
     /// What the future resolves to.
     type Output;
@@ -264,6 +277,18 @@ fn value<T>(task: &Task<T>) -> T {
 }
 
 /// What [`gather`] answers. Dropped before it has ended, it detaches its tasks.
+///
+/// ```
+/// use rasyncio::gather;
+///
+/// rasyncio::run(async {
+///     // The tasks are made here, and awaited later.
+///     let both = gather((async { 1 }, async { 2 }));
+///     assert_eq!(both.await?, (1, 2));
+///     Ok::<_, Box<dyn std::error::Error>>(())
+/// })
+/// .unwrap();
+/// ```
 #[must_use = "futures do nothing unless awaited"]
 pub struct Gathering<G> {
     tasks: G,
@@ -272,6 +297,17 @@ pub struct Gathering<G> {
 }
 
 /// What [`Gathering::return_exceptions`] answers.
+///
+/// ```
+/// use rasyncio::gather;
+///
+/// rasyncio::run(async {
+///     let results = gather([async { 1 }]).return_exceptions().await?;
+///     assert!(matches!(results, [Ok(1)]));
+///     Ok::<_, Box<dyn std::error::Error>>(())
+/// })
+/// .unwrap();
+/// ```
 #[must_use = "futures do nothing unless awaited"]
 pub struct GatherResults<G>(Gathering<G>);
 

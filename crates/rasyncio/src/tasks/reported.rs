@@ -12,7 +12,8 @@ use crate::exceptions::{Panic, TaskError};
 impl<T: 'static, E: Display + 'static> Task<Result<T, E>> {
     /// Detaches the task, and has an error that it resolves to told to the [exception
     /// handler](crate::events::set_exception_handler), as a panic is (asyncio's "Task exception was
-    /// never retrieved"). A task that is merely dropped keeps its error to itself.
+    /// never retrieved"). A task that is merely dropped keeps
+    /// its error to itself, unless it was made by [`create_task!`](macro@crate::create_task) or its like.
     ///
     /// ```
     /// use std::{cell::RefCell, rc::Rc};
@@ -50,13 +51,13 @@ impl<T, E: Display> OnDone for Reporter<T, E> {
 }
 
 fn report<T, E: Display>(task: &Task<Result<T, E>>) {
-    let panic = match task.take() {
-        Some(Ok(Err(error))) => Panic::new(Box::new(error.to_string())),
-        Some(Err(TaskError::Panicked(panic))) => panic,
+    let (message, panic) = match task.take() {
+        Some(Ok(Err(error))) => (events::UNRETRIEVED, Panic::new(Box::new(error.to_string()))),
+        Some(Err(TaskError::Panicked(panic))) => ("Task panic was never retrieved", panic),
         Some(Ok(Ok(_)) | Err(TaskError::Cancelled(_))) | None => return,
     };
     events::report(&ExceptionContext {
-        message: "Task exception was never retrieved",
+        message,
         task: Some(task),
         panic: &panic,
     });

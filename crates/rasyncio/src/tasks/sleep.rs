@@ -53,6 +53,20 @@ pub fn sleep_until(when: Duration) -> Sleep {
 }
 
 /// What [`sleep`] answers.
+///
+/// ```
+/// use std::time::Duration;
+/// use rasyncio::{events, sleep};
+///
+/// rasyncio::run(async {
+///     let start = events::time();
+///     let slept = sleep(Duration::from_millis(1));
+///     slept.await?;
+///     assert!(events::time() > start);
+///     Ok::<_, Box<dyn std::error::Error>>(())
+/// })
+/// .unwrap();
+/// ```
 #[derive(Debug)]
 #[must_use = "futures do nothing unless awaited"]
 pub struct Sleep {
@@ -157,6 +171,18 @@ pub fn yield_now() -> YieldNow {
 }
 
 /// What [`yield_now`] answers.
+///
+/// ```
+/// use rasyncio::{create_task, yield_now};
+///
+/// rasyncio::run(async {
+///     let other = create_task(async {});
+///     yield_now().await?;
+///     assert!(other.done());
+///     Ok::<_, Box<dyn std::error::Error>>(())
+/// })
+/// .unwrap();
+/// ```
 #[derive(Debug)]
 #[must_use = "futures do nothing unless awaited"]
 pub struct YieldNow {

@@ -2,10 +2,15 @@
 
 #![allow(unsafe_code)]
 
+#[cfg(feature = "tracing")]
+use std::borrow::Cow;
 use std::marker::PhantomData;
 use std::panic::Location;
 
 use super::cell::Number;
+#[cfg(feature = "tracing")]
+use super::cell::default_name;
+use super::stage::{Kind, Plain};
 use super::state::MAIN;
 use super::{AnyTask, Task, stage, waker};
 use crate::contextvars::{self, Context};
@@ -14,11 +19,11 @@ use crate::exceptions::{Cancelled, TaskError};
 use crate::scope::Side;
 
 /// Where a task comes from, and what it is given.
-pub(super) struct Origin {
+pub(crate) struct Origin {
     pub(super) number: Number,
     /// Its name and context, if it has any.
     pub(super) side: Option<Box<Side>>,
-    pub(super) created: &'static Location<'static>,
+    pub(crate) created: &'static Location<'static>,
 }
 
 impl Origin {
@@ -39,15 +44,31 @@ impl Origin {
             created,
         }
     }
+
+    /// The number of a task without a name of its own.
+    #[cfg(feature = "tracing")]
+    pub(crate) fn number(&self) -> Option<u64> {
+        Some(self.number.get()).filter(|&number| number > 0)
+    }
+
+    /// What the task is called.
+    #[cfg(feature = "tracing")]
+    pub(crate) fn name(&self) -> Cow<'_, str> {
+        match self.side.as_ref().and_then(|side| side.name.as_deref()) {
+            Some(name) => Cow::Borrowed(name),
+            None => Cow::Owned(default_name(self.number.get())),
+        }
+    }
 }
 
 /// Makes a task of the running loop, which is `owner`, and schedules it.
-pub(super) fn spawn<F>(owner: &LoopState, future: F, origin: Origin) -> Task<F::Output>
+pub(super) fn spawn<F, K>(owner: &LoopState, future: F, origin: Origin) -> Task<F::Output>
 where
     F: Future + 'static,
+    K: Kind<F::Output>,
 {
     // SAFETY: it borrows nothing.
-    unsafe { spawn_unchecked(owner, future, origin, 0) }
+    unsafe { spawn_unchecked::<F, K>(owner, future, origin, 0) }
 }
 
 /// Makes a task of the running loop, calls `drive`, which has to turn the loop until
@@ -74,7 +95,7 @@ pub(crate) fn run_main<F: Future>(
         let origin = Origin::new(owner, None, contextvars::inherit(), created);
         // SAFETY: the guard ends the task before this function does, and the output leaves
         // through here or with the guard.
-        Guard(unsafe { spawn_unchecked(owner, future, origin, MAIN) })
+        Guard(unsafe { spawn_unchecked::<F, Plain>(owner, future, origin, MAIN) })
     });
     drive(&task.0);
     match task.0.take() {
@@ -86,14 +107,21 @@ pub(crate) fn run_main<F: Future>(
 /// # Safety
 ///
 /// As for `stage::new`; and `owner` is the running loop.
-unsafe fn spawn_unchecked<F: Future>(
+unsafe fn spawn_unchecked<F: Future, K: Kind<F::Output>>(
     owner: &LoopState,
     future: F,
     origin: Origin,
     bits: u16,
 ) -> Task<F::Output> {
+    #[cfg(feature = "tracing")]
+    let any = {
+        let future = crate::adapters::tracing::in_span(future, &origin);
+        // SAFETY: as the caller says.
+        unsafe { stage::new::<_, K>(owner, future, origin, bits) }
+    };
+    #[cfg(not(feature = "tracing"))]
     // SAFETY: as the caller says.
-    let any = unsafe { stage::new(owner, future, origin, bits) };
+    let any = unsafe { stage::new::<F, K>(owner, future, origin, bits) };
     if owner.closed.get() {
         // SAFETY: this is the loop's thread, and the task has just begun.
         unsafe {

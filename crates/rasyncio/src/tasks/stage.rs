@@ -16,7 +16,7 @@ use super::AnyTask;
 use super::cell::{Header, Raw, is_local};
 use super::spare::Spare;
 use super::spawn::Origin;
-use super::state::{CANCELLED, DONE, MAIN, OUTPUT, PANICKED};
+use super::state::{CANCELLED, DONE, FAILED, MAIN, OUTPUT, PANICKED};
 use crate::events::{self, LoopState};
 use crate::exceptions::{Cancelled, Panic, TaskError};
 
@@ -28,7 +28,7 @@ pub(super) struct VTable {
     pub(super) abandon: unsafe fn(Raw, Cancelled),
     /// Where the output is: a `Result<F::Output, TaskError>`.
     pub(super) output: unsafe fn(Raw) -> *mut (),
-    /// Drops the output, but for a panic, which should be reported.
+    /// Drops the output, but for what should be reported: a panic, or an error as if it were one.
     pub(super) discard: unsafe fn(Raw) -> Option<Panic>,
     pub(super) free: unsafe fn(Raw),
 }
@@ -45,12 +45,34 @@ union Stage<F: Future> {
     output: ManuallyDrop<Result<F::Output, TaskError>>,
 }
 
-fn table<F: Future>() -> &'static VTable {
+/// What an output says, beside what it is.
+pub(super) trait Kind<T> {
+    /// Whether it is an error, and no cancellation.
+    fn is_error(output: &T) -> bool;
+    /// It is dropped, and nobody has seen it: what is to be told of that.
+    fn dropped(output: T) -> Option<Panic>;
+}
+
+/// Nothing.
+pub(super) struct Plain;
+
+impl<T> Kind<T> for Plain {
+    fn is_error(_: &T) -> bool {
+        false
+    }
+
+    fn dropped(output: T) -> Option<Panic> {
+        drop(output);
+        None
+    }
+}
+
+fn table<F: Future, K: Kind<F::Output>>() -> &'static VTable {
     &VTable {
-        poll: poll::<F>,
-        abandon: abandon::<F>,
+        poll: poll::<F, K>,
+        abandon: abandon::<F, K>,
         output: output::<F>,
-        discard: discard::<F>,
+        discard: discard::<F, K>,
         free: free::<F>,
     }
 }
@@ -61,7 +83,7 @@ fn table<F: Future>() -> &'static VTable {
 ///
 /// What the future and its output borrow must outlive the task's end, and the output must be
 /// taken or dropped before that, too.
-pub(super) unsafe fn new<F: Future>(
+pub(super) unsafe fn new<F: Future, K: Kind<F::Output>>(
     owner: &LoopState,
     future: F,
     origin: Origin,
@@ -71,7 +93,7 @@ pub(super) unsafe fn new<F: Future>(
     // SAFETY: there is room for it, and nothing in it yet.
     unsafe {
         cell.write(TaskCell {
-            header: Header::new(owner, table::<F>(), origin, bits),
+            header: Header::new(owner, table::<F, K>(), origin, bits),
             stage: UnsafeCell::new(Stage {
                 future: ManuallyDrop::new(future),
             }),
@@ -93,7 +115,7 @@ unsafe fn stage<F: Future>(task: Raw) -> *mut Stage<F> {
     UnsafeCell::raw_get(unsafe { &raw const (*cell).stage })
 }
 
-unsafe fn poll<F: Future>(task: Raw, cx: &mut Context<'_>) -> bool {
+unsafe fn poll<F: Future, K: Kind<F::Output>>(task: Raw, cx: &mut Context<'_>) -> bool {
     let polled = catch_unwind(AssertUnwindSafe(|| {
         // SAFETY: the future is there and nobody else polls it. It never moves: `conclude`
         // drops it in place.
@@ -106,13 +128,13 @@ unsafe fn poll<F: Future>(task: Raw, cx: &mut Context<'_>) -> bool {
         Err(payload) => Err(TaskError::Panicked(Panic::new(payload))),
     };
     // SAFETY: the future is there.
-    unsafe { conclude::<F>(task, result) };
+    unsafe { conclude::<F, K>(task, result) };
     true
 }
 
-unsafe fn abandon<F: Future>(task: Raw, reason: Cancelled) {
+unsafe fn abandon<F: Future, K: Kind<F::Output>>(task: Raw, reason: Cancelled) {
     // SAFETY: the future is there, says the caller.
-    unsafe { conclude::<F>(task, Err(TaskError::Cancelled(reason))) };
+    unsafe { conclude::<F, K>(task, Err(TaskError::Cancelled(reason))) };
 }
 
 /// Puts the output in the place of the future.
@@ -120,7 +142,10 @@ unsafe fn abandon<F: Future>(task: Raw, reason: Cancelled) {
 /// # Safety
 ///
 /// The future is there and is an `F`.
-unsafe fn conclude<F: Future>(task: Raw, mut result: Result<F::Output, TaskError>) {
+unsafe fn conclude<F: Future, K: Kind<F::Output>>(
+    task: Raw,
+    mut result: Result<F::Output, TaskError>,
+) {
     // SAFETY: alive, says the caller.
     let (header, stage) = unsafe { (task.header(), stage::<F>(task)) };
     let replace = |result: &mut Result<F::Output, TaskError>, error| {
@@ -141,6 +166,7 @@ unsafe fn conclude<F: Future>(task: Raw, mut result: Result<F::Output, TaskError
         replace(&mut result, TaskError::Cancelled(reason));
     }
     header.state.insert(match &result {
+        Ok(output) if K::is_error(output) => DONE | OUTPUT | FAILED,
         Ok(_) => DONE | OUTPUT,
         Err(TaskError::Cancelled(_)) => DONE | OUTPUT | CANCELLED,
         Err(TaskError::Panicked(_)) => DONE | OUTPUT | PANICKED,
@@ -154,12 +180,13 @@ unsafe fn output<F: Future>(task: Raw) -> *mut () {
     unsafe { (&raw mut (*stage::<F>(task)).output).cast() }
 }
 
-unsafe fn discard<F: Future>(task: Raw) -> Option<Panic> {
+unsafe fn discard<F: Future, K: Kind<F::Output>>(task: Raw) -> Option<Panic> {
     // SAFETY: the output is there and the caller's to give away.
     let result = unsafe { ManuallyDrop::take(&mut (*stage::<F>(task)).output) };
     match result {
+        Ok(output) => K::dropped(output),
         Err(TaskError::Panicked(panic)) => Some(panic),
-        _ => None,
+        Err(TaskError::Cancelled(_)) => None,
     }
 }
 

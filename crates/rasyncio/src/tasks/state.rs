@@ -47,6 +47,9 @@ pub(super) const JOINABLE: u16 = 1 << 9;
 /// `run` answers.
 pub(super) const MAIN: u16 = 1 << 10;
 
+/// With `DONE`: the task is of a kind whose errors are looked at, and resolved to one.
+pub(super) const FAILED: u16 = 1 << 13;
+
 /// With `DONE`: it is settled who owns the memory. If `SHARED` is not set as well, that is
 /// the handles alone.
 pub(super) const SETTLED: u16 = 1 << 11;

@@ -15,6 +15,17 @@ use crate::exceptions::{Cancelled, Panic, TaskError};
 use crate::scope;
 
 /// What [`run_in_executor`](super::run_in_executor) answers.
+///
+/// ```
+/// use rasyncio::run_in_executor;
+///
+/// rasyncio::run(async {
+///     let call = run_in_executor(None, || 6 * 7);
+///     assert_eq!(call.await?, 42);
+///     Ok::<_, Box<dyn std::error::Error>>(())
+/// })
+/// .unwrap();
+/// ```
 #[must_use = "dropped, the function may not be called"]
 pub struct InExecutor<T> {
     slot: Arc<Slot<T>>,

@@ -20,6 +20,23 @@ use crate::protocols::{self, DatagramProtocol};
 const DATAGRAMS_AT_ONCE: usize = 16;
 
 /// A datagram socket with a protocol (asyncio's `DatagramTransport`). Clones are the same.
+///
+/// ```
+/// use std::rc::Rc;
+/// use rasyncio::{DatagramProtocol, connect::datagram_endpoint, net::UdpSocket};
+///
+/// rasyncio::run(async {
+/// #     struct Quiet;
+/// #     impl DatagramProtocol for Quiet {}
+/// #     let peer = UdpSocket::bind("127.0.0.1:0").await?;
+///     let socket = UdpSocket::bind("127.0.0.1:0").await?;
+///     let (transport, _) = datagram_endpoint(|| Rc::new(Quiet), socket).await?;
+///     transport.sendto(b"hello", Some(peer.local_addr()?))?;
+///     assert_eq!(peer.recv(&mut [0; 16]).await?, 5);
+///     Ok::<_, Box<dyn std::error::Error>>(())
+/// })
+/// .unwrap();
+/// ```
 #[derive(Clone)]
 pub struct DatagramTransport {
     inner: Rc<Inner>,
@@ -65,6 +82,23 @@ impl DatagramTransport {
     ///
     /// `InvalidInput` if the socket is connected to somewhere else. What the system says goes to
     /// [`DatagramProtocol::error_received`].
+    ///
+    /// ```
+    /// use std::rc::Rc;
+    /// use rasyncio::{DatagramProtocol, connect::datagram_endpoint, net::UdpSocket};
+    ///
+    /// rasyncio::run(async {
+    /// #     struct Quiet;
+    /// #     impl DatagramProtocol for Quiet {}
+    /// #     let peer = UdpSocket::bind("127.0.0.1:0").await?;
+    ///     let socket = UdpSocket::bind("127.0.0.1:0").await?;
+    ///     let (transport, _) = datagram_endpoint(|| Rc::new(Quiet), socket).await?;
+    ///     transport.sendto(b"hello", Some(peer.local_addr()?))?;
+    ///     assert_eq!(peer.recv(&mut [0; 16]).await?, 5);
+    ///     Ok::<_, Box<dyn std::error::Error>>(())
+    /// })
+    /// .unwrap();
+    /// ```
     pub fn sendto(&self, data: &[u8], address: Option<SocketAddr>) -> io::Result<()> {
         let inner = &self.inner;
         let address = match (inner.peer, address) {
@@ -99,6 +133,23 @@ impl DatagramTransport {
     }
 
     /// Closes the socket, after everything was sent.
+    ///
+    /// ```
+    /// use std::rc::Rc;
+    /// use rasyncio::{DatagramProtocol, connect::datagram_endpoint, net::UdpSocket};
+    ///
+    /// rasyncio::run(async {
+    /// #     struct Quiet;
+    /// #     impl DatagramProtocol for Quiet {}
+    /// #     let peer = UdpSocket::bind("127.0.0.1:0").await?;
+    ///     let socket = UdpSocket::bind("127.0.0.1:0").await?;
+    ///     let (transport, _) = datagram_endpoint(|| Rc::new(Quiet), socket).await?;
+    ///     transport.close();
+    ///     assert!(transport.is_closing());
+    ///     Ok::<_, Box<dyn std::error::Error>>(())
+    /// })
+    /// .unwrap();
+    /// ```
     pub fn close(&self) {
         if self.inner.state.close() == Closing::Now {
             self.lose(None);
@@ -106,16 +157,65 @@ impl DatagramTransport {
     }
 
     /// Closes the socket now.
+    ///
+    /// ```
+    /// use std::rc::Rc;
+    /// use rasyncio::{DatagramProtocol, connect::datagram_endpoint, net::UdpSocket};
+    ///
+    /// rasyncio::run(async {
+    /// #     struct Quiet;
+    /// #     impl DatagramProtocol for Quiet {}
+    /// #     let peer = UdpSocket::bind("127.0.0.1:0").await?;
+    ///     let socket = UdpSocket::bind("127.0.0.1:0").await?;
+    ///     let (transport, _) = datagram_endpoint(|| Rc::new(Quiet), socket).await?;
+    ///     transport.abort();
+    ///     assert!(transport.is_closing());
+    ///     Ok::<_, Box<dyn std::error::Error>>(())
+    /// })
+    /// .unwrap();
+    /// ```
     pub fn abort(&self) {
         self.fail(None);
     }
 
     /// Whether the socket is closing or closed.
+    ///
+    /// ```
+    /// use std::rc::Rc;
+    /// use rasyncio::{DatagramProtocol, connect::datagram_endpoint, net::UdpSocket};
+    ///
+    /// rasyncio::run(async {
+    /// #     struct Quiet;
+    /// #     impl DatagramProtocol for Quiet {}
+    /// #     let peer = UdpSocket::bind("127.0.0.1:0").await?;
+    ///     let socket = UdpSocket::bind("127.0.0.1:0").await?;
+    ///     let (transport, _) = datagram_endpoint(|| Rc::new(Quiet), socket).await?;
+    ///     assert!(!transport.is_closing());
+    ///     Ok::<_, Box<dyn std::error::Error>>(())
+    /// })
+    /// .unwrap();
+    /// ```
     pub fn is_closing(&self) -> bool {
         self.inner.state.is_closing()
     }
 
     /// How many bytes wait to be sent, with 8 for each datagram.
+    ///
+    /// ```
+    /// use std::rc::Rc;
+    /// use rasyncio::{DatagramProtocol, connect::datagram_endpoint, net::UdpSocket};
+    ///
+    /// rasyncio::run(async {
+    /// #     struct Quiet;
+    /// #     impl DatagramProtocol for Quiet {}
+    /// #     let peer = UdpSocket::bind("127.0.0.1:0").await?;
+    ///     let socket = UdpSocket::bind("127.0.0.1:0").await?;
+    ///     let (transport, _) = datagram_endpoint(|| Rc::new(Quiet), socket).await?;
+    ///     assert_eq!(transport.get_write_buffer_size(), 0);
+    ///     Ok::<_, Box<dyn std::error::Error>>(())
+    /// })
+    /// .unwrap();
+    /// ```
     pub fn get_write_buffer_size(&self) -> usize {
         self.inner.state.buffered()
     }
@@ -127,6 +227,22 @@ impl DatagramTransport {
     /// If `low` is more than `high`.
     ///
     /// [`Transport::set_write_buffer_limits`]: super::Transport::set_write_buffer_limits
+    ///
+    /// ```
+    /// use std::rc::Rc;
+    /// use rasyncio::{DatagramProtocol, connect::datagram_endpoint, net::UdpSocket};
+    ///
+    /// rasyncio::run(async {
+    /// #     struct Quiet;
+    /// #     impl DatagramProtocol for Quiet {}
+    /// #     let peer = UdpSocket::bind("127.0.0.1:0").await?;
+    ///     let socket = UdpSocket::bind("127.0.0.1:0").await?;
+    ///     let (transport, _) = datagram_endpoint(|| Rc::new(Quiet), socket).await?;
+    ///     transport.set_write_buffer_limits(Some(1000), None)?;
+    ///     Ok::<_, Box<dyn std::error::Error>>(())
+    /// })
+    /// .unwrap();
+    /// ```
     pub fn set_write_buffer_limits(
         &self,
         high: Option<usize>,
@@ -148,11 +264,43 @@ impl DatagramTransport {
     /// # Errors
     ///
     /// The system's, and `NotConnected` after the close.
+    ///
+    /// ```
+    /// use std::rc::Rc;
+    /// use rasyncio::{DatagramProtocol, connect::datagram_endpoint, net::UdpSocket};
+    ///
+    /// rasyncio::run(async {
+    /// #     struct Quiet;
+    /// #     impl DatagramProtocol for Quiet {}
+    /// #     let peer = UdpSocket::bind("127.0.0.1:0").await?;
+    ///     let socket = UdpSocket::bind("127.0.0.1:0").await?;
+    ///     let (transport, _) = datagram_endpoint(|| Rc::new(Quiet), socket).await?;
+    ///     assert!(transport.local_addr()?.ip().is_loopback());
+    ///     Ok::<_, Box<dyn std::error::Error>>(())
+    /// })
+    /// .unwrap();
+    /// ```
     pub fn local_addr(&self) -> io::Result<SocketAddr> {
         self.inner.with_socket(UdpSocket::local_addr)
     }
 
     /// Where the socket is connected to.
+    ///
+    /// ```
+    /// use std::rc::Rc;
+    /// use rasyncio::{DatagramProtocol, connect::datagram_endpoint, net::UdpSocket};
+    ///
+    /// rasyncio::run(async {
+    /// #     struct Quiet;
+    /// #     impl DatagramProtocol for Quiet {}
+    /// #     let peer = UdpSocket::bind("127.0.0.1:0").await?;
+    ///     let socket = UdpSocket::bind("127.0.0.1:0").await?;
+    ///     let (transport, _) = datagram_endpoint(|| Rc::new(Quiet), socket).await?;
+    ///     assert_eq!(transport.peer_addr(), None);
+    ///     Ok::<_, Box<dyn std::error::Error>>(())
+    /// })
+    /// .unwrap();
+    /// ```
     pub fn peer_addr(&self) -> Option<SocketAddr> {
         self.inner.peer
     }
@@ -162,6 +310,23 @@ impl DatagramTransport {
     /// # Errors
     ///
     /// `NotConnected` after the close, and those of `f`.
+    ///
+    /// ```
+    /// use std::rc::Rc;
+    /// use rasyncio::{DatagramProtocol, connect::datagram_endpoint, net::UdpSocket};
+    /// use std::os::fd::AsRawFd;
+    ///
+    /// rasyncio::run(async {
+    /// #     struct Quiet;
+    /// #     impl DatagramProtocol for Quiet {}
+    /// #     let peer = UdpSocket::bind("127.0.0.1:0").await?;
+    ///     let socket = UdpSocket::bind("127.0.0.1:0").await?;
+    ///     let (transport, _) = datagram_endpoint(|| Rc::new(Quiet), socket).await?;
+    ///     assert!(transport.with_fd(|fd| Ok(fd.as_raw_fd()))? > 2);
+    ///     Ok::<_, Box<dyn std::error::Error>>(())
+    /// })
+    /// .unwrap();
+    /// ```
     pub fn with_fd<R>(&self, f: impl FnOnce(BorrowedFd<'_>) -> io::Result<R>) -> io::Result<R> {
         self.inner.with_socket(|socket| f(socket.as_fd()))
     }

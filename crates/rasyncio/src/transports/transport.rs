@@ -24,6 +24,23 @@ use crate::tls::Tls;
 ///
 /// The loop keeps it, whether anybody has a clone or not, until it is closed. Methods are for
 /// the thread of the loop, while that runs.
+///
+/// ```
+/// use std::rc::Rc;
+/// use rasyncio::{Protocol, create_connection, net::TcpListener};
+///
+/// rasyncio::run(async {
+/// #     struct Quiet;
+/// #     impl Protocol for Quiet {}
+/// #     let listener = TcpListener::bind("127.0.0.1:0").await?;
+///     let (transport, _) = create_connection(|| Rc::new(Quiet), listener.local_addr()?).await?;
+/// #     let (peer, _) = listener.accept().await?;
+///     transport.write(b"hello")?;
+///     transport.close();
+///     Ok::<_, Box<dyn std::error::Error>>(())
+/// })
+/// .unwrap();
+/// ```
 #[derive(Clone)]
 pub struct Transport {
     pub(super) inner: Rc<Inner>,
@@ -81,6 +98,23 @@ impl Transport {
     /// # Errors
     ///
     /// After [`Transport::write_eof`].
+    ///
+    /// ```
+    /// use std::rc::Rc;
+    /// use rasyncio::{Protocol, create_connection, net::TcpListener};
+    ///
+    /// rasyncio::run(async {
+    /// #     struct Quiet;
+    /// #     impl Protocol for Quiet {}
+    /// #     let listener = TcpListener::bind("127.0.0.1:0").await?;
+    ///     let (transport, _) = create_connection(|| Rc::new(Quiet), listener.local_addr()?).await?;
+    /// #     let (peer, _) = listener.accept().await?;
+    ///     transport.write(b"hello")?;
+    ///     assert_eq!(peer.read(&mut [0; 16]).await?, 5);
+    ///     Ok::<_, Box<dyn std::error::Error>>(())
+    /// })
+    /// .unwrap();
+    /// ```
     pub fn write(&self, data: &[u8]) -> Result<(), WriteRefused> {
         match &*self.inner {
             Inner::Plain(plain) => plain.write(self, data),
@@ -98,6 +132,23 @@ impl Transport {
     /// # Errors
     ///
     /// After [`Transport::write_eof`].
+    ///
+    /// ```
+    /// use std::rc::Rc;
+    /// use rasyncio::{Protocol, create_connection, net::TcpListener};
+    ///
+    /// rasyncio::run(async {
+    /// #     struct Quiet;
+    /// #     impl Protocol for Quiet {}
+    /// #     let listener = TcpListener::bind("127.0.0.1:0").await?;
+    ///     let (transport, _) = create_connection(|| Rc::new(Quiet), listener.local_addr()?).await?;
+    /// #     let (peer, _) = listener.accept().await?;
+    ///     transport.writelines(["one\n", "two\n"])?;
+    ///     assert_eq!(peer.read(&mut [0; 16]).await?, 8);
+    ///     Ok::<_, Box<dyn std::error::Error>>(())
+    /// })
+    /// .unwrap();
+    /// ```
     pub fn writelines<T>(&self, data: impl IntoIterator<Item = T>) -> Result<(), WriteRefused>
     where
         T: Into<Vec<u8>>,
@@ -118,6 +169,23 @@ impl Transport {
     /// # Errors
     ///
     /// The system's.
+    ///
+    /// ```
+    /// use std::rc::Rc;
+    /// use rasyncio::{Protocol, create_connection, net::TcpListener};
+    ///
+    /// rasyncio::run(async {
+    /// #     struct Quiet;
+    /// #     impl Protocol for Quiet {}
+    /// #     let listener = TcpListener::bind("127.0.0.1:0").await?;
+    ///     let (transport, _) = create_connection(|| Rc::new(Quiet), listener.local_addr()?).await?;
+    /// #     let (peer, _) = listener.accept().await?;
+    ///     transport.write_eof()?;
+    ///     assert_eq!(peer.read(&mut [0; 16]).await?, 0);
+    ///     Ok::<_, Box<dyn std::error::Error>>(())
+    /// })
+    /// .unwrap();
+    /// ```
     pub fn write_eof(&self) -> io::Result<()> {
         match &*self.inner {
             Inner::Plain(plain) => plain.write_eof(self),
@@ -127,11 +195,44 @@ impl Transport {
     }
 
     /// Whether [`Transport::write_eof`] leaves the reading half open.
+    ///
+    /// ```
+    /// use std::rc::Rc;
+    /// use rasyncio::{Protocol, create_connection, net::TcpListener};
+    ///
+    /// rasyncio::run(async {
+    /// #     struct Quiet;
+    /// #     impl Protocol for Quiet {}
+    /// #     let listener = TcpListener::bind("127.0.0.1:0").await?;
+    ///     let (transport, _) = create_connection(|| Rc::new(Quiet), listener.local_addr()?).await?;
+    /// #     let (peer, _) = listener.accept().await?;
+    ///     assert!(transport.can_write_eof());
+    ///     Ok::<_, Box<dyn std::error::Error>>(())
+    /// })
+    /// .unwrap();
+    /// ```
     pub fn can_write_eof(&self) -> bool {
         self.plain().is_some()
     }
 
     /// Closes the connection, after everything has gone out. Nothing is received any more.
+    ///
+    /// ```
+    /// use std::rc::Rc;
+    /// use rasyncio::{Protocol, create_connection, net::TcpListener};
+    ///
+    /// rasyncio::run(async {
+    /// #     struct Quiet;
+    /// #     impl Protocol for Quiet {}
+    /// #     let listener = TcpListener::bind("127.0.0.1:0").await?;
+    ///     let (transport, _) = create_connection(|| Rc::new(Quiet), listener.local_addr()?).await?;
+    /// #     let (peer, _) = listener.accept().await?;
+    ///     transport.close();
+    ///     assert_eq!(peer.read(&mut [0; 16]).await?, 0);
+    ///     Ok::<_, Box<dyn std::error::Error>>(())
+    /// })
+    /// .unwrap();
+    /// ```
     pub fn close(&self) {
         match &*self.inner {
             Inner::Plain(plain) => plain.close(self),
@@ -141,6 +242,23 @@ impl Transport {
     }
 
     /// Closes the connection now, and drops what waits to be written.
+    ///
+    /// ```
+    /// use std::rc::Rc;
+    /// use rasyncio::{Protocol, create_connection, net::TcpListener};
+    ///
+    /// rasyncio::run(async {
+    /// #     struct Quiet;
+    /// #     impl Protocol for Quiet {}
+    /// #     let listener = TcpListener::bind("127.0.0.1:0").await?;
+    ///     let (transport, _) = create_connection(|| Rc::new(Quiet), listener.local_addr()?).await?;
+    /// #     let (peer, _) = listener.accept().await?;
+    ///     transport.abort();
+    ///     assert!(transport.is_closing());
+    ///     Ok::<_, Box<dyn std::error::Error>>(())
+    /// })
+    /// .unwrap();
+    /// ```
     pub fn abort(&self) {
         match &*self.inner {
             Inner::Plain(plain) => plain.fail(self, None),
@@ -150,6 +268,24 @@ impl Transport {
     }
 
     /// Whether the connection is closing or closed.
+    ///
+    /// ```
+    /// use std::rc::Rc;
+    /// use rasyncio::{Protocol, create_connection, net::TcpListener};
+    ///
+    /// rasyncio::run(async {
+    /// #     struct Quiet;
+    /// #     impl Protocol for Quiet {}
+    /// #     let listener = TcpListener::bind("127.0.0.1:0").await?;
+    ///     let (transport, _) = create_connection(|| Rc::new(Quiet), listener.local_addr()?).await?;
+    /// #     let (peer, _) = listener.accept().await?;
+    ///     assert!(!transport.is_closing());
+    ///     transport.close();
+    ///     assert!(transport.is_closing());
+    ///     Ok::<_, Box<dyn std::error::Error>>(())
+    /// })
+    /// .unwrap();
+    /// ```
     pub fn is_closing(&self) -> bool {
         match &*self.inner {
             Inner::Plain(plain) => plain.state.is_closing(),
@@ -159,6 +295,22 @@ impl Transport {
     }
 
     /// Whether the protocol is to get data: not closing, not paused.
+    ///
+    /// ```
+    /// use std::rc::Rc;
+    /// use rasyncio::{Protocol, create_connection, net::TcpListener};
+    ///
+    /// rasyncio::run(async {
+    /// #     struct Quiet;
+    /// #     impl Protocol for Quiet {}
+    /// #     let listener = TcpListener::bind("127.0.0.1:0").await?;
+    ///     let (transport, _) = create_connection(|| Rc::new(Quiet), listener.local_addr()?).await?;
+    /// #     let (peer, _) = listener.accept().await?;
+    ///     assert!(transport.is_reading());
+    ///     Ok::<_, Box<dyn std::error::Error>>(())
+    /// })
+    /// .unwrap();
+    /// ```
     pub fn is_reading(&self) -> bool {
         match &*self.inner {
             Inner::Plain(plain) => plain.state.is_reading(),
@@ -168,6 +320,23 @@ impl Transport {
     }
 
     /// Has the protocol get no data, until [`Transport::resume_reading`].
+    ///
+    /// ```
+    /// use std::rc::Rc;
+    /// use rasyncio::{Protocol, create_connection, net::TcpListener};
+    ///
+    /// rasyncio::run(async {
+    /// #     struct Quiet;
+    /// #     impl Protocol for Quiet {}
+    /// #     let listener = TcpListener::bind("127.0.0.1:0").await?;
+    ///     let (transport, _) = create_connection(|| Rc::new(Quiet), listener.local_addr()?).await?;
+    /// #     let (peer, _) = listener.accept().await?;
+    ///     transport.pause_reading();
+    ///     assert!(!transport.is_reading());
+    ///     Ok::<_, Box<dyn std::error::Error>>(())
+    /// })
+    /// .unwrap();
+    /// ```
     pub fn pause_reading(&self) {
         match &*self.inner {
             // The watch stays. What it tells is noted, and left alone.
@@ -178,6 +347,24 @@ impl Transport {
     }
 
     /// Has the protocol get data again.
+    ///
+    /// ```
+    /// use std::rc::Rc;
+    /// use rasyncio::{Protocol, create_connection, net::TcpListener};
+    ///
+    /// rasyncio::run(async {
+    /// #     struct Quiet;
+    /// #     impl Protocol for Quiet {}
+    /// #     let listener = TcpListener::bind("127.0.0.1:0").await?;
+    ///     let (transport, _) = create_connection(|| Rc::new(Quiet), listener.local_addr()?).await?;
+    /// #     let (peer, _) = listener.accept().await?;
+    ///     transport.pause_reading();
+    ///     transport.resume_reading();
+    ///     assert!(transport.is_reading());
+    ///     Ok::<_, Box<dyn std::error::Error>>(())
+    /// })
+    /// .unwrap();
+    /// ```
     pub fn resume_reading(&self) {
         match &*self.inner {
             Inner::Plain(plain) => {
@@ -191,6 +378,23 @@ impl Transport {
     }
 
     /// How many bytes wait to be written.
+    ///
+    /// ```
+    /// use std::rc::Rc;
+    /// use rasyncio::{Protocol, create_connection, net::TcpListener};
+    ///
+    /// rasyncio::run(async {
+    /// #     struct Quiet;
+    /// #     impl Protocol for Quiet {}
+    /// #     let listener = TcpListener::bind("127.0.0.1:0").await?;
+    ///     let (transport, _) = create_connection(|| Rc::new(Quiet), listener.local_addr()?).await?;
+    /// #     let (peer, _) = listener.accept().await?;
+    ///     transport.write(b"hello")?;
+    ///     assert_eq!(transport.get_write_buffer_size(), 0);
+    ///     Ok::<_, Box<dyn std::error::Error>>(())
+    /// })
+    /// .unwrap();
+    /// ```
     pub fn get_write_buffer_size(&self) -> usize {
         match &*self.inner {
             Inner::Plain(plain) => plain.state.buffered(),
@@ -200,6 +404,22 @@ impl Transport {
     }
 
     /// The water marks, the low one first.
+    ///
+    /// ```
+    /// use std::rc::Rc;
+    /// use rasyncio::{Protocol, create_connection, net::TcpListener};
+    ///
+    /// rasyncio::run(async {
+    /// #     struct Quiet;
+    /// #     impl Protocol for Quiet {}
+    /// #     let listener = TcpListener::bind("127.0.0.1:0").await?;
+    ///     let (transport, _) = create_connection(|| Rc::new(Quiet), listener.local_addr()?).await?;
+    /// #     let (peer, _) = listener.accept().await?;
+    ///     assert_eq!(transport.get_write_buffer_limits(), (16 * 1024, 64 * 1024));
+    ///     Ok::<_, Box<dyn std::error::Error>>(())
+    /// })
+    /// .unwrap();
+    /// ```
     pub fn get_write_buffer_limits(&self) -> (usize, usize) {
         match &*self.inner {
             Inner::Plain(plain) => plain.state.limits(),
@@ -215,6 +435,23 @@ impl Transport {
     /// # Errors
     ///
     /// If `low` is more than `high`.
+    ///
+    /// ```
+    /// use std::rc::Rc;
+    /// use rasyncio::{Protocol, create_connection, net::TcpListener};
+    ///
+    /// rasyncio::run(async {
+    /// #     struct Quiet;
+    /// #     impl Protocol for Quiet {}
+    /// #     let listener = TcpListener::bind("127.0.0.1:0").await?;
+    ///     let (transport, _) = create_connection(|| Rc::new(Quiet), listener.local_addr()?).await?;
+    /// #     let (peer, _) = listener.accept().await?;
+    ///     transport.set_write_buffer_limits(Some(1000), None)?;
+    ///     assert_eq!(transport.get_write_buffer_limits(), (250, 1000));
+    ///     Ok::<_, Box<dyn std::error::Error>>(())
+    /// })
+    /// .unwrap();
+    /// ```
     pub fn set_write_buffer_limits(
         &self,
         high: Option<usize>,
@@ -235,6 +472,22 @@ impl Transport {
     }
 
     /// The protocol, until the connection is lost.
+    ///
+    /// ```
+    /// use std::rc::Rc;
+    /// use rasyncio::{Protocol, create_connection, net::TcpListener};
+    ///
+    /// rasyncio::run(async {
+    /// #     struct Quiet;
+    /// #     impl Protocol for Quiet {}
+    /// #     let listener = TcpListener::bind("127.0.0.1:0").await?;
+    ///     let (transport, _) = create_connection(|| Rc::new(Quiet), listener.local_addr()?).await?;
+    /// #     let (peer, _) = listener.accept().await?;
+    ///     assert!(transport.get_protocol().is_some());
+    ///     Ok::<_, Box<dyn std::error::Error>>(())
+    /// })
+    /// .unwrap();
+    /// ```
     pub fn get_protocol(&self) -> Option<Rc<dyn Protocol>> {
         match &*self.inner {
             Inner::Plain(plain) => plain.protocol(),
@@ -244,6 +497,24 @@ impl Transport {
     }
 
     /// Has another protocol be called from now on. It is not told that the connection was made.
+    ///
+    /// ```
+    /// use std::rc::Rc;
+    /// use rasyncio::{Protocol, create_connection, net::TcpListener};
+    ///
+    /// rasyncio::run(async {
+    /// #     struct Quiet;
+    /// #     impl Protocol for Quiet {}
+    /// #     let listener = TcpListener::bind("127.0.0.1:0").await?;
+    ///     let (transport, _) = create_connection(|| Rc::new(Quiet), listener.local_addr()?).await?;
+    /// #     let (peer, _) = listener.accept().await?;
+    ///     struct Other;
+    ///     impl Protocol for Other {}
+    ///     transport.set_protocol(Rc::new(Other));
+    ///     Ok::<_, Box<dyn std::error::Error>>(())
+    /// })
+    /// .unwrap();
+    /// ```
     pub fn set_protocol(&self, protocol: Rc<dyn Protocol>) {
         let old = {
             let mut current = match &*self.inner {
@@ -262,6 +533,22 @@ impl Transport {
     ///
     /// The system's, `NotConnected` after the close, and `Unsupported` if it is no address of the
     /// internet.
+    ///
+    /// ```
+    /// use std::rc::Rc;
+    /// use rasyncio::{Protocol, create_connection, net::TcpListener};
+    ///
+    /// rasyncio::run(async {
+    /// #     struct Quiet;
+    /// #     impl Protocol for Quiet {}
+    /// #     let listener = TcpListener::bind("127.0.0.1:0").await?;
+    ///     let (transport, _) = create_connection(|| Rc::new(Quiet), listener.local_addr()?).await?;
+    /// #     let (peer, _) = listener.accept().await?;
+    ///     assert_eq!(transport.local_addr()?, peer.peer_addr()?);
+    ///     Ok::<_, Box<dyn std::error::Error>>(())
+    /// })
+    /// .unwrap();
+    /// ```
     pub fn local_addr(&self) -> io::Result<SocketAddr> {
         let name = self.with_fd(|fd| Ok(rustix::net::getsockname(fd)?))?;
         name.try_into().map_err(|_| ErrorKind::Unsupported.into())
@@ -272,6 +559,22 @@ impl Transport {
     /// # Errors
     ///
     /// As [`Transport::local_addr`].
+    ///
+    /// ```
+    /// use std::rc::Rc;
+    /// use rasyncio::{Protocol, create_connection, net::TcpListener};
+    ///
+    /// rasyncio::run(async {
+    /// #     struct Quiet;
+    /// #     impl Protocol for Quiet {}
+    /// #     let listener = TcpListener::bind("127.0.0.1:0").await?;
+    ///     let (transport, _) = create_connection(|| Rc::new(Quiet), listener.local_addr()?).await?;
+    /// #     let (peer, _) = listener.accept().await?;
+    ///     assert_eq!(transport.peer_addr()?, peer.local_addr()?);
+    ///     Ok::<_, Box<dyn std::error::Error>>(())
+    /// })
+    /// .unwrap();
+    /// ```
     pub fn peer_addr(&self) -> io::Result<SocketAddr> {
         self.with_fd(|fd| Ok(rustix::net::getpeername(fd)?))?
             .and_then(|name| name.try_into().ok())
@@ -284,6 +587,23 @@ impl Transport {
     /// # Errors
     ///
     /// `NotConnected` after the close, and those of `f`.
+    ///
+    /// ```
+    /// use std::rc::Rc;
+    /// use rasyncio::{Protocol, create_connection, net::TcpListener};
+    /// use std::os::fd::AsRawFd;
+    ///
+    /// rasyncio::run(async {
+    /// #     struct Quiet;
+    /// #     impl Protocol for Quiet {}
+    /// #     let listener = TcpListener::bind("127.0.0.1:0").await?;
+    ///     let (transport, _) = create_connection(|| Rc::new(Quiet), listener.local_addr()?).await?;
+    /// #     let (peer, _) = listener.accept().await?;
+    ///     assert!(transport.with_fd(|fd| Ok(fd.as_raw_fd()))? > 2);
+    ///     Ok::<_, Box<dyn std::error::Error>>(())
+    /// })
+    /// .unwrap();
+    /// ```
     pub fn with_fd<R>(&self, f: impl FnOnce(BorrowedFd<'_>) -> io::Result<R>) -> io::Result<R> {
         match &*self.inner {
             Inner::Plain(plain) => plain.link.with(|link| f(link.as_fd())),

@@ -18,6 +18,18 @@ use crate::tasks::{AnyTask, OnDone, Task, Waiter, create_task, current_task};
 ///
 /// It is a future for any runtime. Cancelling a task that awaits it does not cancel the loop's; wrap it
 /// in [`cancellable`](crate::cancellable) so that the wait ends.
+///
+/// ```
+/// use rasyncio::{events, to_thread};
+///
+/// rasyncio::run(async {
+///     let here = events::get_running_loop();
+///     let answer = to_thread(move || here.run_coroutine_threadsafe(|| async { 42 }).result());
+///     assert_eq!(answer.await??, 42);
+///     Ok::<_, Box<dyn std::error::Error>>(())
+/// })
+/// .unwrap();
+/// ```
 pub struct ConcurrentFuture<T> {
     shared: Arc<Shared<T>>,
 }
@@ -163,6 +175,19 @@ impl<T> ConcurrentFuture<T> {
     /// # Errors
     ///
     /// As when a task is awaited; and [`TaskError::Cancelled`] if the loop is closed.
+    ///
+    /// ```
+    /// use rasyncio::{events, to_thread};
+    ///
+    /// rasyncio::run(async {
+    ///     let here = events::get_running_loop();
+    ///     // It blocks, so it is for other threads.
+    ///     let answer = to_thread(move || here.run_coroutine_threadsafe(|| async { 42 }).result());
+    ///     assert_eq!(answer.await??, 42);
+    ///     Ok::<_, Box<dyn std::error::Error>>(())
+    /// })
+    /// .unwrap();
+    /// ```
     pub fn result(self) -> Result<T, TaskError> {
         let mut state = self.shared.lock();
         loop {
@@ -183,6 +208,23 @@ impl<T> ConcurrentFuture<T> {
     /// # Errors
     ///
     /// The future itself, if the time is over.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use rasyncio::{events, sleep, to_thread};
+    ///
+    /// rasyncio::run(async {
+    ///     let here = events::get_running_loop();
+    ///     let in_time = to_thread(move || {
+    ///         let hour = Duration::from_secs(3600);
+    ///         let future = here.run_coroutine_threadsafe(move || sleep(hour));
+    ///         future.result_within(Duration::from_millis(1)).is_ok()
+    ///     });
+    ///     assert!(!in_time.await?);
+    ///     Ok::<_, Box<dyn std::error::Error>>(())
+    /// })
+    /// .unwrap();
+    /// ```
     pub fn result_within(self, time: Duration) -> Result<Result<T, TaskError>, Self> {
         let end = Instant::now() + time;
         let mut state = self.shared.lock();
@@ -200,6 +242,18 @@ impl<T> ConcurrentFuture<T> {
     }
 
     /// Asks the task to end, as [`AnyTask::cancel`] does. False if it has ended already.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use rasyncio::{events, sleep};
+    ///
+    /// rasyncio::run(async {
+    ///     let here = events::get_running_loop();
+    ///     let future = here.run_coroutine_threadsafe(|| sleep(Duration::from_secs(3600)));
+    ///     future.cancel();
+    ///     assert!(future.await.is_err());
+    /// });
+    /// ```
     pub fn cancel(&self) -> bool {
         let task = {
             let mut state = self.shared.lock();
@@ -216,6 +270,20 @@ impl<T> ConcurrentFuture<T> {
     }
 
     /// Whether the task has ended, in whatever way.
+    ///
+    /// ```
+    /// use rasyncio::events;
+    ///
+    /// rasyncio::run(async {
+    ///     let here = events::get_running_loop();
+    ///     let mut future = here.run_coroutine_threadsafe(|| async {});
+    ///     assert!(!future.done());
+    ///     (&mut future).await?;
+    ///     assert!(future.done());
+    ///     Ok::<_, Box<dyn std::error::Error>>(())
+    /// })
+    /// .unwrap();
+    /// ```
     pub fn done(&self) -> bool {
         self.shared.lock().done
     }

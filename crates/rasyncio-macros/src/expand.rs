@@ -1,0 +1,94 @@
+//! What the attributes make of a function.
+
+use proc_macro2::TokenStream;
+use quote::{quote, quote_spanned};
+use syn::spanned::Spanned;
+use syn::{Error, ItemFn};
+
+use crate::options::{Clock, Options};
+
+pub(crate) fn main(options: TokenStream, item: TokenStream) -> TokenStream {
+    expand("#[rasyncio::main]", Clock::Real, &quote!(), options, item)
+}
+
+pub(crate) fn test(options: TokenStream, item: TokenStream) -> TokenStream {
+    let extra = quote!(#[::core::prelude::v1::test]);
+    expand("#[rasyncio::test]", Clock::Virtual, &extra, options, item)
+}
+
+fn expand(
+    attribute: &str,
+    clock: Clock,
+    extra: &TokenStream,
+    options: TokenStream,
+    item: TokenStream,
+) -> TokenStream {
+    let expanded = syn::parse2::<Options>(options).and_then(|options| {
+        let function = check(attribute, item)?;
+        Ok(rewrite(function, extra, &options, clock))
+    });
+    expanded.unwrap_or_else(Error::into_compile_error)
+}
+
+fn check(attribute: &str, item: TokenStream) -> syn::Result<ItemFn> {
+    let function: ItemFn = syn::parse2(item)?;
+    let signature = &function.sig;
+    if signature.asyncness.is_none() {
+        return Err(Error::new_spanned(
+            signature.fn_token,
+            format!("{attribute} goes on an `async fn`"),
+        ));
+    }
+    if !signature.inputs.is_empty() {
+        return Err(Error::new_spanned(
+            &signature.inputs,
+            format!("the function under {attribute} takes no arguments"),
+        ));
+    }
+    if !signature.generics.params.is_empty() {
+        return Err(Error::new_spanned(
+            &signature.generics,
+            format!("the function under {attribute} is not generic"),
+        ));
+    }
+    Ok(function)
+}
+
+fn rewrite(
+    mut function: ItemFn,
+    extra: &TokenStream,
+    options: &Options,
+    clock: Clock,
+) -> TokenStream {
+    function.sig.asyncness = None;
+    let ItemFn {
+        attrs,
+        vis,
+        sig,
+        block,
+    } = &function;
+    let run = match options.clock.unwrap_or(clock) {
+        Clock::Real => quote!(run),
+        Clock::Virtual => quote!(runners::run_virtual),
+    };
+    // Inside an async block, the compiler would look for the type of the output in the wrong
+    // place; an inner function tells it, and keeps `return` and `?` working. Its name must not
+    // hide one that the block uses.
+    let output = &sig.output;
+    let body = match options.debug {
+        None => quote!(__rasyncio_body()),
+        Some(debug) => quote!(async {
+            ::rasyncio::events::set_debug(#debug);
+            __rasyncio_body().await
+        }),
+    };
+    let call = quote_spanned!(block.span()=> ::rasyncio::#run(#body));
+    quote! {
+        #(#attrs)*
+        #extra
+        #vis #sig {
+            async fn __rasyncio_body() #output #block
+            #call
+        }
+    }
+}
