@@ -36,9 +36,23 @@ def descriptors():
     return len(os.listdir("/proc/self/fd"))
 
 
-def children():
+def all_children():
     with open(f"/proc/self/task/{os.getpid()}/children") as file:
         return file.read().split()
+
+
+#: Those that other tests have left: multiprocessing's servers stay for good.
+others = set()
+
+
+@pytest.fixture(autouse=True)
+def _others():
+    others.clear()
+    others.update(all_children())
+
+
+def children():
+    return [child for child in all_children() if child not in others]
 
 
 class Recorder(asyncio.SubprocessProtocol):
@@ -665,3 +679,37 @@ def test_our_names_make_our_streams():
         assert await process.communicate(b"data") == (b"data", None)
 
     ours(scenario)
+
+
+@pytest.mark.parametrize(
+    ("answer", "returncode"),
+    [((0, 0), 0), ((0, 3 << 8), 3), ((0, 9), -9), (ChildProcessError(), 255), (OSError("odd"), 5)],
+    ids=repr,
+)
+def test_a_waitpid_of_the_programs_own_is_asked(answer, returncode, monkeypatch):
+    asked = []
+    real = os.waitpid
+
+    def waitpid(pid, options):
+        asked.append(options)
+        real(pid, options)
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    async def scenario():
+        failures = []
+        loop = asyncio.get_running_loop()
+        loop.set_exception_handler(lambda loop, context: failures.append(context["exception"]))
+        process = await asyncio.create_subprocess_exec("cat", stdin=PIPE)
+        with monkeypatch.context() as patched:
+            patched.setattr(os, "waitpid", waitpid)
+            process.stdin.close()
+            while not asked:
+                await asyncio.sleep(0)
+        if type(answer) is OSError:  # as for asyncio, the process has not ended then
+            assert failures == [answer]
+            process._transport._process_exited(5)
+        return await process.wait()
+
+    assert ours(scenario) == returncode

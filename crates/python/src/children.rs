@@ -17,7 +17,10 @@ use crate::boundary;
 use crate::event_loop::{self, LoopCore};
 use crate::global::Global;
 use crate::jobs;
-use crate::object::{Raised, Ref, Res, check, runtime_error, set_slot};
+use crate::names::names;
+use crate::object::{
+    Raised, Ref, Res, check, import, raised_matches, runtime_error, set_slot, take_raised,
+};
 use crate::types::{TypeBuilder, free_instance};
 
 /// What the watch holds. Both pointers are owned.
@@ -26,11 +29,15 @@ pub(crate) struct ChildWatch {
     ob_base: PyObject,
     callback: *mut PyObject,
     context: *mut PyObject,
+    pid: u32,
     /// Until it has ended.
     child: Option<Child>,
 }
 
 static CLASS: Global<*mut PyTypeObject> = Global::new();
+
+/// `os.waitpid`. Where a program has put another function in its place, that one is asked.
+static WAITPID: Global<Ref> = Global::new();
 
 static WATCH: Signature = Signature::required("_watch_child", &["pid", "callback"]);
 
@@ -46,11 +53,12 @@ vectorcall!(watch, |slf, WATCH [pid, callback]| {
         return Err(Raised::set());
     }
     // What is no process's number is none of a child.
-    let child = Child::open(u32::try_from(number).unwrap_or(0))
-        .map_err(|error| event_loop::os_error(&error))?;
+    let pid = u32::try_from(number).unwrap_or(0);
+    let child = Child::open(pid).map_err(|error| event_loop::os_error(&error))?;
     let made = Ref::checked(ffi::PyType_GenericAlloc(*CLASS.get(), 0))?;
     let this = made.ptr().cast::<ChildWatch>();
     ptr::addr_of_mut!((*this).child).write(Some(child));
+    (*this).pid = pid;
     (*this).callback = ffi::Py_NewRef(callback);
     (*this).context = Ref::checked(ffi::PyContext_CopyCurrent())?.into_ptr();
     begin(core, made)?;
@@ -76,26 +84,56 @@ pub(crate) unsafe fn ended(this: *mut ChildWatch) -> Res<()> {
     // SAFETY: the job keeps `this` alive.
     unsafe {
         let core = event_loop::running_core()?;
-        let outcome = match (*this).child.as_ref().map(Child::try_wait) {
+        let os = import(c"os")?;
+        let waitpid = os.attr(names().waitpid)?;
+        let is_replaced = !waitpid.is(WAITPID.get().ptr());
+        let outcome = match (*this).child.as_ref() {
             None => return Ok(()),
-            Some(Ok(None)) => return begin(core, Ref::borrow(this.cast())),
-            Some(Ok(Some(status))) => {
-                let signal = status.signal().map(|signal| -signal);
-                Ref::int(i64::from(status.code().or(signal).unwrap_or_default()))
-            }
-            Some(Err(_)) => Ok(Ref::none()),
+            Some(_) if is_replaced => Ok(Ref::none()),
+            Some(child) => match child.try_wait() {
+                Ok(None) => return begin(core, Ref::borrow(this.cast())),
+                Ok(Some(status)) => {
+                    let signal = status.signal().map(|signal| -signal);
+                    Ref::int(i64::from(status.code().or(signal).unwrap_or_default()))
+                }
+                Err(_) => Ok(Ref::none()),
+            },
         };
         // Its descriptor is free before any Python code runs.
         drop((*this).child.take());
         let (callback, context) = (Ref::borrow((*this).callback), Ref::borrow((*this).context));
         core.leave_stale_task()?;
         check(ffi::PyContext_Enter(context.ptr()))?;
-        let outcome = boundary::result(|| callback.call1(outcome?.ptr()).map(drop));
+        let outcome = boundary::result(|| {
+            let code = match is_replaced {
+                true => ask(&os, &waitpid, (*this).pid)?,
+                false => outcome?,
+            };
+            callback.call1(code.ptr()).map(drop)
+        });
         if ffi::PyContext_Exit(context.ptr()) < 0 {
             return Err(Raised::set());
         }
         event_loop::report_callback_error(outcome, callback.ptr())
     }
+}
+
+/// The return code by the program's own `waitpid`; None if somebody else has reaped the process.
+#[cold]
+fn ask(os: &Ref, waitpid: &Ref, pid: u32) -> Res {
+    let (pid, no_options) = (Ref::int(i64::from(pid))?, Ref::int(0)?);
+    let answer = match waitpid.call(&[pid.ptr(), no_options.ptr()]) {
+        Ok(answer) => answer,
+        // SAFETY: a static exception class.
+        Err(raised) if raised_matches(&raised, unsafe { ffi::PyExc_ChildProcessError }) => {
+            drop(take_raised(raised));
+            return Ok(Ref::none());
+        }
+        Err(raised) => return Err(raised),
+    };
+    // SAFETY: alive; the last of two.
+    let status = unsafe { Ref::checked(ffi::PySequence_GetItem(answer.ptr(), 1))? };
+    os.call_method(names().waitstatus_to_exitcode, &[status.ptr()])
 }
 
 unsafe extern "C" fn traverse(
@@ -136,6 +174,9 @@ pub(crate) unsafe fn init(module: *mut PyObject) -> Res<()> {
         .slot(ffi::Py_tp_dealloc, dealloc as *mut c_void)
         .slot(ffi::Py_tp_traverse, traverse as *mut c_void);
     // SAFETY: called once, before any reader, says the caller.
-    unsafe { CLASS.set(builder.build(module, ptr::null_mut())?) };
+    unsafe {
+        CLASS.set(builder.build(module, ptr::null_mut())?);
+        WAITPID.set(import(c"os")?.attr(names().waitpid)?);
+    }
     Ok(())
 }

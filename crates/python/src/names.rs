@@ -54,6 +54,8 @@ names! {
     _clock_resolution = "_clock_resolution",
     _selector = "_selector",
     select = "select",
+    waitpid = "waitpid",
+    waitstatus_to_exitcode = "waitstatus_to_exitcode",
     _check_callback = "_check_callback",
     _detach_from = "_detach_from",
     _ensure_fd_no_transport = "_ensure_fd_no_transport",

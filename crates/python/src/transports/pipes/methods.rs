@@ -2,6 +2,7 @@
 
 use core::ffi::{CStr, c_void};
 use core::mem::offset_of;
+use core::ptr;
 
 use pyo3::ffi::{self, PyObject, PyTypeObject};
 
@@ -18,7 +19,7 @@ use crate::boundary;
 use crate::direct::Direct;
 use crate::docs;
 use crate::global::Global;
-use crate::object::{Ref, Res, check, import, runtime_error};
+use crate::object::{Ref, Res, check, import, runtime_error, set_slot};
 use crate::types::TypeBuilder;
 
 static WRITE_CLASS: Global<*mut PyTypeObject> = Global::new();
@@ -101,6 +102,16 @@ getter!(get_lost_writes, |this: TransportObject| Ref::int(
     i64::from((*this).lost_writes.get())
 ));
 
+setter!(set_pipe, |this: TransportObject, value| {
+    let pipe = if value.is_null() || ptr::eq(value, ffi::Py_None()) {
+        ptr::null_mut()
+    } else {
+        ffi::Py_NewRef(value)
+    };
+    set_slot(&raw mut (*this).sock, pipe);
+    Ok(())
+});
+
 /// What both have in common.
 fn builder(name: &'static CStr, doc: &'static CStr) -> TypeBuilder {
     TypeBuilder::new::<TransportObject>(name)
@@ -129,7 +140,7 @@ fn builder(name: &'static CStr, doc: &'static CStr) -> TypeBuilder {
         .fastcall(c"get_extra_info", shared::get_extra_info)
         .onearg(c"_call_connection_lost", shared::call_connection_lost)
         .get(c"_loop", shared::get_loop_attr)
-        .get(c"_pipe", shared::get_sock)
+        .property(c"_pipe", shared::get_sock, Some(set_pipe))
         .get(c"_fileno", get_fileno)
         .get(c"_protocol", shared::get_protocol_attr)
         .get(c"_closing", shared::get_closing)
