@@ -12,6 +12,7 @@ sharing a folder would compile it anew at every change of interpreter.
 """
 
 import argparse
+import contextlib
 import json
 import os
 import shutil
@@ -71,8 +72,8 @@ def build(python, profile):
     package.mkdir(parents=True, exist_ok=True)
     link_sources(package)
     module = package / f"_rasyncio{found['suffix']}"
-    # Put in place by renaming: a process that has the former one loaded keeps it.
-    partial = package / f".{module.name}.partial"
+    # Put in place by renaming: a process that has the former one loaded keeps it. Two may build at once.
+    partial = package / f".{module.name}.{os.getpid()}"
     shutil.copy2(target / produced / "lib_rasyncio.so", partial)
     partial.replace(module)
     return folder
@@ -86,11 +87,12 @@ def link_sources(package):
     }
     for item in package.iterdir():
         if item.is_symlink() and item.name not in wanted:
-            item.unlink()
+            item.unlink(missing_ok=True)
     for name, item in wanted.items():
         link = package / name
         if not link.is_symlink():
-            link.symlink_to(os.path.relpath(item, package))
+            with contextlib.suppress(FileExistsError):
+                link.symlink_to(os.path.relpath(item, package))
 
 
 def main():
