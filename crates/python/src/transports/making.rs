@@ -7,7 +7,7 @@ use pyo3::ffi::{self, PyObject};
 
 use super::addresses::Address;
 use super::methods::{set_protocol, set_socket};
-use super::object::{State, TransportObject};
+use super::object::TransportObject;
 use super::socket::Fd;
 use crate::args::Signature;
 use crate::boundary;
@@ -64,7 +64,7 @@ pub(super) unsafe fn given(value: *mut PyObject) -> *mut PyObject {
 }
 
 /// What every kind of transport begins with. True for a socket of the internet.
-pub(super) unsafe fn start<S: State>(
+pub(super) unsafe fn start<S>(
     this: *mut TransportObject<S>,
     [loop_, sock, protocol]: [*mut PyObject; 3],
     extra: *mut PyObject,

@@ -7,7 +7,7 @@ use pyo3::ffi::{self, PyObject};
 use rasyncio::transports::stream::StreamState;
 
 use super::chunk::Chunk;
-use super::object::{self, Kind, State, TransportObject};
+use super::object::{self, Kind, TransportObject};
 use super::watching::{Side, unwatch, watch};
 use super::{closing, making, pulling, reading, socket, writing};
 use crate::args::Signature;
@@ -37,13 +37,12 @@ pub(super) unsafe fn set_socket<S>(this: *mut TransportObject<S>, sock: *mut PyO
     }
 }
 
-pub(super) unsafe fn set_protocol<S: State>(
+pub(super) unsafe fn set_protocol<S>(
     this: *mut TransportObject<S>,
     protocol: *mut PyObject,
 ) -> Res<()> {
     // SAFETY: both alive, says the caller.
     unsafe {
-        S::settle(this)?;
         (*this).kind = if tls::is_protocol(protocol) {
             Kind::Tls
         } else if streams::is_protocol(protocol) {
@@ -80,7 +79,13 @@ onearg!(writelines, |this, lines| {
     writing::writelines(this, lines)?;
     Ok(Ref::none())
 });
+// Of every kind of transport: it looks at nothing of the state.
 onearg!(set_protocol_method, |this, protocol| {
+    set_protocol(this, protocol)?;
+    Ok(Ref::none())
+});
+onearg!(set_stream_protocol, |this, protocol| {
+    pulling::settle(this)?;
     set_protocol(this, protocol)?;
     Ok(Ref::none())
 });
@@ -322,7 +327,7 @@ fn builder() -> TypeBuilder {
         .noargs(c"is_reading", is_reading)
         .noargs(c"pause_reading", pause_reading)
         .noargs(c"resume_reading", resume_reading)
-        .onearg(c"set_protocol", set_protocol_method)
+        .onearg(c"set_protocol", set_stream_protocol)
         .noargs(c"get_protocol", get_protocol)
         .noargs(c"get_write_buffer_size", get_write_buffer_size)
         .noargs(c"get_write_buffer_limits", get_write_buffer_limits)
