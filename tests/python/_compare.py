@@ -63,8 +63,8 @@ def run(command, *, timeout=60, **extra):
         env=environment(**extra),
     )
     text = normal(done.stdout)
-    if done.stderr:
-        text += "\n--- stderr\n" + _without_slowness(normal(done.stderr))
+    if said := _without_slowness(normal(done.stderr)).strip("\n"):
+        text += f"\n--- stderr\n{said}"
     return f"{text}\n--- exit {done.returncode}"
 
 
