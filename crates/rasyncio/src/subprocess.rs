@@ -198,6 +198,18 @@ impl Command {
     }
 
     /// Sets variables of the environment.
+    ///
+    /// ```
+    /// use rasyncio::subprocess::Command;
+    ///
+    /// rasyncio::run(async {
+    ///     let names = [("ONE", "1"), ("TWO", "2")];
+    ///     let process = Command::shell("test $ONE$TWO = 12").envs(names).spawn()?;
+    ///     assert!(process.wait().await?.success());
+    ///     Ok::<_, std::io::Error>(())
+    /// })
+    /// .unwrap();
+    /// ```
     pub fn envs<N: AsRef<OsStr>, V: AsRef<OsStr>>(
         mut self,
         variables: impl IntoIterator<Item = (N, V)>,
@@ -207,6 +219,17 @@ impl Command {
     }
 
     /// Leaves a variable of this process's environment out.
+    ///
+    /// ```
+    /// use rasyncio::subprocess::Command;
+    ///
+    /// rasyncio::run(async {
+    ///     let process = Command::shell("test -z \"$HOME\"").env_remove("HOME").spawn()?;
+    ///     assert!(process.wait().await?.success());
+    ///     Ok::<_, std::io::Error>(())
+    /// })
+    /// .unwrap();
+    /// ```
     pub fn env_remove(mut self, name: impl AsRef<OsStr>) -> Command {
         self.inner.env_remove(name);
         self
@@ -235,6 +258,17 @@ impl Command {
 
     /// The process group to be in: 0 for one of its own (asyncio's `process_group`). A signal that
     /// the terminal sends does not reach it there.
+    ///
+    /// ```
+    /// use rasyncio::subprocess::Command;
+    ///
+    /// rasyncio::run(async {
+    ///     let process = Command::new("true").process_group(0).spawn()?;
+    ///     assert!(process.wait().await?.success());
+    ///     Ok::<_, std::io::Error>(())
+    /// })
+    /// .unwrap();
+    /// ```
     pub fn process_group(mut self, group: i32) -> Command {
         self.inner.process_group(group);
         self

@@ -41,6 +41,19 @@ impl UnixDatagram {
     /// # Errors
     ///
     /// The system's.
+    ///
+    /// ```
+    /// use rasyncio::net::UnixDatagram;
+    ///
+    /// rasyncio::run(async {
+    ///     let path = std::env::temp_dir().join(format!("rasyncio-{}-bind", std::process::id()));
+    ///     let socket = UnixDatagram::bind(&path)?;
+    ///     assert_eq!(socket.local_addr()?.as_pathname(), Some(&*path));
+    ///     std::fs::remove_file(&path)?;
+    ///     Ok::<_, std::io::Error>(())
+    /// })
+    /// .unwrap();
+    /// ```
     pub fn bind(path: impl AsRef<Path>) -> io::Result<UnixDatagram> {
         let address = unix_address(path.as_ref())?;
         let socket = UnixDatagram::unbound()?;
@@ -53,6 +66,17 @@ impl UnixDatagram {
     /// # Errors
     ///
     /// The system's.
+    ///
+    /// ```
+    /// use rasyncio::net::UnixDatagram;
+    ///
+    /// rasyncio::run(async {
+    ///     let socket = UnixDatagram::unbound()?;
+    ///     assert!(socket.local_addr()?.is_unnamed());
+    ///     Ok::<_, std::io::Error>(())
+    /// })
+    /// .unwrap();
+    /// ```
     pub fn unbound() -> io::Result<UnixDatagram> {
         let socket = socket::open(AddressFamily::UNIX, SocketType::DGRAM)?;
         Ok(UnixDatagram {
@@ -65,6 +89,19 @@ impl UnixDatagram {
     /// # Errors
     ///
     /// The system's.
+    ///
+    /// ```
+    /// use rasyncio::net::UnixDatagram;
+    ///
+    /// rasyncio::run(async {
+    ///     let (one, two) = UnixDatagram::pair()?;
+    ///     one.send(b"hello").await?;
+    ///     let mut buffer = [0; 10];
+    ///     assert_eq!(two.recv(&mut buffer).await?, 5);
+    ///     Ok::<_, std::io::Error>(())
+    /// })
+    /// .unwrap();
+    /// ```
     pub fn pair() -> io::Result<(UnixDatagram, UnixDatagram)> {
         let (one, two) = net::UnixDatagram::pair()?;
         Ok((UnixDatagram::from_std(one)?, UnixDatagram::from_std(two)?))
@@ -75,6 +112,18 @@ impl UnixDatagram {
     /// # Errors
     ///
     /// If that is not possible.
+    ///
+    /// ```
+    /// use rasyncio::net::UnixDatagram;
+    ///
+    /// rasyncio::run(async {
+    ///     let (one, _two) = std::os::unix::net::UnixDatagram::pair()?;
+    ///     let socket = UnixDatagram::from_std(one)?;
+    ///     assert_eq!(socket.send(b"hello").await?, 5);
+    ///     Ok::<_, std::io::Error>(())
+    /// })
+    /// .unwrap();
+    /// ```
     pub fn from_std(socket: net::UnixDatagram) -> io::Result<UnixDatagram> {
         socket.set_nonblocking(true)?;
         Ok(UnixDatagram {
@@ -83,6 +132,17 @@ impl UnixDatagram {
     }
 
     /// The socket, to be used by other means. It is non-blocking still.
+    ///
+    /// ```
+    /// use rasyncio::net::UnixDatagram;
+    ///
+    /// rasyncio::run(async {
+    ///     let (one, _two) = UnixDatagram::pair()?;
+    ///     assert_eq!(one.into_std().send(b"hello")?, 5);
+    ///     Ok::<_, std::io::Error>(())
+    /// })
+    /// .unwrap();
+    /// ```
     pub fn into_std(self) -> net::UnixDatagram {
         self.io.into_inner()
     }
@@ -92,6 +152,22 @@ impl UnixDatagram {
     /// # Errors
     ///
     /// The system's, such as that nobody is there.
+    ///
+    /// ```
+    /// use rasyncio::net::UnixDatagram;
+    ///
+    /// rasyncio::run(async {
+    ///     let path = std::env::temp_dir().join(format!("rasyncio-{}-connect", std::process::id()));
+    ///     let socket = UnixDatagram::bind(&path)?;
+    ///     let other = UnixDatagram::unbound()?;
+    ///     other.connect(&path)?;
+    ///     other.send(b"hello").await?;
+    ///     assert_eq!(socket.recv(&mut [0; 10]).await?, 5);
+    ///     std::fs::remove_file(&path)?;
+    ///     Ok::<_, std::io::Error>(())
+    /// })
+    /// .unwrap();
+    /// ```
     pub fn connect(&self, path: impl AsRef<Path>) -> io::Result<()> {
         let address = unix_address(path.as_ref())?;
         Ok(rustix::net::connect(self.io.get(), &address)?)
@@ -103,6 +179,21 @@ impl UnixDatagram {
     /// # Errors
     ///
     /// The system's, and a cancellation.
+    ///
+    /// ```
+    /// use rasyncio::net::UnixDatagram;
+    ///
+    /// rasyncio::run(async {
+    ///     let (one, two) = UnixDatagram::pair()?;
+    ///     one.send(b"too long").await?;
+    ///     let mut buffer = [0; 3];
+    ///     let (length, from) = two.recv_from(&mut buffer).await?;
+    ///     assert_eq!(&buffer[..length], b"too");
+    ///     assert!(from.is_unnamed());
+    ///     Ok::<_, std::io::Error>(())
+    /// })
+    /// .unwrap();
+    /// ```
     pub async fn recv_from(&self, buffer: &mut [u8]) -> io::Result<(usize, SocketAddr)> {
         let io = &self.io;
         io.when_ready(Direction::Read, || io.get().recv_from(buffer))
@@ -114,6 +205,20 @@ impl UnixDatagram {
     /// # Errors
     ///
     /// The system's, and a cancellation.
+    ///
+    /// ```
+    /// use rasyncio::net::UnixDatagram;
+    ///
+    /// rasyncio::run(async {
+    ///     let (one, two) = UnixDatagram::pair()?;
+    ///     one.send(b"").await?;
+    ///     one.send(b"hello").await?;
+    ///     assert_eq!(two.recv(&mut [0; 10]).await?, 0);
+    ///     assert_eq!(two.recv(&mut [0; 10]).await?, 5);
+    ///     Ok::<_, std::io::Error>(())
+    /// })
+    /// .unwrap();
+    /// ```
     pub async fn recv(&self, buffer: &mut [u8]) -> io::Result<usize> {
         let io = &self.io;
         io.when_ready(Direction::Read, || {
@@ -128,6 +233,20 @@ impl UnixDatagram {
     /// # Errors
     ///
     /// The system's, and a cancellation.
+    ///
+    /// ```
+    /// use rasyncio::net::UnixDatagram;
+    ///
+    /// rasyncio::run(async {
+    ///     let path = std::env::temp_dir().join(format!("rasyncio-{}-send-to", std::process::id()));
+    ///     let socket = UnixDatagram::bind(&path)?;
+    ///     UnixDatagram::unbound()?.send_to(b"hello", &path).await?;
+    ///     assert_eq!(socket.recv(&mut [0; 10]).await?, 5);
+    ///     std::fs::remove_file(&path)?;
+    ///     Ok::<_, std::io::Error>(())
+    /// })
+    /// .unwrap();
+    /// ```
     pub async fn send_to(&self, data: &[u8], path: impl AsRef<Path>) -> io::Result<usize> {
         let address = unix_address(path.as_ref())?;
         loop {
@@ -144,6 +263,19 @@ impl UnixDatagram {
     /// # Errors
     ///
     /// The system's, and a cancellation.
+    ///
+    /// ```
+    /// use rasyncio::net::UnixDatagram;
+    ///
+    /// rasyncio::run(async {
+    ///     let (one, two) = UnixDatagram::pair()?;
+    ///     assert_eq!(one.send(b"hello").await?, 5);
+    ///     drop(two);
+    ///     assert!(one.send(b"nobody").await.is_err());
+    ///     Ok::<_, std::io::Error>(())
+    /// })
+    /// .unwrap();
+    /// ```
     pub async fn send(&self, data: &[u8]) -> io::Result<usize> {
         let io = &self.io;
         io.when_ready(Direction::Write, || {
@@ -157,6 +289,17 @@ impl UnixDatagram {
     /// # Errors
     ///
     /// The system's.
+    ///
+    /// ```
+    /// use rasyncio::net::UnixDatagram;
+    ///
+    /// rasyncio::run(async {
+    ///     let (one, _two) = UnixDatagram::pair()?;
+    ///     assert!(one.local_addr()?.is_unnamed());
+    ///     Ok::<_, std::io::Error>(())
+    /// })
+    /// .unwrap();
+    /// ```
     pub fn local_addr(&self) -> io::Result<SocketAddr> {
         self.io.get().local_addr()
     }
@@ -166,6 +309,16 @@ impl UnixDatagram {
     /// # Errors
     ///
     /// The system's, and if there is none.
+    ///
+    /// ```
+    /// use rasyncio::net::UnixDatagram;
+    ///
+    /// rasyncio::run(async {
+    ///     assert!(UnixDatagram::unbound()?.peer_addr().is_err());
+    ///     Ok::<_, std::io::Error>(())
+    /// })
+    /// .unwrap();
+    /// ```
     pub fn peer_addr(&self) -> io::Result<SocketAddr> {
         self.io.get().peer_addr()
     }
