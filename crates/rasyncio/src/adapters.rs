@@ -25,6 +25,42 @@
 //! [`as_completed`](crate::as_completed) and [`BaseQueue::items`](crate::queues::BaseQueue::items) are
 //! `Stream`s of the crate futures-core, without a feature.
 
+/// Writing by a trait with tokio's methods, which hyper's has, too.
+#[cfg(any(feature = "hyper", feature = "tokio-io"))]
+macro_rules! writes_by_trait {
+    ($trait:ident: $($name:ident),+) => {$(
+        impl $trait for $name {
+            fn poll_write(
+                self: Pin<&mut Self>,
+                cx: &mut Context<'_>,
+                data: &[u8],
+            ) -> Poll<io::Result<usize>> {
+                Writes::poll_write(self.get_mut(), cx, data)
+            }
+
+            fn poll_write_vectored(
+                self: Pin<&mut Self>,
+                cx: &mut Context<'_>,
+                slices: &[IoSlice<'_>],
+            ) -> Poll<io::Result<usize>> {
+                Writes::poll_write_vectored(self.get_mut(), cx, slices)
+            }
+
+            fn is_write_vectored(&self) -> bool {
+                true
+            }
+
+            fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+                Writes::poll_flush(self.get_mut(), cx)
+            }
+
+            fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+                Writes::poll_close(self.get_mut(), cx)
+            }
+        }
+    )+};
+}
+
 #[cfg(feature = "_poll-io")]
 mod endpoints;
 #[cfg(feature = "futures-io")]

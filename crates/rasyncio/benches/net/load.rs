@@ -13,7 +13,7 @@ use crate::Kind;
 enum Client {
     Unix(UnixStream),
     Udp(UdpSocket),
-    #[cfg_attr(not(feature = "tls"), allow(dead_code))]
+    #[cfg_attr(not(feature = "tls"), allow(dead_code, reason = "of the TLS rows"))]
     Stream(StreamReader, StreamWriter),
 }
 

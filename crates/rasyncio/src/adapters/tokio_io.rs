@@ -32,39 +32,5 @@ macro_rules! reads {
     )+};
 }
 
-macro_rules! writes {
-    ($($name:ident),+) => {$(
-        impl AsyncWrite for $name {
-            fn poll_write(
-                self: Pin<&mut Self>,
-                cx: &mut Context<'_>,
-                data: &[u8],
-            ) -> Poll<io::Result<usize>> {
-                Writes::poll_write(self.get_mut(), cx, data)
-            }
-
-            fn poll_write_vectored(
-                self: Pin<&mut Self>,
-                cx: &mut Context<'_>,
-                slices: &[IoSlice<'_>],
-            ) -> Poll<io::Result<usize>> {
-                Writes::poll_write_vectored(self.get_mut(), cx, slices)
-            }
-
-            fn is_write_vectored(&self) -> bool {
-                true
-            }
-
-            fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-                Writes::poll_flush(self.get_mut(), cx)
-            }
-
-            fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-                Writes::poll_close(self.get_mut(), cx)
-            }
-        }
-    )+};
-}
-
 reads!(TcpStream, UnixStream, StreamReader, Duplex);
-writes!(TcpStream, UnixStream, StreamWriter, Duplex);
+writes_by_trait!(AsyncWrite: TcpStream, UnixStream, StreamWriter, Duplex);

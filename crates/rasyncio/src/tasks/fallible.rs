@@ -88,7 +88,7 @@ impl Builder {
 #[macro_export]
 macro_rules! create_task {
     ($future:expr $(, $option:ident = $value:expr)* $(,)?) => {{
-        #[allow(unused_imports)]
+        #[allow(unused_imports, reason = "which one is used depends on the output")]
         use $crate::tasks::kinds::{OfAnything as _, OfResult as _};
         let future = $future;
         let builder = $crate::tasks::Builder::new()$(.$option($value))*;

@@ -1,6 +1,6 @@
 //! An authority of the tests' own, and what it certifies.
 
-#![allow(dead_code)]
+#![allow(dead_code, reason = "each test file uses a part")]
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};

@@ -1,6 +1,6 @@
 //! What tests of the network need.
 
-#![allow(dead_code)]
+#![allow(dead_code, reason = "each test file uses a part")]
 
 use std::fs;
 use std::io;

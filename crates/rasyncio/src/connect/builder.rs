@@ -1,0 +1,400 @@
+//! How to connect: the keywords of asyncio's `create_connection`.
+
+use std::io::{self, ErrorKind};
+use std::net::SocketAddr;
+use std::os::fd::OwnedFd;
+use std::path::Path;
+use std::rc::Rc;
+use std::time::Duration;
+
+use rustix::net::SocketType;
+
+#[cfg(feature = "tls")]
+use super::encrypted;
+use super::{ConnectErrors, interleave, made, race};
+use crate::net::{TcpStream, ToAddrs, UnixStream, socket};
+use crate::protocols::Protocol;
+use crate::streams::{DEFAULT_LIMIT, Shared, StreamReader, StreamWriter};
+use crate::tls::Tls;
+use crate::transports::{Link, Transport};
+
+const NO_HOST: &str = "You must set server_hostname when using ssl without a host";
+
+/// How to connect: the keywords of asyncio's `create_connection` and `open_connection`.
+///
+/// ```
+/// use std::time::Duration;
+/// use rasyncio::connect::Builder;
+///
+/// rasyncio::run(async {
+///     let server = rasyncio::start_server(async |_, _| {}, "127.0.0.1:0").await?;
+///     let port = server.local_addrs()[0].port();
+///     let (reader, _writer) = Builder::new()
+///         .happy_eyeballs_delay(Duration::from_millis(250))
+///         .open_connection(("localhost", port))
+///         .await?;
+///     assert!(!reader.at_eof());
+///     Ok::<_, std::io::Error>(())
+/// })
+/// .unwrap();
+/// ```
+#[derive(Clone, Debug, Default)]
+pub struct Builder {
+    happy_eyeballs_delay: Option<Duration>,
+    interleave: Option<usize>,
+    family: Option<Family>,
+    local_addr: Option<SocketAddr>,
+    all_errors: bool,
+    limit: Option<usize>,
+    #[cfg(feature = "tls")]
+    pub(super) tls: encrypted::Keywords,
+}
+
+/// A family of addresses.
+///
+/// ```
+/// use rasyncio::connect::{Builder, Family};
+///
+/// let _builder = Builder::new().family(Family::Inet6);
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Family {
+    /// IPv4 (`AF_INET`).
+    Inet,
+    /// IPv6 (`AF_INET6`).
+    Inet6,
+}
+
+impl Family {
+    fn of(address: &SocketAddr) -> Family {
+        match address {
+            SocketAddr::V4(_) => Family::Inet,
+            SocketAddr::V6(_) => Family::Inet6,
+        }
+    }
+}
+
+impl Builder {
+    /// asyncio's defaults: one address after the other, as they come.
+    ///
+    /// ```
+    /// use rasyncio::{connect::Builder, net::TcpListener};
+    ///
+    /// rasyncio::run(async {
+    ///     let listener = TcpListener::bind("127.0.0.1:0").await?;
+    ///     Builder::new().connect(listener.local_addr()?).await?;
+    ///     Ok::<_, Box<dyn std::error::Error>>(())
+    /// })
+    /// .unwrap();
+    /// ```
+    pub fn new() -> Builder {
+        Builder::default()
+    }
+
+    /// Tries the next address when the last attempt has taken so long, and goes on with those before;
+    /// the first that answers wins. Also interleaves the addresses, unless told otherwise.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use rasyncio::{connect::Builder, net::TcpListener};
+    ///
+    /// rasyncio::run(async {
+    ///     let listener = TcpListener::bind("127.0.0.1:0").await?;
+    ///     let builder = Builder::new().happy_eyeballs_delay(Duration::from_millis(250));
+    ///     builder.connect(("localhost", listener.local_addr()?.port())).await?;
+    ///     Ok::<_, Box<dyn std::error::Error>>(())
+    /// })
+    /// .unwrap();
+    /// ```
+    pub fn happy_eyeballs_delay(mut self, delay: Duration) -> Builder {
+        self.happy_eyeballs_delay = Some(delay);
+        self
+    }
+
+    /// Has the families of addresses take turns, after so many of the first; 0 leaves them as they
+    /// come.
+    ///
+    /// ```
+    /// let _builder = rasyncio::connect::Builder::new().interleave(1);
+    /// ```
+    pub fn interleave(mut self, first_count: usize) -> Builder {
+        self.interleave = Some(first_count);
+        self
+    }
+
+    /// Tries addresses of this family only.
+    ///
+    /// ```
+    /// use rasyncio::connect::{Builder, Family};
+    /// use rasyncio::net::TcpListener;
+    ///
+    /// rasyncio::run(async {
+    ///     let listener = TcpListener::bind("127.0.0.1:0").await?;
+    ///     let builder = Builder::new().family(Family::Inet);
+    ///     builder.connect(("localhost", listener.local_addr()?.port())).await?;
+    ///     Ok::<_, Box<dyn std::error::Error>>(())
+    /// })
+    /// .unwrap();
+    /// ```
+    pub fn family(mut self, family: Family) -> Builder {
+        self.family = Some(family);
+        self
+    }
+
+    /// The address to connect from.
+    ///
+    /// ```
+    /// use rasyncio::{connect::Builder, net::TcpListener};
+    ///
+    /// rasyncio::run(async {
+    ///     let listener = TcpListener::bind("127.0.0.1:0").await?;
+    ///     let builder = Builder::new().local_addr("127.0.0.1:0".parse()?);
+    ///     let stream = builder.connect(listener.local_addr()?).await?;
+    ///     assert!(stream.local_addr()?.ip().is_loopback());
+    ///     Ok::<_, Box<dyn std::error::Error>>(())
+    /// })
+    /// .unwrap();
+    /// ```
+    pub fn local_addr(mut self, address: SocketAddr) -> Builder {
+        self.local_addr = Some(address);
+        self
+    }
+
+    /// Has the error be a [`ConnectErrors`] always. Otherwise it is one only if there were several
+    /// that say different things.
+    ///
+    /// ```
+    /// use rasyncio::connect::{Builder, ConnectErrors};
+    ///
+    /// rasyncio::run(async {
+    ///     let builder = Builder::new().all_errors(true);
+    ///     let error = builder.connect("127.0.0.1:1").await.unwrap_err();
+    ///     assert_eq!(ConnectErrors::of(&error).map(<[_]>::len), Some(1));
+    /// });
+    /// ```
+    pub fn all_errors(mut self, all: bool) -> Builder {
+        self.all_errors = all;
+        self
+    }
+
+    /// The limit of the stream reader (64 KiB).
+    ///
+    /// ```
+    /// use rasyncio::{connect::Builder, net::TcpListener};
+    ///
+    /// rasyncio::run(async {
+    ///     let listener = TcpListener::bind("127.0.0.1:0").await?;
+    ///     let builder = Builder::new().limit(8);
+    ///     let (mut reader, _writer) = builder.open_connection(listener.local_addr()?).await?;
+    ///     let (peer, _) = listener.accept().await?;
+    ///     peer.write_all(b"a line that is too long\n").await?;
+    ///     assert!(reader.readline().await.is_err());
+    ///     Ok::<_, Box<dyn std::error::Error>>(())
+    /// })
+    /// .unwrap();
+    /// ```
+    pub fn limit(mut self, limit: usize) -> Builder {
+        self.limit = Some(limit);
+        self
+    }
+
+    /// Connects.
+    ///
+    /// # Errors
+    ///
+    /// If no address answers (see [`ConnectErrors`]), and a cancellation.
+    ///
+    /// ```
+    /// use rasyncio::{connect::Builder, net::TcpListener};
+    ///
+    /// rasyncio::run(async {
+    ///     let listener = TcpListener::bind("127.0.0.1:0").await?;
+    ///     let stream = Builder::new().connect(listener.local_addr()?).await?;
+    ///     assert_eq!(stream.peer_addr()?, listener.local_addr()?);
+    ///     Ok::<_, Box<dyn std::error::Error>>(())
+    /// })
+    /// .unwrap();
+    /// ```
+    pub async fn connect(&self, addresses: impl ToAddrs) -> io::Result<TcpStream> {
+        let mut addresses = addresses.to_addrs().await?;
+        if let Some(family) = self.family {
+            addresses.retain(|address| Family::of(address) == family);
+        }
+        if addresses.is_empty() {
+            return Err(io::Error::new(
+                ErrorKind::NotFound,
+                "getaddrinfo() returned empty list",
+            ));
+        }
+        let happy = self.happy_eyeballs_delay;
+        match self.interleave.unwrap_or(usize::from(happy.is_some())) {
+            0 => {}
+            first => addresses = interleave(addresses, Family::of, first),
+        }
+        let connect = |address| self.connect_to(address);
+        match race::race(addresses, happy, connect).await? {
+            Ok(stream) => Ok(stream),
+            Err(errors) => Err(ConnectErrors::sum_up(errors, self.all_errors)),
+        }
+    }
+
+    /// See [`create_connection`].
+    ///
+    /// # Errors
+    ///
+    /// As [`Builder::connect`].
+    ///
+    /// ```
+    /// use std::rc::Rc;
+    /// use rasyncio::{Protocol, create_connection, net::TcpListener};
+    ///
+    /// rasyncio::run(async {
+    /// #     struct Quiet;
+    /// #     impl Protocol for Quiet {}
+    /// #     let listener = TcpListener::bind("127.0.0.1:0").await?;
+    ///     let (transport, _) = create_connection(|| Rc::new(Quiet), listener.local_addr()?).await?;
+    /// #     let (peer, _) = listener.accept().await?;
+    ///     transport.write(b"hello")?;
+    ///     Ok::<_, Box<dyn std::error::Error>>(())
+    /// })
+    /// .unwrap();
+    /// ```
+    pub async fn create_connection<P, F>(
+        &self,
+        factory: F,
+        addresses: impl ToAddrs,
+    ) -> io::Result<(Transport, Rc<P>)>
+    where
+        P: Protocol + 'static,
+        F: FnOnce() -> Rc<P>,
+    {
+        let tls = self.tls(addresses.host(), NO_HOST)?;
+        let socket = self.connect(addresses).await?;
+        socket.set_nodelay(true)?;
+        let link = Link::Socket(socket.into_std().into());
+        made(link, factory(), tls.as_ref()).await
+    }
+
+    /// See [`open_connection`].
+    ///
+    /// # Errors
+    ///
+    /// As [`Builder::connect`].
+    ///
+    /// ```
+    /// use rasyncio::{connect::Builder, net::TcpListener};
+    ///
+    /// rasyncio::run(async {
+    ///     let listener = TcpListener::bind("127.0.0.1:0").await?;
+    ///     let (_reader, writer) = Builder::new().open_connection(listener.local_addr()?).await?;
+    ///     writer.write(b"hello")?;
+    ///     Ok::<_, Box<dyn std::error::Error>>(())
+    /// })
+    /// .unwrap();
+    /// ```
+    pub async fn open_connection(
+        &self,
+        addresses: impl ToAddrs,
+    ) -> io::Result<(StreamReader, StreamWriter)> {
+        let shared = || self.shared();
+        let (transport, shared) = self.create_connection(shared, addresses).await?;
+        Ok(shared.ends(&transport))
+    }
+
+    /// See [`create_unix_connection`].
+    ///
+    /// # Errors
+    ///
+    /// If nobody listens there, and a cancellation.
+    pub async fn create_unix_connection<P, F>(
+        &self,
+        factory: F,
+        path: impl AsRef<Path>,
+    ) -> io::Result<(Transport, Rc<P>)>
+    where
+        P: Protocol + 'static,
+        F: FnOnce() -> Rc<P>,
+    {
+        let tls = self.tls(None, "you have to pass server_hostname when using ssl")?;
+        let socket = UnixStream::connect(path).await?.into_std();
+        made(Link::Socket(socket.into()), factory(), tls.as_ref()).await
+    }
+
+    /// See [`open_unix_connection`].
+    ///
+    /// # Errors
+    ///
+    /// If nobody listens there, and a cancellation.
+    pub async fn open_unix_connection(
+        &self,
+        path: impl AsRef<Path>,
+    ) -> io::Result<(StreamReader, StreamWriter)> {
+        let shared = || self.shared();
+        let (transport, shared) = self.create_unix_connection(shared, path).await?;
+        Ok(shared.ends(&transport))
+    }
+
+    /// See [`connect_socket`].
+    ///
+    /// # Errors
+    ///
+    /// As there.
+    pub async fn connect_socket<P, F>(
+        &self,
+        factory: F,
+        socket: impl Into<OwnedFd>,
+    ) -> io::Result<(Transport, Rc<P>)>
+    where
+        P: Protocol + 'static,
+        F: FnOnce() -> Rc<P>,
+    {
+        let tls = self.tls(None, NO_HOST)?;
+        let socket = socket.into();
+        rustix::io::ioctl_fionbio(&socket, true)?;
+        made(Link::Socket(socket), factory(), tls.as_ref()).await
+    }
+
+    /// See [`open_socket`].
+    ///
+    /// # Errors
+    ///
+    /// As there.
+    pub async fn open_socket(
+        &self,
+        socket: impl Into<OwnedFd>,
+    ) -> io::Result<(StreamReader, StreamWriter)> {
+        let shared = || self.shared();
+        let (transport, shared) = self.connect_socket(shared, socket).await?;
+        Ok(shared.ends(&transport))
+    }
+
+    fn shared(&self) -> Rc<Shared> {
+        Shared::new(self.limit.unwrap_or(DEFAULT_LIMIT))
+    }
+
+    /// How to encrypt, if it is to be. `missing` is what to say if nobody has named the host.
+    fn tls(&self, host: Option<String>, missing: &str) -> io::Result<Option<Tls>> {
+        #[cfg(feature = "tls")]
+        return self.tls.tls(host, missing);
+        #[cfg(not(feature = "tls"))]
+        {
+            let _ = (host, missing);
+            Ok(None)
+        }
+    }
+
+    async fn connect_to(&self, address: SocketAddr) -> io::Result<TcpStream> {
+        let socket = socket::open(socket::family(&address), SocketType::STREAM)?;
+        if let Some(local) = self.local_addr {
+            if Family::of(&local) != Family::of(&address) {
+                let message = format!(
+                    "no matching local address with family={:?} found",
+                    Family::of(&address)
+                );
+                return Err(io::Error::new(ErrorKind::AddrNotAvailable, message));
+            }
+            rustix::net::bind(&socket, &local)?;
+        }
+        TcpStream::connect_socket(socket, address).await
+    }
+}
