@@ -12,6 +12,7 @@
 //! chunk.rs      bytes that wait to be written
 //! watching.rs   readiness: watching for it, and the jobs that it schedules
 //! reading.rs    from the socket to the protocol
+//! large.rs      the same of much at once, without a copy
 //! pulling.rs    from the socket to a stream's reader that waits
 //! writing.rs    from the program to the socket
 //! closing.rs    the ends: close, abort, errors, connection_lost
@@ -24,6 +25,7 @@ mod addresses;
 mod chunk;
 mod closing;
 mod datagram;
+mod large;
 mod making;
 mod methods;
 mod object;

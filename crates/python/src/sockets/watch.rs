@@ -110,6 +110,17 @@ unsafe fn watched(core: &LoopCore, fd: Fd, sock: *mut PyObject) -> Res {
     }
 }
 
+/// How much came last from a socket with that number, which may be another by now.
+pub(super) unsafe fn last_read(core: &LoopCore, fd: Fd) -> usize {
+    let last = core.engine().with_reader(fd.0, |job| {
+        jobs::is_socket_watch(job).then(|| {
+            // SAFETY: the job keeps its watch alive.
+            unsafe { (*job.data().cast::<SocketWatch>()).last }
+        })
+    });
+    last.flatten().unwrap_or(0)
+}
+
 /// A watch that nobody waits for yet.
 unsafe fn new(loop_: Ref, fd: Fd, sock: *mut PyObject) -> Res {
     // SAFETY: all alive, says the caller; zeroed memory of the class's size.
