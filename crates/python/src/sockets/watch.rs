@@ -200,6 +200,9 @@ pub(crate) unsafe fn readable(this: *mut SocketWatch) -> Res<()> {
     unsafe {
         match take_slot(&raw mut (*this).waiter) {
             Some(waiter) if !futures::is_done(waiter.ptr())? => {
+                if let Some(core) = event_loop::any_native((*this).loop_) {
+                    core.engine().has_left_unread();
+                }
                 futures::set_result(waiter.ptr(), ffi::Py_None())
             }
             _ => stop(this),
