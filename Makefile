@@ -11,7 +11,7 @@ LIMITED := $(if $(shell command -v timeout),timeout 1200)
 
 .DEFAULT_GOAL := help
 .PHONY: help demo build test test-all test-rust test-python test-long test-asan test-loom fuzz \
-        conformance bench bench-net bench-rust fmt lint types layers clean distclean python venv
+        conformance ecosystem bench bench-net bench-rust fmt lint types layers clean distclean python venv
 
 help:
 	@echo 'make demo          make .venv, build and install rasyncio into it, run the tour'
@@ -22,6 +22,7 @@ help:
 	@echo 'make test-loom     what threads share under the loom model checker'
 	@echo 'make fuzz          coverage-guided fuzzing of what parses and buffers bytes; SECONDS=60 in all'
 	@echo 'make conformance   CPython tests alone, those that are only reported included'
+	@echo 'make ecosystem     the own tests of aiohttp, anyio, redis, uvicorn and uvloop, with asyncio and with rasyncio'
 	@echo 'make bench         measure beside stock asyncio, uvloop and rloop'
 	@echo 'make bench-net     measure an echo server beside theirs, and one in C'
 	@echo 'make bench-rust    measure the Rust crate beside tokio, smol and compio, its servers beside C, tokio and monoio'
@@ -83,6 +84,10 @@ fuzz: python
 conformance: build
 	@$(PYTHON) scripts/setup.py --tests
 	@$(PYTHON) tests/conformance/run.py --tier all
+
+ecosystem: python
+	@$(PYTHON) scripts/setup.py
+	@$(PYTHON) scripts/test_ecosystem.py --python $(PYTHON)
 
 bench: python
 	@$(PYTHON) scripts/setup.py
