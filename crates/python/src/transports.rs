@@ -5,7 +5,8 @@
 //! classes are the bases of those in `rasyncio.selector_events`, which add in Python what is cold.
 //!
 //! ```text
-//! making.rs     a new transport, and what it knows of its socket
+//! making.rs     a new transport
+//! described.rs  what it tells of its socket, which may have no object yet
 //! addresses.rs  addresses as Python writes them
 //! object.rs     the layout, and its life as an object
 //! socket.rs     the descriptor, and the system's calls on it
@@ -24,6 +25,7 @@ mod addresses;
 mod chunk;
 mod closing;
 mod datagram;
+mod described;
 mod making;
 mod methods;
 mod object;
@@ -40,6 +42,7 @@ pub(crate) use datagram::audit;
 pub(crate) use datagram::{
     again as datagram_again, readable as datagram_readable, writable as datagram_writable,
 };
+pub(crate) use making::{accepted, begin, number_of, socket_of};
 pub(crate) use object::{TransportObject, as_direct};
 pub(crate) use pulling::{Pulled, pull, settle_object};
 pub(crate) use reading::{receive, receive_from};

@@ -5,6 +5,7 @@ use core::ptr;
 use pyo3::ffi::{self, PyObject};
 use rasyncio::transports::stream::Closing;
 
+use super::described;
 use super::object::{State, TransportObject};
 use super::watching::{Side, unwatch};
 use super::writing::finish_waiter;
@@ -100,10 +101,13 @@ pub(super) unsafe fn call_connection_lost<S>(
 unsafe fn let_go<S>(this: *mut TransportObject<S>) -> Res<()> {
     // SAFETY: `this` is alive, says the caller; slots are empty before contents are dropped.
     unsafe {
+        let closed = described::close_bare(this);
+        debug_assert!(!closed || (*this).sock.is_null());
         (*this).plain_socket = false;
         let sock = take_slot(&raw mut (*this).sock);
         let server = take_slot(&raw mut (*this).server);
         set_slot(&raw mut (*this).protocol, ptr::null_mut());
+        TransportObject::forget_number(this);
         set_slot(&raw mut (*this).loop_, ptr::null_mut());
         let closed = match sock {
             Some(sock) => sock.call_method(names().close, &[]).map(drop),

@@ -9,6 +9,7 @@ use rasyncio::transports::stream::{Closing, StreamState};
 use rasyncio_engine::Job;
 
 use super::chunk::Chunk;
+use super::described::{self, Untold};
 use super::watching::Side;
 use super::{pipes, pulling, reading, writing};
 use crate::boundary;
@@ -103,6 +104,10 @@ pub(crate) struct TransportObject<S = StreamState<Chunk>> {
     pub(super) fd: c_int,
     /// `sock` is a `socket.socket`, which tells its descriptor without being called.
     pub(super) plain_socket: bool,
+    /// What is open has no socket object yet (`described.rs`): `fd` is the transport's own.
+    pub(super) bare: bool,
+    /// What `get_extra_info` knows and `extra` has not been told.
+    pub(super) untold: Untold,
     pub(super) protocol_connected: bool,
     /// A method of the object was replaced that others of ours call directly.
     altered: bool,
@@ -124,6 +129,16 @@ impl<S> TransportObject<S> {
         match unsafe { event_loop::any_native((*this).loop_) } {
             Some(core) => Ok(core),
             None => Err(runtime_error("the transport has no event loop")),
+        }
+    }
+
+    /// The loop need not know of it any more, which is about to be let go of.
+    pub(super) unsafe fn forget_number(this: *mut TransportObject<S>) {
+        // SAFETY: `this` is alive, says the caller, and keeps the loop alive.
+        unsafe {
+            if let Some(core) = event_loop::any_native((*this).loop_) {
+                core.numbers().forget((*this).fd, this.cast());
+            }
         }
     }
 
@@ -337,6 +352,8 @@ pub(super) unsafe extern "C" fn clear<S: State>(slf: *mut PyObject) -> c_int {
         let this = slf.cast::<TransportObject<S>>();
         // SAFETY: called by the collector on a live instance, or by dealloc.
         unsafe {
+            described::abandon(this);
+            TransportObject::forget_number(this);
             TransportObject::state(this).clear();
             for slot in TransportObject::slots(this) {
                 set_slot(slot, ptr::null_mut());
