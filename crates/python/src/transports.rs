@@ -14,6 +14,7 @@
 //! watching.rs   readiness: watching for it, and the jobs that it schedules
 //! reading.rs    from the socket to the protocol
 //! pulling.rs    from the socket to a stream's reader that waits
+//! clients.rs    who is connected to a server
 //! writing.rs    from the program to the socket
 //! closing.rs    the ends: close, abort, errors, connection_lost
 //! pipes.rs      the same of pipes
@@ -23,6 +24,7 @@
 
 mod addresses;
 mod chunk;
+mod clients;
 mod closing;
 mod datagram;
 mod described;
@@ -58,6 +60,7 @@ use crate::object::Res;
 pub(crate) unsafe fn init(module: *mut PyObject) -> Res<()> {
     // SAFETY: passed on.
     unsafe {
+        clients::init(module)?;
         methods::init(module)?;
         pipes::init(module)?;
         datagram::init(module)

@@ -9,7 +9,6 @@ use core::ptr;
 use pyo3::ffi::{self, PyObject};
 
 use super::methods::core_of;
-use super::readers::descriptor;
 use crate::boundary;
 use crate::object::{Ref, Res, check};
 
@@ -67,6 +66,20 @@ impl Numbers {
     }
 }
 
+/// A key of the dict, if it can be a descriptor's number.
+unsafe fn number(key: *mut PyObject) -> Option<c_int> {
+    // SAFETY: alive, says the caller.
+    let number = unsafe {
+        if ffi::PyLong_Check(key) == 0 {
+            return None;
+        }
+        let mut overflow = 0;
+        ffi::PyLong_AsLongAndOverflow(key, &mut overflow)
+    };
+    // Out of bounds is -1 here, which is none either.
+    c_int::try_from(number).ok().filter(|&number| number >= 0)
+}
+
 /// `_transport_of(number)`: a transport of ours, or None.
 pub(super) unsafe extern "C" fn transport_of(
     slf: *mut PyObject,
@@ -74,8 +87,8 @@ pub(super) unsafe extern "C" fn transport_of(
 ) -> *mut PyObject {
     boundary::object(|| {
         // SAFETY: live objects.
-        let core = unsafe { core_of(slf)? };
-        let found = core.numbers().find(descriptor(fd)?);
+        let (core, number) = unsafe { (core_of(slf)?, number(fd)) };
+        let found = number.and_then(|fd| core.numbers().find(fd));
         Ok(found.unwrap_or_else(Ref::none))
     })
 }
@@ -87,8 +100,10 @@ pub(super) unsafe extern "C" fn forget_transport(
 ) -> *mut PyObject {
     boundary::object(|| {
         // SAFETY: live objects.
-        let core = unsafe { core_of(slf)? };
-        core.numbers().note(descriptor(fd)?, ptr::null_mut());
+        let (core, number) = unsafe { (core_of(slf)?, number(fd)) };
+        if let Some(fd) = number {
+            core.numbers().note(fd, ptr::null_mut());
+        }
         Ok(Ref::none())
     })
 }

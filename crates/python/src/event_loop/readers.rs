@@ -98,7 +98,7 @@ unsafe fn add(
 }
 
 /// A number, or what `int(fd.fileno())` is, with the errors of the `selectors` module.
-pub(super) fn descriptor(fd: *mut PyObject) -> Res<c_int> {
+fn descriptor(fd: *mut PyObject) -> Res<c_int> {
     // SAFETY: `fd` is alive.
     let given = unsafe { Ref::borrow(fd) };
     // SAFETY: as above.

@@ -298,17 +298,19 @@ fn closed_socket(kind: [c_int; 3]) -> Res {
     Ok(sock)
 }
 
-/// Closes a number that has no socket object. False: there is one, or nothing is open.
-pub(super) unsafe fn close_bare<S>(this: *mut TransportObject<S>) -> bool {
+/// Closes a number that has no socket object.
+pub(super) unsafe fn close_bare<S>(this: *mut TransportObject<S>) {
     // SAFETY: alive, says the caller; the number is the transport's own.
     unsafe {
         if !(*this).bare {
-            return false;
+            return;
         }
-        note_own_name(this);
+        // One reference is the call's: nobody is left who could ask.
+        if ffi::Py_REFCNT(this.cast()) > 1 {
+            note_own_name(this);
+        }
         (*this).bare = false;
         drop(OwnedFd::from_raw_fd((*this).fd));
-        true
     }
 }
 

@@ -9,14 +9,19 @@ use rasyncio::transports::stream::StreamState;
 
 use super::addresses::Address;
 use super::chunk::Chunk;
+use super::clients;
 use super::described;
 use super::methods::{set_protocol, set_socket};
 use super::object::{self, TransportObject};
 use super::socket::Fd;
+use super::watching::{Side, watch_in};
 use crate::args::Signature;
 use crate::boundary;
 use crate::event_loop;
+use crate::futures;
 use crate::global::Global;
+use crate::handles::{self, HandleContext};
+use crate::jobs;
 use crate::names::names;
 use crate::object::{Raised, Ref, Res, check, import, runtime_error, set_slot};
 
@@ -55,7 +60,7 @@ pub(super) unsafe extern "C" fn tp_init(
                 // What a program writes goes out at once, and is not put off until more comes.
                 Fd((*this).fd).set_no_delay();
             }
-            announce(this, waiter, true)
+            announce_stream(this, waiter)
         }
     })
 }
@@ -109,8 +114,10 @@ unsafe fn join<S>(
         set_protocol(this, protocol)?;
         if let Some(server) = Ref::borrow_opt(server) {
             set_slot(&raw mut (*this).server, server.clone().into_ptr());
-            let method = names()._attach_to;
-            Ref::borrow(this.cast()).call_method(method, &[server.ptr()])?;
+            if !clients::join(this, &server)? {
+                let method = names()._attach_to;
+                Ref::borrow(this.cast()).call_method(method, &[server.ptr()])?;
+            }
         }
         if let Some(core) = event_loop::any_native(loop_) {
             core.numbers().note((*this).fd, this.cast());
@@ -163,8 +170,53 @@ pub(crate) unsafe fn begin(
         if described::is_internet(this) {
             Fd((*this).fd).set_no_delay();
         }
-        announce(this, given(waiter), true)
+        announce_stream(this, given(waiter))
     }
+}
+
+/// Schedules what follows: the same, where nobody can see whether the loop's method is called.
+unsafe fn announce_stream(this: *mut TransportObject, waiter: *mut PyObject) -> Res<()> {
+    // SAFETY: all alive or NULL, says the caller.
+    unsafe {
+        let core = event_loop::native((*this).loop_).filter(|core| !core.debug());
+        let (Some(core), Some(_)) = (core, object::as_direct(this.cast())) else {
+            return announce(this, waiter, true);
+        };
+        core.check_closed()?;
+        let made = Ref::borrow((*this).protocol).attr(names().connection_made)?;
+        let context = HandleContext::given((*this).context)?;
+        let handle = handles::new_handle(core, made, &[this.cast()], context)?;
+        core.engine().schedule(jobs::handle(handle));
+        let context = match Ref::borrow_opt((*this).context) {
+            Some(given) => given,
+            None => Ref::checked(ffi::PyContext_CopyCurrent())?,
+        };
+        let transport = Ref::borrow(this.cast());
+        let call = handles::native_call2(begin_reading, transport, context)?;
+        core.engine().schedule(jobs::native_call(call));
+        if !waiter.is_null() {
+            // Whoever waits goes on when the protocol knows of the connection.
+            let call = handles::native_call1(is_ready, Ref::borrow(waiter))?;
+            core.engine().schedule(jobs::native_call(call));
+        }
+        Ok(())
+    }
+}
+
+/// `_start_reading()` in that context.
+unsafe fn begin_reading(transport: *mut PyObject, context: *mut PyObject) -> Res<()> {
+    let this = transport.cast::<TransportObject>();
+    // SAFETY: both alive, says the caller.
+    unsafe {
+        if !TransportObject::state(this).wants_read() {
+            return Ok(());
+        }
+        watch_in(this, Side::Read, Ref::borrow(context))
+    }
+}
+
+unsafe fn is_ready(waiter: *mut PyObject) -> Res<()> {
+    futures::set_result_unless_cancelled(waiter, Ref::none().ptr())
 }
 
 /// The number of such a transport.

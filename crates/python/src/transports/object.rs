@@ -9,6 +9,7 @@ use rasyncio::transports::stream::{Closing, StreamState};
 use rasyncio_engine::Job;
 
 use super::chunk::Chunk;
+use super::clients;
 use super::described::{self, Untold};
 use super::watching::Side;
 use super::{pipes, pulling, reading, writing};
@@ -92,6 +93,8 @@ pub(crate) struct TransportObject<S = StreamState<Chunk>> {
     pub(super) sock: *mut PyObject,
     pub(super) protocol: *mut PyObject,
     pub(super) server: *mut PyObject,
+    /// The set of the server's clients that it is in (`clients.rs`).
+    pub(super) clients: *mut PyObject,
     /// The context that the connection was given; NULL if each callback has a copy of the one it
     /// was registered in.
     pub(super) context: *mut PyObject,
@@ -149,7 +152,7 @@ impl<S> TransportObject<S> {
         unsafe { &(*this).state }
     }
 
-    unsafe fn slots(this: *mut TransportObject<S>) -> [*mut *mut PyObject; 13] {
+    unsafe fn slots(this: *mut TransportObject<S>) -> [*mut *mut PyObject; 14] {
         // SAFETY: addresses of fields of a live object.
         unsafe {
             [
@@ -162,6 +165,7 @@ impl<S> TransportObject<S> {
                 &raw mut (*this).sock,
                 &raw mut (*this).protocol,
                 &raw mut (*this).server,
+                &raw mut (*this).clients,
                 &raw mut (*this).context,
                 &raw mut (*this).reader_context,
                 &raw mut (*this).writer_context,
@@ -273,8 +277,9 @@ static CLASS: Global<*mut PyTypeObject> = Global::new();
 static DIRECT: Direct = Direct::new();
 
 /// The methods that others of ours call directly.
-pub(super) fn direct_methods() -> [*mut PyObject; 2] {
-    [names().write, names().is_closing]
+pub(super) fn direct_methods() -> [*mut PyObject; 3] {
+    let names = names();
+    [names.write, names.is_closing, names._start_reading]
 }
 
 /// Whether such a method of the object was replaced.
@@ -354,6 +359,7 @@ pub(super) unsafe extern "C" fn clear<S: State>(slf: *mut PyObject) -> c_int {
         unsafe {
             described::abandon(this);
             TransportObject::forget_number(this);
+            drop(clients::leave(this));
             TransportObject::state(this).clear();
             for slot in TransportObject::slots(this) {
                 set_slot(slot, ptr::null_mut());
