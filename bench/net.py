@@ -24,6 +24,9 @@ CONNECT = "connect"
 #: A load that has not ended by then never will; a sample takes a hundredth of it.
 PATIENCE = 30.0
 C = "C"
+#: The server in C that does with its memory what the program of such a kind does.
+LIKE = "C, same memory"
+MEMORY = {"buffered": "own", "streams": "keep", "sock": "keep"}
 #: These kinds speak TLS.
 TLS = "tls-"
 #: What `net_echo` calls the sockets of these kinds.
@@ -134,10 +137,14 @@ class Bench:
     def start(self, name: str, kind: str) -> Server | None:
         tls = kind.startswith(TLS)
         options = [str(CERTIFICATE)] if tls else [SOCKETS[kind]] if kind in SOCKETS else []
+        if name == LIKE:
+            if kind not in MEMORY:
+                return None
+            options = [MEMORY[kind]]
         command = [self.echo(kind), "serve", *options]
         if kind in CLIENTS:
             command = [self.echo(kind), "dial"]
-        if name != C:
+        if name not in (C, LIKE):
             contestant = CONTESTANTS[name]
             if (tls and not contestant.tls) or kind in contestant.lacks:
                 return None
@@ -152,7 +159,7 @@ class Bench:
         for number in range(1, self.options.rounds + 1):
             say(f"round {number} of {self.options.rounds}")
             for kind in kinds:
-                servers = {name: self.start(name, kind) for name in [C, *names]}
+                servers = {name: self.start(name, kind) for name in [C, LIKE, *names]}
                 self.peer = self.start(C, "protocol") if kind in CLIENTS else None
                 try:
                     for turn in range(self.options.samples):
@@ -178,8 +185,8 @@ class Bench:
             # Each takes a port of the client's for a minute.
             requests = min(self.options.requests // 8, 4000)
         else:
-            # Fewer of the large ones, and at least two on each connection.
-            requests = max(self.options.requests // (1 + size // 4), 2 * connections)
+            # Fewer of the large ones, and at least five on each connection.
+            requests = max(self.options.requests // (1 + size // 4), 5 * connections)
         names = list(servers)
         first = turn % len(names)
         for name in names[first:] + names[:first]:
@@ -274,7 +281,7 @@ def main() -> int:
     bench = Bench(environment, options)
     bench.measure(names, kinds, rows)
 
-    print(*table(bench, names), sep="\n")
+    print(*table(bench, [LIKE, *names]), sep="\n")
     for where, error in bench.errors.items():
         print(f"failed: {where}: {error}")
     target = options.output or str(environment.folder / "net.json")

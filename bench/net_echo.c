@@ -1,10 +1,15 @@
 /* The two ends of the network rows that are no contestants.
  *
- *   net_echo serve [udp|unix]    an echo server on epoll, as plain as C allows: the unit that the
+ *   net_echo serve [udp|unix|keep|own]
+ *                                an echo server on epoll, as plain as C allows: the unit that the
  *                                servers in Python are measured in. Prints its port, and ends with
  *                                its standard input. With udp it echoes datagrams, one for each
  *                                event; with unix its socket has an abstract name, made of a number
- *                                that is printed in the place of a port.
+ *                                that is printed in the place of a port. With keep it puts what
+ *                                came into memory of its own, and keeps that until more has come, as
+ *                                a program does that has it in a variable while it waits for the
+ *                                next; with own each connection has its buffer, and what is sent is
+ *                                copied out of it.
  *   net_echo load PORT CONNECTIONS BYTES REQUESTS SECONDS [udp|unix]
  *                                connects, has each connection echo once, says how many did, and
  *                                waits for a line. Then sends REQUESTS requests in all, one at a
@@ -28,6 +33,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <time.h>
@@ -39,7 +45,7 @@
 #define wants_room(fd) 1
 #endif
 
-enum { EVENTS = 256, MOST = 256 * 1024 };
+enum { EVENTS = 256, MOST = 256 * 1024, LARGE = 32 * 1024 };
 
 static void die(const char *what)
 {
@@ -108,17 +114,24 @@ static int new_socket(enum kind kind, int flags)
 
 /* The server. */
 
+enum memory { SHARED, KEEP, OWN };
+
+static enum memory memory;
+
 struct peer {
     int fd;
     unsigned events;
     size_t kept, from; /* what the socket did not take yet */
     char *rest;
+    size_t last; /* with KEEP and OWN: how much came */
+    char *data;
 };
 
 static void drop(struct peer *peer)
 {
     close(peer->fd);
     free(peer->rest);
+    free(peer->data);
     free(peer);
 }
 
@@ -132,6 +145,48 @@ static int keep(struct peer *peer, const char *data, size_t size)
     return 0;
 }
 
+static char *copy_of(const char *data, size_t size)
+{
+    char *copy = malloc(size);
+    if (!copy)
+        die("malloc");
+    return memcpy(copy, data, size);
+}
+
+/* Answers as recv does, and where the data is. */
+static ssize_t receive(struct peer *peer, char *scratch, char **data)
+{
+    char *fresh = NULL;
+    size_t room = MOST;
+    int waiting;
+    *data = scratch;
+    if (memory == OWN) {
+        if (!peer->data && !(peer->data = calloc(1, MOST)))
+            die("calloc");
+        *data = peer->data;
+    } else if (memory == KEEP && peer->last >= LARGE && !ioctl(peer->fd, FIONREAD, &waiting) && waiting >= LARGE) {
+        /* Straight to where it stays; else by a copy, for nobody knows how much comes. */
+        room = waiting < MOST ? waiting : MOST;
+        if (!(*data = fresh = malloc(room)))
+            die("malloc");
+    }
+    ssize_t got = recv(peer->fd, *data, room, 0);
+    if (memory == SHARED)
+        return got;
+    if (got <= 0) {
+        free(fresh);
+        return got;
+    }
+    peer->last = got;
+    if (!fresh)
+        *data = copy_of(*data, got);
+    if (memory == KEEP) {
+        free(peer->data);
+        peer->data = *data;
+    }
+    return got;
+}
+
 static int echo(int poll, struct peer *peer, char *scratch)
 {
     while (peer->kept) {
@@ -143,19 +198,22 @@ static int echo(int poll, struct peer *peer, char *scratch)
     }
     if (peer->events != EPOLLIN)
         watch(poll, EPOLL_CTL_MOD, peer->fd, peer->events = EPOLLIN, peer);
-    ssize_t got = recv(peer->fd, scratch, MOST, 0);
+    char *data;
+    ssize_t got = receive(peer, scratch, &data);
     if (got <= 0)
         return got < 0 && errno == EAGAIN ? 0 : -1;
-    ssize_t sent = send(peer->fd, scratch, got, MSG_NOSIGNAL);
+    ssize_t sent = send(peer->fd, data, got, MSG_NOSIGNAL);
     if (sent < 0 && errno != EAGAIN)
         return -1;
     if (sent < 0)
         sent = 0;
     if (sent < got) {
-        if (keep(peer, scratch + sent, got - sent))
+        if (keep(peer, data + sent, got - sent))
             return -1;
         watch(poll, EPOLL_CTL_MOD, peer->fd, peer->events = EPOLLOUT, peer);
     }
+    if (memory == OWN)
+        free(data);
     return 0;
 }
 
@@ -413,8 +471,10 @@ static int dial(void)
 
 int main(int argc, char **argv)
 {
-    if ((argc == 2 || argc == 3) && !strcmp(argv[1], "serve"))
-        return serve(kind_of(argv[2]));
+    if ((argc == 2 || argc == 3) && !strcmp(argv[1], "serve")) {
+        memory = !argv[2] ? SHARED : !strcmp(argv[2], "keep") ? KEEP : !strcmp(argv[2], "own") ? OWN : SHARED;
+        return serve(memory == SHARED ? kind_of(argv[2]) : TCP);
+    }
     if (argc == 2 && !strcmp(argv[1], "dial"))
         return dial();
     always_anew = argc >= 7 && !strcmp(argv[1], "connect");

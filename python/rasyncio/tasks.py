@@ -32,21 +32,25 @@ _register_task = _stock._register_task
 _unregister_task = _stock._unregister_task
 
 
-def create_eager_task_factory(custom_task_constructor):
-    """Return a task factory whose tasks run their first step at once, inside `create_task()`.
+if hasattr(_stock, "create_eager_task_factory"):
+    # The standard library's own: anyio, which may have been imported before `install()`, tells eager
+    # factories by their code object, and looks for the constructor in their closure.
+    create_eager_task_factory = _stock.create_eager_task_factory
+else:
 
-    `custom_task_constructor` is called as `Task` is, with `eager_start=True`. A coroutine that
-    finishes without waiting never enters the loop's queue.
+    def create_eager_task_factory(custom_task_constructor):
+        """Return a task factory whose tasks run their first step at once, inside `create_task()`.
 
-        loop.set_task_factory(asyncio.create_eager_task_factory(MyTask))
-    """
+        `custom_task_constructor` is called as `Task` is, with `eager_start=True`. A coroutine that
+        finishes without waiting never enters the loop's queue.
 
-    # A Python function with the constructor as its one free variable: anyio tells eager
-    # factories by their code object and looks for the constructor in the closure.
-    def factory(loop, coro, *, eager_start=True, **options):
-        return custom_task_constructor(coro, loop=loop, eager_start=eager_start, **options)
+            loop.set_task_factory(asyncio.create_eager_task_factory(MyTask))
+        """
 
-    return factory
+        def factory(loop, coro, *, eager_start=True, **options):
+            return custom_task_constructor(coro, loop=loop, eager_start=eager_start, **options)
+
+        return factory
 
 
 eager_task_factory = create_eager_task_factory(Task)

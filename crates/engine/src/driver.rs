@@ -21,6 +21,9 @@ pub trait Driver {
     /// Why a turn was broken off.
     type Error;
 
+    /// Whether every turn looks for events, as asyncio does, even while work is ready.
+    const EVERY_TURN: bool = false;
+
     /// Calls `block`, which may take long. The place to release the GIL.
     fn park<R>(&mut self, block: impl FnOnce() -> R) -> R;
 
@@ -52,7 +55,14 @@ pub trait Driver {
         Ok(false)
     }
 
-    /// Called once per poll, which while work is ready means every 61 jobs or 4 ms.
+    /// Whether [`Driver::select`] waits in the loop's place. With [`Driver::EVERY_TURN`] it then is called
+    /// in every turn.
+    #[inline]
+    fn selects(&self) -> bool {
+        false
+    }
+
+    /// Called every 61 jobs or 4 ms while work is ready, and before the loop waits.
     fn tick(&mut self) -> Result<(), Self::Error> {
         Ok(())
     }

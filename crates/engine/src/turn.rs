@@ -7,9 +7,13 @@
 //! asyncio polls on every turn. That costs a system call (100 to 200 ns), often for the
 //! sake of a single job that takes no longer. So while work is ready, I/O is looked at only
 //! every [`JOBS_PER_POLL`] jobs, which makes it 3 ns for each, or once the kernel's clock has
-//! ticked (every 4 ms, mostly), which costs 6 ns a turn to find out. The turn after events never
-//! looks: those whom they have woken may be about to read, and until then the same events would come
+//! ticked (every 4 ms, mostly), which costs 6 ns a turn to find out. The turn after events does not
+//! look: those whom they have woken may be about to read, and until then the same events would come
 //! again.
+//!
+//! A program can see that: it writes, makes two turns, and expects the other end to have read. Where
+//! programs are asyncio's ([`Driver::EVERY_TURN`]) each turn looks, if there is somebody to watch and
+//! nothing was [left unread](EventLoop::has_left_unread).
 //!
 //! Timers are not put off, for their order among the jobs can be seen. The coarse clock tells
 //! that none can be due; where it cannot tell, the precise one is asked (20 to 30 ns).
@@ -43,6 +47,8 @@ pub(crate) struct Polled {
     at: Cell<u64>,
     /// It has brought events, and no turn has passed since.
     fresh: Cell<bool>,
+    /// What they have brought was left to somebody whose turn comes next.
+    unread: Cell<bool>,
 }
 
 impl EventLoop {
@@ -68,6 +74,7 @@ impl EventLoop {
         self.shared.bind_thread();
         self.polled.jobs.set(JOBS_PER_POLL);
         self.polled.fresh.set(false);
+        self.polled.unread.set(false);
         let result = loop {
             match self.turn_here(driver) {
                 Ok(Flow::Continue) if !self.stopping.get() && !self.is_closed() => {}
@@ -108,12 +115,16 @@ impl EventLoop {
     fn collect<D: Driver>(&self, driver: &mut D) -> Result<(), D::Error> {
         let coarse = monotonic_coarse();
         let fresh = self.polled.fresh.replace(false);
-        if self.ready.is_empty()
-            || !fresh && (self.polled.jobs.get() >= JOBS_PER_POLL || coarse != self.polled.at.get())
-        {
+        let unread = self.polled.unread.replace(false);
+        let wait = if D::EVERY_TURN { unread } else { fresh };
+        if self.ready.is_empty() || !wait && self.is_poll_due(driver, coarse) {
             self.polled.jobs.set(0);
             self.polled.at.set(coarse);
             return self.poll(driver);
+        }
+        if D::EVERY_TURN && !wait && !self.watchers.is_empty() {
+            let looked = self.look();
+            self.polled(driver, looked)?;
         }
         let deadline = self.deadline.get();
         if deadline != u64::MAX {
@@ -124,6 +135,30 @@ impl EventLoop {
             }
         }
         Ok(())
+    }
+
+    #[inline]
+    fn is_poll_due<D: Driver>(&self, driver: &D, coarse: u64) -> bool {
+        self.polled.jobs.get() >= JOBS_PER_POLL
+            || coarse != self.polled.at.get()
+            || D::EVERY_TURN && driver.selects()
+    }
+
+    /// Tells the driver of a poll that has failed.
+    #[inline]
+    fn polled<D: Driver>(&self, driver: &mut D, result: io::Result<usize>) -> Result<(), D::Error> {
+        match result {
+            Ok(_) => Ok(()),
+            Err(error) if error.kind() == ErrorKind::Interrupted => driver.interrupted(),
+            Err(error) => Err(driver.poll_failed(error)),
+        }
+    }
+
+    /// Tells the loop that what an event has brought was left where it is, to somebody who was woken
+    /// and whose job is in the queue: if the next turn looked, the same event would come again.
+    #[inline]
+    pub fn has_left_unread(&self) {
+        self.polled.unread.set(true);
     }
 
     #[inline]
@@ -140,11 +175,8 @@ impl EventLoop {
         driver.tick()?;
         let patience = self.patience(driver)?;
         if !driver.select(patience)? {
-            match self.wait(driver, patience) {
-                Ok(_) => {}
-                Err(error) if error.kind() == ErrorKind::Interrupted => driver.interrupted()?,
-                Err(error) => return Err(driver.poll_failed(error)),
-            }
+            let waited = self.wait(driver, patience);
+            self.polled(driver, waited)?;
         }
         if self.deadline.get() != u64::MAX {
             let due = match driver.time()? {

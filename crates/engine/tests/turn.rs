@@ -3,7 +3,7 @@
 mod common;
 
 use std::cell::Cell;
-use std::io;
+use std::io::{self, Write};
 use std::os::fd::AsRawFd;
 use std::os::unix::net::UnixStream;
 use std::rc::Rc;
@@ -248,6 +248,52 @@ fn polls_are_bounded_by_jobs_and_never_park_while_work_is_ready() {
     assert_eq!(bench.event_loop.run(&mut driver), Ok(Flow::Continue));
     assert!(driver.ticks >= 10_000 / 61, "{} polls", driver.ticks);
     assert_eq!(driver.parks, 0);
+}
+
+/// As asyncio: looks in every turn.
+struct EveryTurn;
+
+impl Driver for EveryTurn {
+    type Error = &'static str;
+
+    const EVERY_TURN: bool = true;
+
+    fn park<R>(&mut self, block: impl FnOnce() -> R) -> R {
+        block()
+    }
+
+    fn interrupted(&mut self) -> Result<(), &'static str> {
+        Ok(())
+    }
+
+    fn poll_failed(&mut self, _: io::Error) -> &'static str {
+        "poll failed"
+    }
+}
+
+#[test]
+fn a_driver_may_have_every_turn_look() {
+    let bench = Bench::new();
+    let (near, mut far) = UnixStream::pair().unwrap();
+    bench
+        .event_loop
+        .set_reader(near.as_raw_fd(), bench.says("readable"))
+        .unwrap();
+    never_idle(&bench.event_loop);
+    let turn = || bench.event_loop.turn(&mut EveryTurn).unwrap();
+    turn();
+    turn();
+    assert_eq!(bench.log(), "");
+    far.write_all(b"x").unwrap();
+    turn();
+    turn();
+    assert_eq!(bench.log(), "readable readable");
+    bench.event_loop.has_left_unread();
+    turn();
+    assert_eq!(bench.log(), "", "it would be the same event");
+    turn();
+    assert_eq!(bench.log(), "readable");
+    bench.event_loop.clear();
 }
 
 /// Keeps a job ready in every turn, for as long as the loop turns.

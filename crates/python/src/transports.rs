@@ -13,6 +13,7 @@
 //! chunk.rs      bytes that wait to be written
 //! watching.rs   readiness: watching for it, and the jobs that it schedules
 //! reading.rs    from the socket to the protocol
+//! large.rs      the same of much at once, without a copy
 //! pulling.rs    from the socket to a stream's reader that waits
 //! clients.rs    who is connected to a server
 //! writing.rs    from the program to the socket
@@ -28,6 +29,7 @@ mod clients;
 mod closing;
 mod datagram;
 mod described;
+mod large;
 mod making;
 mod methods;
 mod object;

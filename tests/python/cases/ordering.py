@@ -1,7 +1,9 @@
 """The order in which things run: it is observable, so it is asyncio's."""
 
 import asyncio
+import contextlib
 import contextvars
+import socket
 
 from _case import since
 
@@ -387,3 +389,90 @@ async def case_gather_ends_with_the_last_child_to_end():
             turns += 1
             await asyncio.sleep(0)
         print(turns, outer.result())
+
+
+class Noting(asyncio.Protocol):
+    """Notes what comes; `answer` is sent back once."""
+
+    def __init__(self, name, answer=None):
+        self.name, self.answer = name, answer
+
+    def connection_made(self, transport):
+        self.transport = transport
+
+    def data_received(self, data):
+        note(f"{self.name} got {data.decode()}")
+        if self.answer:
+            self.transport.write(self.answer)
+            self.answer = None
+
+
+async def case_each_turn_reads_what_the_one_before_has_written():
+    loop = asyncio.get_running_loop()
+    near, far = socket.socketpair()
+    with near:
+        transport, _ = await loop.create_connection(lambda: Noting("protocol"), sock=far)
+        for number in range(3):
+            near.send(str(number).encode())
+            await asyncio.sleep(0)
+            note(f"turn {number}")
+        await asyncio.sleep(0)
+        shown()
+        transport.close()
+        await asyncio.sleep(0)
+
+
+async def case_an_answer_takes_two_turns_however_busy_the_loop_is():
+    loop = asyncio.get_running_loop()
+    near, far = socket.socketpair()
+    client, asking = await loop.create_connection(lambda: Noting("client"), sock=near)
+    server, _ = await loop.create_connection(lambda: Noting("server", b"pong"), sock=far)
+    client.write(b"ping")
+    for turn in range(4):
+        await asyncio.sleep(0)
+        note(f"turn {turn}")
+    shown()
+    client.close()
+    server.close()
+    await asyncio.sleep(0)
+
+
+async def case_each_turn_looks_at_the_readers():
+    loop = asyncio.get_running_loop()
+    near, far = socket.socketpair()
+    with near, far:
+        loop.add_reader(far, lambda: note(f"read {far.recv(100).decode()}"))
+        for number in range(3):
+            near.send(str(number).encode())
+            await asyncio.sleep(0)
+            note(f"turn {number}")
+        await asyncio.sleep(0)
+        loop.remove_reader(far)
+        shown()
+
+
+async def case_a_reader_hears_of_it_while_others_never_wait():
+    near, far = socket.socketpair()
+    reader, writer = await asyncio.open_connection(sock=far)
+
+    async def busy():
+        while True:
+            await asyncio.sleep(0)
+
+    other = asyncio.create_task(busy())
+    with near:
+        for number in range(3):
+            reading = asyncio.create_task(reader.read(10))
+            await asyncio.sleep(0)
+            near.send(str(number).encode())
+            turns = 0
+            while not reading.done():
+                await asyncio.sleep(0)
+                turns += 1
+            note(f"{reading.result().decode()} after {turns}")
+    other.cancel()
+    with contextlib.suppress(asyncio.CancelledError):
+        await other
+    shown()
+    writer.close()
+    await writer.wait_closed()

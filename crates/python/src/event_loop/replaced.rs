@@ -65,10 +65,16 @@ impl LoopCore {
         })
     }
 
+    /// Whether `loop._selector.select` is not ours.
+    #[inline]
+    pub(super) fn is_select_replaced(&self) -> bool {
+        self.replaced().select.get()
+    }
+
     /// Calls `loop._selector.select(patience)` if that is not ours.
     #[inline]
     pub(super) fn replaced_select(&self, patience: Option<Duration>) -> Res<bool> {
-        if !self.replaced().select.get() {
+        if !self.is_select_replaced() {
             return Ok(false);
         }
         let patience = match patience {

@@ -48,6 +48,8 @@ pub(super) struct Attached<'a>(pub(super) &'a LoopCore);
 impl Driver for Attached<'_> {
     type Error = Raised;
 
+    const EVERY_TURN: bool = true;
+
     #[inline]
     fn run(&mut self, job: Job) -> Flow {
         jobs::run(self.0, job)
@@ -80,6 +82,11 @@ impl Driver for Attached<'_> {
     #[inline]
     fn select(&mut self, patience: Option<Duration>) -> Res<bool> {
         self.0.replaced_select(patience)
+    }
+
+    #[inline]
+    fn selects(&self) -> bool {
+        self.0.is_select_replaced()
     }
 
     fn tick(&mut self) -> Res<()> {

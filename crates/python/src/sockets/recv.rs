@@ -5,7 +5,7 @@ use core::ptr;
 use pyo3::ffi::{self, PyObject};
 use rasyncio::transports::stream::{MAX_RECEIVE, Received, is_blocked};
 
-use super::watch::{descriptor, until_read, wait};
+use super::watch::{descriptor, last_read, until_read, wait};
 use super::{ARGUMENT, SockSlots, argument, common, held, rarely, tried, was_tried};
 use crate::args::Signature;
 use crate::coroutine::{CoroutineDef, coroutine_at_once};
@@ -39,8 +39,8 @@ fn recv_at_once(slots: SockSlots) -> Option<Res> {
     // SAFETY: the slots keep what they hold alive.
     unsafe {
         let most = plain_size(slots.get(ARGUMENT))?;
-        let (_, fd) = common(slots)?;
-        match recv(fd, 0, most) {
+        let (core, fd) = common(slots)?;
+        match recv(fd, last_read(core, fd), most) {
             Ok(Some((data, _))) => Some(Ok(data)),
             Ok(None) => tried(slots, 0),
             Err(raised) => Some(Err(raised)),

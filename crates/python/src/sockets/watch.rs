@@ -110,6 +110,17 @@ unsafe fn watched(core: &LoopCore, fd: Fd, sock: *mut PyObject) -> Res {
     }
 }
 
+/// How much came last from a socket with that number, which may be another by now.
+pub(super) unsafe fn last_read(core: &LoopCore, fd: Fd) -> usize {
+    let last = core.engine().with_reader(fd.0, |job| {
+        jobs::is_socket_watch(job).then(|| {
+            // SAFETY: the job keeps its watch alive.
+            unsafe { (*job.data().cast::<SocketWatch>()).last }
+        })
+    });
+    last.flatten().unwrap_or(0)
+}
+
 /// A watch that nobody waits for yet.
 unsafe fn new(loop_: Ref, fd: Fd, sock: *mut PyObject) -> Res {
     // SAFETY: all alive, says the caller; zeroed memory of the class's size.
@@ -189,6 +200,9 @@ pub(crate) unsafe fn readable(this: *mut SocketWatch) -> Res<()> {
     unsafe {
         match take_slot(&raw mut (*this).waiter) {
             Some(waiter) if !futures::is_done(waiter.ptr())? => {
+                if let Some(core) = event_loop::any_native((*this).loop_) {
+                    core.engine().has_left_unread();
+                }
                 futures::set_result(waiter.ptr(), ffi::Py_None())
             }
             _ => stop(this),

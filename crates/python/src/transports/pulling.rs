@@ -33,7 +33,9 @@ pub(super) unsafe fn left(this: *mut TransportObject) -> Res<bool> {
             return Ok(false);
         }
         let woken = streams::wake_puller(protocol.ptr(), this.cast());
-        if !matches!(woken, Ok(true)) {
+        if matches!(woken, Ok(true)) {
+            TransportObject::core(this)?.engine().has_left_unread();
+        } else {
             let _ = state.take_unread();
         }
         woken

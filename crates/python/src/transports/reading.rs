@@ -1,16 +1,16 @@
 //! From the socket to the protocol: one `recv` for each readiness event.
 
 use core::cell::UnsafeCell;
-use core::ptr;
 use std::io;
 
-use pyo3::ffi::{self, PyObject};
+use pyo3::ffi;
 use rasyncio::transports::stream::{Closing, MAX_RECEIVE, Received, received};
 
 use super::addresses::Address;
 use super::chunk::View;
 use super::closing::{closed, failed, log_debug};
 use super::described;
+use super::large;
 use super::object::{Kind, TransportObject};
 use super::pipes;
 use super::socket::{Fd, Source, descriptor};
@@ -20,15 +20,6 @@ use crate::names::names;
 use crate::object::{Raised, Ref, Res, call_method, runtime_error, take_raised};
 use crate::streams;
 use crate::tls;
-
-unsafe extern "C" {
-    // Exported by every supported version, and not in pyo3-ffi.
-    fn _PyBytes_Resize(bytes: *mut *mut PyObject, size: ffi::Py_ssize_t) -> core::ffi::c_int;
-}
-
-/// Reads of this size and more go straight into a `bytes` object; smaller ones through the
-/// scratch buffer, which costs a copy and wastes no memory.
-const LARGE: usize = 32 * 1024;
 
 /// What is worth telling the loop, which takes less at a time when much comes.
 pub(super) const NOTABLE: usize = 2 * 1024;
@@ -126,8 +117,10 @@ pub(crate) unsafe fn receive(
 ) -> Res<(Received, Option<Ref>)> {
     // SAFETY: the scratch buffer is ours until we return, and a fresh bytes object is too.
     unsafe {
-        if last >= LARGE {
-            return receive_large(from, (last * 2).min(most));
+        if large::is_likely(last)
+            && let Some(size) = large::waiting(&from)
+        {
+            return large::receive(from, size.min(most));
         }
         let start = SCRATCH.0.get().cast::<u8>();
         let got = received(from.receive(start, most.min(MAX_RECEIVE)));
@@ -156,28 +149,6 @@ pub(crate) unsafe fn receive_from(fd: Fd, most: usize) -> Res<io::Result<(Ref, A
             }
             Err(error) => Err(error),
         })
-    }
-}
-
-/// Without a copy. There is room for twice as much as came last, so that it can become more.
-unsafe fn receive_large(from: impl Source, room: usize) -> Res<(Received, Option<Ref>)> {
-    // SAFETY: a fresh bytes object, which nobody else sees before it has its final size.
-    unsafe {
-        let fresh = ffi::PyBytes_FromStringAndSize(ptr::null(), room as ffi::Py_ssize_t);
-        let mut data = Ref::checked(fresh)?.into_ptr();
-        let got = received(from.receive(ffi::PyBytes_AS_STRING(data).cast_mut().cast(), room));
-        match got {
-            Received::Data(count) => {
-                if count < room && _PyBytes_Resize(&mut data, count as ffi::Py_ssize_t) < 0 {
-                    return Err(Raised::set());
-                }
-                Ok((got, Some(Ref::own(data))))
-            }
-            _ => {
-                drop(Ref::own(data));
-                Ok((got, None))
-            }
-        }
     }
 }
 

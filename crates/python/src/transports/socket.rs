@@ -86,6 +86,9 @@ pub(super) fn answer(result: isize) -> io::Result<usize> {
 pub(crate) trait Source {
     /// One call that brings `room` bytes at most.
     unsafe fn receive(self, start: *mut u8, room: usize) -> io::Result<usize>;
+
+    /// The descriptor.
+    fn number(&self) -> c_int;
 }
 
 impl Source for Fd {
@@ -94,6 +97,10 @@ impl Source for Fd {
     unsafe fn receive(self, start: *mut u8, room: usize) -> io::Result<usize> {
         // SAFETY: `room` bytes may be written there, says the caller.
         answer(unsafe { libc::recv(self.0, start.cast(), room, 0) })
+    }
+
+    fn number(&self) -> c_int {
+        self.0
     }
 }
 

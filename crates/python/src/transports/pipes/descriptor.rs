@@ -70,6 +70,10 @@ impl Source for Pipe {
         // SAFETY: `room` bytes may be written there, says the caller.
         answer(unsafe { libc::read(self.0, start.cast(), room) })
     }
+
+    fn number(&self) -> c_int {
+        self.0
+    }
 }
 
 impl Descriptor for Pipe {

@@ -1,0 +1,77 @@
+//! Large reads: straight into a `bytes` object that is as long as what waits, without a copy.
+//!
+//! How much that is the system says, in a call that costs little beside a large read. So nothing has to
+//! be cut off afterwards, and who keeps what came from many connections needs no more memory than that.
+
+use core::ffi::c_int;
+use core::hint::black_box;
+use core::ptr;
+use std::sync::Once;
+
+use pyo3::ffi;
+use rasyncio::transports::stream::{Received, received};
+
+use super::socket::Source;
+use crate::object::{Raised, Ref, Res};
+
+unsafe extern "C" {
+    // Exported by every supported version, and not in pyo3-ffi.
+    fn _PyBytes_Resize(bytes: *mut *mut ffi::PyObject, size: ffi::Py_ssize_t) -> c_int;
+}
+
+/// From here on a copy costs more than asking. What is smaller goes through the scratch buffer.
+const LARGE: usize = 32 * 1024;
+
+/// See [`prepare_allocator`].
+const KEPT: usize = 4 * 1024 * 1024;
+
+/// Whether asking is worth it, after a read that has brought `last`.
+#[inline]
+pub(super) fn is_likely(last: usize) -> bool {
+    last >= LARGE
+}
+
+/// How many bytes wait, if they are many.
+pub(super) fn waiting(from: &impl Source) -> Option<usize> {
+    let mut count: c_int = 0;
+    // SAFETY: FIONREAD writes an int.
+    let asked = unsafe { libc::ioctl(from.number(), libc::FIONREAD, &raw mut count) };
+    let count = usize::try_from(count).ok()?;
+    (asked == 0 && count >= LARGE).then_some(count)
+}
+
+/// One `recv` of at most `size` bytes, more than none, and its data.
+pub(super) unsafe fn receive(from: impl Source, size: usize) -> Res<(Received, Option<Ref>)> {
+    prepare_allocator();
+    // SAFETY: a fresh bytes object, which nobody else sees before it has its final size.
+    unsafe {
+        let fresh = ffi::PyBytes_FromStringAndSize(ptr::null(), size as ffi::Py_ssize_t);
+        let mut data = Ref::checked(fresh)?.into_ptr();
+        let got = received(from.receive(ffi::PyBytes_AS_STRING(data).cast_mut().cast(), size));
+        match got {
+            Received::Data(count) => {
+                if count < size && _PyBytes_Resize(&mut data, count as ffi::Py_ssize_t) < 0 {
+                    return Err(Raised::set());
+                }
+                Ok((got, Some(Ref::own(data))))
+            }
+            _ => {
+                drop(Ref::own(data));
+                Ok((got, None))
+            }
+        }
+    }
+}
+
+/// Tells the allocator once that blocks of this kind come and go.
+///
+/// glibc starts with giving the system each block over 128 KiB back when it is freed, as well as what is
+/// free beyond that at the end of its heap; then each large read gets pages that the system has to clear
+/// first, which costs more than the read's own copy. When it sees a larger block freed it learns, up to
+/// twice the block's size, and this is such a block. Nobody writes to it, so it never has any memory.
+fn prepare_allocator() {
+    static ONCE: Once = Once::new();
+    // SAFETY: what malloc gives, or NULL, may be freed. Hidden from the optimiser, which would see that
+    // nothing uses it.
+    ONCE.call_once(|| unsafe { libc::free(black_box(libc::malloc(black_box(KEPT)))) });
+}
