@@ -10,6 +10,7 @@ import socket
 import sys
 import types
 import warnings
+import weakref
 from asyncio import base_events, constants
 from asyncio import selector_events as _stock
 from asyncio.log import logger
@@ -162,6 +163,8 @@ class SocketMethods:
         # Since 3.15 each connection has a context, made of the server's. It comes last.
         named = dict(zip((*_LIMITS, "context"), rest)) | keywords
         context = named.pop("context", None)
+        if _keeps_a_plain_set_of_clients(server):
+            _rasyncio._clients_of(server)
         tls = None
         if sslcontext:
             limits = _LIMITS | named
@@ -225,6 +228,16 @@ def _accepts_natively(loop, sock, ways):
     )
 
 
+def _keeps_a_plain_set_of_clients(server):
+    """Whether nobody can see that a native set is in its place."""
+    return (
+        _SERVER_KNOWS_TRANSPORTS
+        and type(server) is base_events.Server
+        and type(server._clients) is weakref.WeakSet
+        and (type(server)._attach, type(server)._detach) == _WAYS_TO_COUNT
+    )
+
+
 def _securing(sslcontext, limits):
     """Makes what is between the transport of an accepted connection and its protocol."""
 
@@ -268,6 +281,8 @@ _WAYS_TO_ACCEPT = (
     _stock.BaseSelectorEventLoop._ensure_fd_no_transport,
 )
 _WAYS_TO_ACCEPT_TLS = (*_WAYS_TO_ACCEPT, SocketMethods._make_ssl_transport)
+
+_WAYS_TO_COUNT = (base_events.Server._attach, base_events.Server._detach)
 
 # How long a client may take, unless the server says something else.
 _LIMITS = {

@@ -117,6 +117,20 @@ def _with_our_classes(function):
 class StreamReaderProtocol(_rasyncio.StreamProtocol, _stock.StreamReaderProtocol):
     """The protocol between a transport and a reader; for a server, it makes the writer too."""
 
+    # What `__init__` and `connection_made` set: in slots, so that no dict is filled for a connection.
+    __slots__ = (
+        "_client_connected_cb",
+        "_closed",
+        "_drain_waiters",
+        "_loop",
+        "_over_ssl",
+        "_reject_connection",
+        "_stream_writer",
+        "_strong_reader",
+        "_task",
+        "_transport",
+    )
+
 
 _OURS = {
     "StreamReader": StreamReader,

@@ -17,6 +17,7 @@ from asyncio import events, timeouts
 from asyncio import unix_events as _stock
 from asyncio.log import logger
 from asyncio.unix_events import *  # noqa: F403
+from collections.abc import MutableMapping
 
 from . import _handles, _rasyncio, base_subprocess, selector_events
 from ._pipes import PipeMethods, _UnixReadPipeTransport, _UnixWritePipeTransport  # noqa: F401
@@ -70,6 +71,39 @@ class _Selector:
             self._given.close()
 
 
+class _Transports(MutableMapping):
+    """`loop._transports`: who has which descriptor, without being kept alive by that.
+
+    The loop knows the native ones; any others are here.
+    """
+
+    __slots__ = ("_loop", "_others", "data")
+
+    def __init__(self, loop):
+        self._loop = loop
+        self._others = weakref.WeakValueDictionary()
+        self.data = self._others.data
+
+    def __getitem__(self, fd):
+        native = self._loop._transport_of(fd)
+        return self._others[fd] if native is None else native
+
+    def __setitem__(self, fd, transport):
+        self._loop._forget_transport(fd)
+        self._others[fd] = transport
+
+    def __delitem__(self, fd):
+        self[fd]  # KeyError if there is none
+        self._loop._forget_transport(fd)
+        self._others.pop(fd, None)
+
+    def __iter__(self):
+        return iter({*self._loop._transport_numbers(), *self._others})
+
+    def __len__(self):
+        return len({*self._loop._transport_numbers(), *self._others})
+
+
 class _State(_rasyncio.BaseLoop):
     """What stock methods read from the loop, in slots.
 
@@ -114,7 +148,7 @@ class _UnixSelectorEventLoop(
         _rasyncio.BaseLoop.__init__(self)
         self._selector = _Selector(self, selector)
         # What stock methods read. Its own __init__ would open a selector and a socket pair.
-        self._transports = weakref.WeakValueDictionary()
+        self._transports = _Transports(self)
         self._unix_server_sockets = {}
         self._signal_handlers = {}
         self._ssock = self._csock = None

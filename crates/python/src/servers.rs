@@ -9,7 +9,7 @@ mod connection;
 use core::ffi::{c_int, c_void};
 use core::ptr;
 use std::io::{self, ErrorKind};
-use std::os::fd::{AsRawFd, FromRawFd, IntoRawFd, OwnedFd};
+use std::os::fd::{FromRawFd, OwnedFd};
 
 use pyo3::ffi::{self, PyObject, PyTypeObject};
 use rasyncio::servers::accept::AcceptError;
@@ -21,7 +21,7 @@ use crate::global::Global;
 use crate::jobs;
 use crate::names::names;
 use crate::object::{Raised, Ref, Res, check, import, set_slot, take_raised, type_error};
-use crate::transports::{Address, plain_descriptor};
+use crate::transports::{self, Address, plain_descriptor};
 use crate::types::{TypeBuilder, free_instance};
 
 pub(crate) use connection::refuse_a_number_in_use;
@@ -44,14 +44,12 @@ pub(crate) struct Listener {
     /// The one in which connections are accepted.
     current: *mut PyObject,
     /// Arguments of `socket.socket()` but the descriptor.
-    kind: [*mut PyObject; 3],
+    kind: [c_int; 3],
     backlog: i64,
 }
 
 struct Known {
     class: *mut PyTypeObject,
-    /// `socket.socket`
-    socket: Ref,
     /// `asyncio.trsock.TransportSocket`
     transport_socket: Ref,
     /// `asyncio.constants`
@@ -102,7 +100,7 @@ vectorcall!(listen, |slf, LISTEN [sock, factory, server, backlog, transport_clas
         (*this).tls = ffi::Py_NewRef(tls);
     }
     (*this).current = Ref::checked(ffi::PyContext_CopyCurrent())?.into_ptr();
-    (*this).kind = kind_of(sock)?.map(Ref::into_ptr);
+    (*this).kind = kind_of(sock)?;
     (*this).backlog = crate::object::saturating_int(backlog)?;
     let replaced = core.engine().set_reader(fd, jobs::connections(made));
     event_loop::forget_watcher(replaced.map_err(|error| event_loop::os_error(&error))?)?;
@@ -110,15 +108,14 @@ vectorcall!(listen, |slf, LISTEN [sock, factory, server, backlog, transport_clas
 });
 
 /// The sockets of connections do not block, and are told so when they are made.
-unsafe fn kind_of(sock: *mut PyObject) -> Res<[Ref; 3]> {
+unsafe fn kind_of(sock: *mut PyObject) -> Res<[c_int; 3]> {
     // SAFETY: alive, says the caller.
     let sock = unsafe { Ref::borrow(sock) };
-    let kind = crate::object::saturating_int(sock.attr(names().type_)?.ptr())?;
-    Ok([
-        sock.attr(names().family)?,
-        Ref::int(kind | i64::from(libc::SOCK_NONBLOCK))?,
-        sock.attr(names().proto)?,
-    ])
+    let number = |name| crate::object::saturating_int(sock.attr(name)?.ptr());
+    let family = number(names().family)? as c_int;
+    let kind = number(names().type_)? as c_int;
+    let proto = number(names().proto)? as c_int;
+    Ok([family, kind | libc::SOCK_NONBLOCK, proto])
 }
 
 /// The job of a listening socket that is readable.
@@ -205,26 +202,14 @@ unsafe fn accepted(
 ) -> Res<()> {
     // SAFETY: `this` is alive, says the caller.
     unsafe {
-        let [family, kind, proto] = (*this).kind;
-        let fd = Ref::int(i64::from(number.as_raw_fd()))?;
-        let sock = KNOWN.get().socket.call(&[family, kind, proto, fd.ptr()])?;
-        // The socket closes it from now on.
-        let _ = number.into_raw_fd();
-        let extra = Ref::dict()?;
-        if let Some(peer) = peer.to_python()? {
-            check(ffi::PyDict_SetItem(
-                extra.ptr(),
-                names().peername,
-                peer.ptr(),
-            ))?;
-        }
+        let transport = transports::accepted((*this).transport_class, number, (*this).kind, peer)?;
         let context = if (*this).context.is_null() {
             None
         } else {
             Some(Ref::checked(ffi::PyContext_Copy((*this).context))?)
         };
         let given = context.as_ref().map_or(ptr::null_mut(), Ref::ptr);
-        let coroutine = connection::serve(this, sock, extra, context.clone())?;
+        let coroutine = connection::serve(this, transport, context.clone())?;
         if core.is_native() {
             core.create_task(coroutine.ptr(), ptr::null_mut(), given, ptr::null_mut())?;
             return Ok(());
@@ -283,7 +268,7 @@ unsafe fn rest(this: *mut Listener, core: &LoopCore, error: &io::Error) -> Res<(
 }
 
 impl Listener {
-    unsafe fn slots(this: *mut Listener) -> [*mut *mut PyObject; 11] {
+    unsafe fn slots(this: *mut Listener) -> [*mut *mut PyObject; 8] {
         // SAFETY: addresses of fields of a live object.
         unsafe {
             [
@@ -295,9 +280,6 @@ impl Listener {
                 &raw mut (*this).context,
                 &raw mut (*this).tls,
                 &raw mut (*this).current,
-                &raw mut (*this).kind[0],
-                &raw mut (*this).kind[1],
-                &raw mut (*this).kind[2],
             ]
         }
     }
@@ -344,7 +326,6 @@ pub(crate) unsafe fn init(module: *mut PyObject) -> Res<()> {
     unsafe {
         KNOWN.set(Known {
             class: builder.build(module, ptr::null_mut())?,
-            socket: named(c"socket", "socket")?,
             transport_socket: named(c"asyncio.trsock", "TransportSocket")?,
             constants: import(c"asyncio.constants")?,
         });

@@ -5,7 +5,8 @@
 //! classes are the bases of those in `rasyncio.selector_events`, which add in Python what is cold.
 //!
 //! ```text
-//! making.rs     a new transport, and what it knows of its socket
+//! making.rs     a new transport
+//! described.rs  what it tells of its socket, which may have no object yet
 //! addresses.rs  addresses as Python writes them
 //! object.rs     the layout, and its life as an object
 //! socket.rs     the descriptor, and the system's calls on it
@@ -14,6 +15,7 @@
 //! reading.rs    from the socket to the protocol
 //! large.rs      the same of much at once, without a copy
 //! pulling.rs    from the socket to a stream's reader that waits
+//! clients.rs    who is connected to a server
 //! writing.rs    from the program to the socket
 //! closing.rs    the ends: close, abort, errors, connection_lost
 //! pipes.rs      the same of pipes
@@ -23,8 +25,10 @@
 
 mod addresses;
 mod chunk;
+mod clients;
 mod closing;
 mod datagram;
+mod described;
 mod large;
 mod making;
 mod methods;
@@ -42,6 +46,7 @@ pub(crate) use datagram::audit;
 pub(crate) use datagram::{
     again as datagram_again, readable as datagram_readable, writable as datagram_writable,
 };
+pub(crate) use making::{accepted, begin, number_of, socket_of};
 pub(crate) use object::{TransportObject, as_direct};
 pub(crate) use pulling::{Pulled, pull, settle_object};
 pub(crate) use reading::{receive, receive_from};
@@ -57,6 +62,7 @@ use crate::object::Res;
 pub(crate) unsafe fn init(module: *mut PyObject) -> Res<()> {
     // SAFETY: passed on.
     unsafe {
+        clients::init(module)?;
         methods::init(module)?;
         pipes::init(module)?;
         datagram::init(module)

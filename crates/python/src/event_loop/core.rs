@@ -7,6 +7,7 @@ use std::io;
 use pyo3::ffi::{self, PyObject};
 use rasyncio_engine::{Clock, EventLoop, Remote, TimerKey, VirtualClock};
 
+use super::numbers::Numbers;
 use super::readers::Watched;
 use super::replaced::Replaced;
 use crate::contexts::Entered;
@@ -68,6 +69,7 @@ pub(crate) struct LoopCore {
     pub(super) task_factory: Slot,
     current_handle: Slot,
     watched: Watched,
+    numbers: Numbers,
 }
 
 impl LoopCore {
@@ -94,6 +96,7 @@ impl LoopCore {
             task_factory: Slot::new(),
             current_handle: Slot::new(),
             watched: Watched::new(),
+            numbers: Numbers::new(),
         })
     }
 
@@ -127,6 +130,12 @@ impl LoopCore {
     #[inline]
     pub(super) fn replaced(&self) -> &Replaced {
         &self.replaced
+    }
+
+    /// Which descriptors transports of ours have.
+    #[inline]
+    pub(crate) fn numbers(&self) -> &Numbers {
+        &self.numbers
     }
 
     /// `loop.get_debug()`

@@ -7,7 +7,7 @@ use pyo3::ffi::{self, PyObject};
 
 use super::core::LoopCore;
 use super::object::{self, LoopObject};
-use super::{TYPE, capsule, class, executor, readers, replaced, run, scheduling};
+use super::{TYPE, capsule, class, executor, numbers, readers, replaced, run, scheduling};
 use crate::boundary;
 use crate::docs;
 use crate::futures;
@@ -221,6 +221,9 @@ pub(crate) unsafe fn init(module: *mut PyObject) -> Res<()> {
         .onearg(c"_remove_reader", readers::remove_reader)
         .onearg(c"_remove_writer", readers::remove_writer)
         .onearg(c"_interest", readers::interest)
+        .onearg(c"_transport_of", numbers::transport_of)
+        .onearg(c"_forget_transport", numbers::forget_transport)
+        .noargs(c"_transport_numbers", numbers::transport_numbers)
         .onearg(c"_select", replaced::select)
         .noargs(c"_select_is_replaced", replaced::select_is_replaced)
         .fastcall(c"_listen", crate::servers::listen)

@@ -8,6 +8,7 @@ mod class;
 mod core;
 mod executor;
 mod methods;
+mod numbers;
 mod object;
 mod readers;
 mod replaced;

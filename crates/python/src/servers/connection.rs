@@ -1,5 +1,6 @@
 //! The coroutine of the task in which a connection that was accepted gets its protocol.
 
+use core::ffi::c_int;
 use core::ptr;
 
 use pyo3::ffi::{self, PyObject};
@@ -10,6 +11,7 @@ use crate::event_loop;
 use crate::futures;
 use crate::names::names;
 use crate::object::{Raised, Ref, Res, check, raised_matches, take_raised, while_handling};
+use crate::transports;
 
 static DEF: CoroutineDef = CoroutineDef::method(
     c"<rasyncio.selector_events>",
@@ -18,33 +20,20 @@ static DEF: CoroutineDef = CoroutineDef::method(
 );
 
 const LISTENER: usize = 0;
-const SOCKET: usize = 1;
-const EXTRA: usize = 2;
+/// A transport that has not begun.
+const ACCEPTED: usize = 1;
 /// The connection's context, or NULL.
-const CONTEXT: usize = 3;
-const PROTOCOL: usize = 4;
-const TRANSPORT: usize = 5;
-const WAITER: usize = 6;
+const CONTEXT: usize = 2;
+const PROTOCOL: usize = 3;
+const TRANSPORT: usize = 4;
+const WAITER: usize = 5;
 
-type ConnectionSlots = Slots<7>;
+type ConnectionSlots = Slots<6>;
 
-pub(super) unsafe fn serve(
-    listener: *mut Listener,
-    sock: Ref,
-    extra: Ref,
-    context: Option<Ref>,
-) -> Res {
+pub(super) unsafe fn serve(listener: *mut Listener, accepted: Ref, context: Option<Ref>) -> Res {
     // SAFETY: alive, says the caller.
     let listener = unsafe { Ref::borrow(listener.cast()) };
-    let held = [
-        Some(listener),
-        Some(sock),
-        Some(extra),
-        context,
-        None,
-        None,
-        None,
-    ];
+    let held = [Some(listener), Some(accepted), context, None, None, None];
     coroutine(&DEF, held, body)
 }
 
@@ -84,29 +73,25 @@ fn make(slots: ConnectionSlots) -> Res<()> {
         let loop_ = (*listener).loop_;
         let protocol = slots.set(PROTOCOL, Ref::borrow((*listener).factory).call0()?);
         let waiter = slots.set(WAITER, futures::new_future(loop_)?);
-        let sock = slots.get(SOCKET);
-        refuse_a_number_in_use(loop_, sock)?;
-        let context = match slots.get(CONTEXT) {
-            context if context.is_null() => ffi::Py_None(),
-            context => context,
-        };
-        let make_transport = |protocol, waiter| {
-            Ref::borrow((*listener).transport_class).call(&[
-                loop_,
-                sock,
-                protocol,
+        let accepted = slots.get(ACCEPTED);
+        refuse_an_accepted_number(loop_, accepted)?;
+        let begin = |protocol, waiter| {
+            let server = (*listener).server;
+            transports::begin(
+                accepted,
+                [loop_, protocol],
                 waiter,
-                slots.get(EXTRA),
-                (*listener).server,
-                context,
-            ])
+                server,
+                slots.get(CONTEXT),
+            )
         };
         let made = if (*listener).tls.is_null() {
-            make_transport(protocol, waiter)?
+            begin(protocol, waiter)?;
+            Ref::borrow(accepted)
         } else {
             let secure = Ref::borrow(ffi::PyTuple_GET_ITEM((*listener).tls, 0));
             let between = secure.call(&[loop_, protocol, waiter])?;
-            make_transport(between.ptr(), ffi::Py_None())?;
+            begin(between.ptr(), ptr::null_mut())?;
             between.attr(names()._app_transport)?
         };
         slots.set(TRANSPORT, made);
@@ -118,16 +103,39 @@ fn make(slots: ConnectionSlots) -> Res<()> {
 pub(crate) unsafe fn refuse_a_number_in_use(loop_: *mut PyObject, sock: *mut PyObject) -> Res<()> {
     // SAFETY: both alive, says the caller.
     unsafe {
-        let loop_ = Ref::borrow(loop_);
-        let known = loop_.attr(names()._transports)?.attr(names().data)?;
-        let number = Ref::int(i64::from(ffi::PyObject_AsFileDescriptor(sock)))?;
-        match ffi::PySequence_Contains(known.ptr(), number.ptr()) {
-            -1 => Err(Raised::set()),
-            0 => Ok(()),
-            _ => loop_
-                .call_method(names()._ensure_fd_no_transport, &[sock])
-                .map(drop),
+        if !is_in_use(loop_, ffi::PyObject_AsFileDescriptor(sock))? {
+            return Ok(());
         }
+        let loop_ = Ref::borrow(loop_);
+        let method = names()._ensure_fd_no_transport;
+        loop_.call_method(method, &[sock]).map(drop)
+    }
+}
+
+unsafe fn refuse_an_accepted_number(loop_: *mut PyObject, accepted: *mut PyObject) -> Res<()> {
+    // SAFETY: both alive, says the caller.
+    unsafe {
+        if !is_in_use(loop_, transports::number_of(accepted))? {
+            return Ok(());
+        }
+        let sock = transports::socket_of(accepted)?;
+        refuse_a_number_in_use(loop_, sock.ptr())
+    }
+}
+
+/// Whether a transport has that number; it may be closing.
+unsafe fn is_in_use(loop_: *mut PyObject, fd: c_int) -> Res<bool> {
+    if event_loop::any_native(loop_).is_some_and(|core| core.numbers().find(fd).is_some()) {
+        return Ok(true);
+    }
+    // SAFETY: alive, says the caller.
+    let loop_ = unsafe { Ref::borrow(loop_) };
+    let known = loop_.attr(names()._transports)?.attr(names().data)?;
+    let number = Ref::int(i64::from(fd))?;
+    // SAFETY: both alive.
+    match unsafe { ffi::PySequence_Contains(known.ptr(), number.ptr()) } {
+        -1 => Err(Raised::set()),
+        found => Ok(found != 0),
     }
 }
 

@@ -44,6 +44,27 @@ impl Address {
         unsafe { core::slice::from_raw_parts((&raw const self.storage).cast(), length) }
     }
 
+    /// What it is made of, if [`to_python`](Address::to_python) can read it.
+    pub(super) fn known_bytes(&self) -> Option<&[u8]> {
+        let family = c_int::from(self.storage.ss_family);
+        let known = matches!(family, libc::AF_INET | libc::AF_INET6 | libc::AF_UNIX);
+        Some(self.bytes()).filter(|bytes| known && bytes.len() >= size_of::<libc::sa_family_t>())
+    }
+
+    /// The address that is made of that.
+    pub(super) fn of_bytes(bytes: &[u8]) -> Address {
+        let length = bytes.len().min(size_of::<libc::sockaddr_storage>());
+        // SAFETY: plain numbers, for which zero is a value; the storage has that much room.
+        unsafe {
+            let mut storage: libc::sockaddr_storage = zeroed();
+            ptr::copy_nonoverlapping(bytes.as_ptr(), (&raw mut storage).cast(), length);
+            Address {
+                storage,
+                length: length as libc::socklen_t,
+            }
+        }
+    }
+
     /// Asks the system, which fills memory of that size, and answers what the call did.
     pub(crate) fn ask(
         call: impl FnOnce(*mut libc::sockaddr, *mut libc::socklen_t) -> c_int,
@@ -70,14 +91,6 @@ impl Address {
     pub(crate) fn of_peer(fd: Fd) -> io::Result<Address> {
         // SAFETY: memory of the length that is told.
         Address::ask(|at, length| unsafe { libc::getpeername(fd.0, at, length) }).map(|it| it.0)
-    }
-
-    /// Whether it is of the internet, version 4 or 6.
-    pub(crate) fn is_internet(&self) -> bool {
-        matches!(
-            c_int::from(self.storage.ss_family),
-            libc::AF_INET | libc::AF_INET6
-        )
     }
 
     /// What to hand to the system.
@@ -140,10 +153,32 @@ impl Address {
 }
 
 unsafe fn of_version_4(address: &libc::sockaddr_in) -> Res {
-    let [a, b, c, d] = address.sin_addr.s_addr.to_ne_bytes();
-    let host = Ref::str(&format!("{a}.{b}.{c}.{d}"))?;
+    let mut text = [0; LONGEST];
+    let host = Ref::str(dotted(address.sin_addr.s_addr.to_ne_bytes(), &mut text))?;
     let port = Ref::int(i64::from(u16::from_be(address.sin_port)))?;
     Ref::tuple(&[host.ptr(), port.ptr()])
+}
+
+/// Four numbers with dots between them.
+fn dotted(numbers: [u8; 4], text: &mut [u8; LONGEST]) -> &str {
+    let mut length = 0;
+    let mut put = |character| {
+        text[length] = character;
+        length += 1;
+    };
+    for (index, number) in numbers.into_iter().enumerate() {
+        if index > 0 {
+            put(b'.');
+        }
+        if number >= 100 {
+            put(b'0' + number / 100);
+        }
+        if number >= 10 {
+            put(b'0' + number / 10 % 10);
+        }
+        put(b'0' + number % 10);
+    }
+    core::str::from_utf8(&text[..length]).unwrap_or_default()
 }
 
 unsafe fn of_version_6(address: &libc::sockaddr_in6) -> Res {

@@ -5,11 +5,16 @@ use core::ptr;
 use pyo3::ffi::{self, PyObject};
 use rasyncio::transports::stream::Closing;
 
+use super::clients;
+use super::described;
 use super::object::{State, TransportObject};
 use super::watching::{Side, unwatch};
 use super::writing::finish_waiter;
 use crate::coroutine::finally;
+use crate::event_loop;
 use crate::futures;
+use crate::handles::{self, HandleContext};
+use crate::jobs;
 use crate::names::names;
 use crate::object::{
     Raised, Ref, Res, check, raise, raised_matches, set_slot, take_raised, take_slot,
@@ -59,7 +64,7 @@ pub(super) unsafe fn force_close<S: State>(
     }
 }
 
-/// In a later turn, by the public way: it is once in a connection's life.
+/// In a later turn.
 unsafe fn schedule_connection_lost<S>(
     this: *mut TransportObject<S>,
     exception: *mut PyObject,
@@ -67,6 +72,13 @@ unsafe fn schedule_connection_lost<S>(
     // SAFETY: both alive, says the caller.
     unsafe {
         let method = Ref::borrow(this.cast()).attr(names()._call_connection_lost)?;
+        if let Some(core) = event_loop::native((*this).loop_).filter(|core| !core.debug()) {
+            core.check_closed()?;
+            let context = HandleContext::given((*this).context)?;
+            let handle = handles::new_handle(core, method, &[exception], context)?;
+            core.engine().schedule(jobs::handle(handle));
+            return Ok(());
+        }
         let loop_ = Ref::borrow_opt((*this).loop_).unwrap_or_else(Ref::none);
         let call_soon = loop_.attr(names().call_soon)?;
         if (*this).context.is_null() {
@@ -100,21 +112,34 @@ pub(super) unsafe fn call_connection_lost<S>(
 unsafe fn let_go<S>(this: *mut TransportObject<S>) -> Res<()> {
     // SAFETY: `this` is alive, says the caller; slots are empty before contents are dropped.
     unsafe {
+        set_slot(&raw mut (*this).protocol, ptr::null_mut());
+        described::close_bare(this);
         (*this).plain_socket = false;
         let sock = take_slot(&raw mut (*this).sock);
         let server = take_slot(&raw mut (*this).server);
-        set_slot(&raw mut (*this).protocol, ptr::null_mut());
+        TransportObject::forget_number(this);
         set_slot(&raw mut (*this).loop_, ptr::null_mut());
         let closed = match sock {
             Some(sock) => sock.call_method(names().close, &[]).map(drop),
             None => Ok(()),
         };
         finally(closed, || match server {
-            Some(server) => Ref::borrow(this.cast())
-                .call_method(names()._detach_from, &[server.ptr()])
-                .map(drop),
+            Some(server) => detach(this, &server),
             None => Ok(()),
         })
+    }
+}
+
+unsafe fn detach<S>(this: *mut TransportObject<S>, server: &Ref) -> Res<()> {
+    // SAFETY: alive, says the caller.
+    unsafe {
+        if clients::leave_server(this, server)? {
+            return Ok(());
+        }
+        let method = names()._detach_from;
+        Ref::borrow(this.cast())
+            .call_method(method, &[server.ptr()])
+            .map(drop)
     }
 }
 

@@ -1,25 +1,36 @@
 //! A new transport: what it knows of its socket, and how the protocol comes to know of it.
 
-use core::ffi::c_int;
+use core::ffi::{c_char, c_int, c_void};
 use core::ptr;
+use std::os::fd::{IntoRawFd, OwnedFd};
 
 use pyo3::ffi::{self, PyObject};
+use rasyncio::transports::stream::StreamState;
 
 use super::addresses::Address;
+use super::chunk::Chunk;
+use super::clients;
+use super::described;
 use super::methods::{set_protocol, set_socket};
-use super::object::TransportObject;
+use super::object::{self, TransportObject};
 use super::socket::Fd;
+use super::watching::{Side, watch_in};
 use crate::args::Signature;
 use crate::boundary;
+use crate::event_loop;
+use crate::futures;
 use crate::global::Global;
+use crate::handles::{self, HandleContext};
+use crate::jobs;
 use crate::names::names;
-use crate::object::{
-    Raised, Ref, Res, check, import, raised_matches, runtime_error, set_slot, take_raised,
-};
+use crate::object::{Raised, Ref, Res, check, import, runtime_error, set_slot};
+
+unsafe extern "C" {
+    // Variadic, and not in pyo3-ffi.
+    fn PySys_Audit(event: *const c_char, format: *const c_char, ...) -> c_int;
+}
 
 struct Known {
-    /// `asyncio.trsock.TransportSocket`
-    transport_socket: Ref,
     /// `asyncio.futures._set_result_unless_cancelled`
     set_result: Ref,
 }
@@ -44,11 +55,12 @@ pub(super) unsafe extern "C" fn tp_init(
             let [loop_, sock, protocol, rest @ ..] = INIT.parse_tuple::<7>(args, kwargs)?;
             let [waiter, extra, server, context] = rest.map(|value| given(value));
             let this = slf.cast::<TransportObject>();
-            if start(this, [loop_, sock, protocol], extra, server, context)? {
+            start(this, [loop_, sock, protocol], extra, server, context)?;
+            if described::is_internet(this) {
                 // What a program writes goes out at once, and is not put off until more comes.
                 Fd((*this).fd).set_no_delay();
             }
-            announce(this, waiter, true)
+            announce_stream(this, waiter)
         }
     })
 }
@@ -63,14 +75,14 @@ pub(super) unsafe fn given(value: *mut PyObject) -> *mut PyObject {
     }
 }
 
-/// What every kind of transport begins with. True for a socket of the internet.
+/// What every kind of transport begins with.
 pub(super) unsafe fn start<S>(
     this: *mut TransportObject<S>,
     [loop_, sock, protocol]: [*mut PyObject; 3],
     extra: *mut PyObject,
     server: *mut PyObject,
     context: *mut PyObject,
-) -> Res<bool> {
+) -> Res<()> {
     // SAFETY: all alive or NULL, says the caller.
     unsafe {
         if !(*this).loop_.is_null() {
@@ -81,82 +93,165 @@ pub(super) unsafe fn start<S>(
             return Err(Raised::set());
         }
         (*this).fd = fd;
+        set_socket(this, sock)?;
+        set_slot(&raw mut (*this).extra, ffi::Py_XNewRef(extra));
+        described::describe(this)?;
+        join(this, [loop_, protocol], server, context)
+    }
+}
+
+/// The loop, the protocol and the server come to know of it.
+unsafe fn join<S>(
+    this: *mut TransportObject<S>,
+    [loop_, protocol]: [*mut PyObject; 2],
+    server: *mut PyObject,
+    context: *mut PyObject,
+) -> Res<()> {
+    // SAFETY: all alive or NULL, says the caller.
+    unsafe {
         set_slot(&raw mut (*this).loop_, ffi::Py_NewRef(loop_));
         set_slot(&raw mut (*this).context, ffi::Py_XNewRef(context));
-        set_socket(this, sock)?;
-        let extra = match Ref::borrow_opt(extra) {
-            Some(extra) => extra,
-            None => Ref::dict()?,
-        };
-        set_slot(&raw mut (*this).extra, extra.clone().into_ptr());
-        let is_internet = describe(this, &extra)?;
         set_protocol(this, protocol)?;
         if let Some(server) = Ref::borrow_opt(server) {
             set_slot(&raw mut (*this).server, server.clone().into_ptr());
-            let method = names()._attach_to;
-            Ref::borrow(this.cast()).call_method(method, &[server.ptr()])?;
+            if !clients::join(this, &server)? {
+                let method = names()._attach_to;
+                Ref::borrow(this.cast()).call_method(method, &[server.ptr()])?;
+            }
+        }
+        if let Some(core) = event_loop::any_native(loop_) {
+            core.numbers().note((*this).fd, this.cast());
+            return Ok(());
         }
         let transports = Ref::borrow(loop_).attr(names()._transports)?;
-        let number = Ref::int(i64::from(fd))?;
+        let number = Ref::int(i64::from((*this).fd))?;
         check(ffi::PyObject_SetItem(
             transports.ptr(),
             number.ptr(),
             this.cast(),
-        ))?;
-        Ok(is_internet)
+        ))
     }
 }
 
-/// Fills what `get_extra_info` answers. True for a socket of the internet.
-unsafe fn describe<S>(this: *mut TransportObject<S>, extra: &Ref) -> Res<bool> {
-    // SAFETY: alive, says the caller.
+/// The transport of a connection that was accepted, of which nobody knows yet. It is of that class,
+/// which adds no `__init__`; `kind` is what its socket object will be made with.
+pub(crate) unsafe fn accepted(
+    class: *mut PyObject,
+    fd: OwnedFd,
+    kind: [c_int; 3],
+    peer: &Address,
+) -> Res {
+    // SAFETY: a class that derives from ours, says the caller.
     unsafe {
-        let sock = Ref::borrow((*this).sock);
-        let put = |key, value: &Ref| check(ffi::PyObject_SetItem(extra.ptr(), key, value.ptr()));
-        put(
-            names().socket,
-            &KNOWN.get().transport_socket.call1(sock.ptr())?,
-        )?;
-        let own = if (*this).plain_socket {
-            Address::of_socket(Fd((*this).fd)).ok()
-        } else {
-            None
-        };
-        let is_internet = own.as_ref().is_some_and(Address::is_internet);
-        put(names().sockname, &name(&sock, own, names().getsockname)?)?;
-        match ffi::PySequence_Contains(extra.ptr(), names().peername) {
-            -1 => return Err(Raised::set()),
-            0 => {
-                let peer = if (*this).plain_socket {
-                    Address::of_peer(Fd((*this).fd)).ok()
-                } else {
-                    None
-                };
-                put(names().peername, &name(&sock, peer, names().getpeername)?)?;
-            }
-            _ => {}
+        let made =
+            object::tp_new::<StreamState<Chunk>>(class.cast(), ptr::null_mut(), ptr::null_mut());
+        let made = Ref::checked(made)?;
+        let this = made.ptr().cast();
+        described::of_accepted(this, fd.into_raw_fd(), kind, peer)?;
+        if audited() {
+            described::socket(this)?;
         }
-        Ok(is_internet)
+        Ok(made)
     }
 }
 
-/// What the socket's method answers, of an address that may be known already; None without one.
-fn name(sock: &Ref, known: Option<Address>, method: *mut PyObject) -> Res {
-    if let Some(known) = known
-        .map(|address| address.to_python())
-        .transpose()?
-        .flatten()
-    {
-        return Ok(known);
-    }
-    match sock.call_method(method, &[]) {
-        // SAFETY: a static exception class.
-        Err(raised) if raised_matches(&raised, unsafe { ffi::PyExc_OSError }) => {
-            drop(take_raised(raised));
-            Ok(Ref::none())
+/// What `__init__` would do for such a transport; all may be NULL but loop and protocol.
+pub(crate) unsafe fn begin(
+    transport: *mut PyObject,
+    [loop_, protocol]: [*mut PyObject; 2],
+    waiter: *mut PyObject,
+    server: *mut PyObject,
+    context: *mut PyObject,
+) -> Res<()> {
+    let this = transport.cast::<TransportObject>();
+    // SAFETY: all alive or NULL, says the caller.
+    unsafe {
+        join(this, [loop_, protocol], given(server), given(context))?;
+        if described::is_internet(this) {
+            Fd((*this).fd).set_no_delay();
         }
-        outcome => outcome,
+        announce_stream(this, given(waiter))
     }
+}
+
+/// Schedules what follows: the same, where nobody can see whether the loop's method is called.
+unsafe fn announce_stream(this: *mut TransportObject, waiter: *mut PyObject) -> Res<()> {
+    // SAFETY: all alive or NULL, says the caller.
+    unsafe {
+        let core = event_loop::native((*this).loop_).filter(|core| !core.debug());
+        let (Some(core), Some(_)) = (core, object::as_direct(this.cast())) else {
+            return announce(this, waiter, true);
+        };
+        core.check_closed()?;
+        let made = Ref::borrow((*this).protocol).attr(names().connection_made)?;
+        let context = HandleContext::given((*this).context)?;
+        let handle = handles::new_handle(core, made, &[this.cast()], context)?;
+        core.engine().schedule(jobs::handle(handle));
+        let context = match Ref::borrow_opt((*this).context) {
+            Some(given) => given,
+            None => Ref::checked(ffi::PyContext_CopyCurrent())?,
+        };
+        let transport = Ref::borrow(this.cast());
+        let call = handles::native_call2(begin_reading, transport, context)?;
+        core.engine().schedule(jobs::native_call(call));
+        if !waiter.is_null() {
+            // Whoever waits goes on when the protocol knows of the connection.
+            let call = handles::native_call1(is_ready, Ref::borrow(waiter))?;
+            core.engine().schedule(jobs::native_call(call));
+        }
+        Ok(())
+    }
+}
+
+/// `_start_reading()` in that context.
+unsafe fn begin_reading(transport: *mut PyObject, context: *mut PyObject) -> Res<()> {
+    let this = transport.cast::<TransportObject>();
+    // SAFETY: both alive, says the caller.
+    unsafe {
+        if !TransportObject::state(this).wants_read() {
+            return Ok(());
+        }
+        watch_in(this, Side::Read, Ref::borrow(context))
+    }
+}
+
+unsafe fn is_ready(waiter: *mut PyObject) -> Res<()> {
+    futures::set_result_unless_cancelled(waiter, Ref::none().ptr())
+}
+
+/// The number of such a transport.
+pub(crate) unsafe fn number_of(transport: *mut PyObject) -> c_int {
+    // SAFETY: alive, says the caller.
+    unsafe { (*transport.cast::<TransportObject>()).fd }
+}
+
+/// The socket of such a transport.
+pub(crate) unsafe fn socket_of(transport: *mut PyObject) -> Res {
+    // SAFETY: alive, says the caller.
+    unsafe { described::socket(transport.cast::<TransportObject>()) }
+}
+
+/// Whether somebody hears of what is made: then a socket is made when it would be.
+fn audited() -> bool {
+    /// Called for what an event tells, hence only if there are hooks; none gets to see it.
+    unsafe extern "C" fn heard(asked: *mut c_void) -> *mut PyObject {
+        // SAFETY: points to a flag of the caller; a static exception class.
+        unsafe {
+            *asked.cast::<bool>() = true;
+            ffi::PyErr_SetNone(ffi::PyExc_ValueError);
+        }
+        ptr::null_mut()
+    }
+    let mut asked = false;
+    // SAFETY: the format takes a function and what it is called with.
+    unsafe {
+        let function = heard as unsafe extern "C" fn(*mut c_void) -> *mut PyObject;
+        let event = c"socket.__new__".as_ptr();
+        if PySys_Audit(event, c"O&".as_ptr(), function, &raw mut asked) < 0 {
+            ffi::PyErr_Clear();
+        }
+    }
+    asked
 }
 
 /// Schedules what follows, by the public way: a program may look at it in debug mode.
@@ -192,7 +287,6 @@ pub(super) unsafe fn announce<S>(
 pub(super) unsafe fn init() -> Res<()> {
     let named = |module, name| import(module)?.attr(Ref::str(name)?.ptr());
     let known = Known {
-        transport_socket: named(c"asyncio.trsock", "TransportSocket")?,
         set_result: named(c"asyncio.futures", "_set_result_unless_cancelled")?,
     };
     // SAFETY: called once, before any reader, says the caller.

@@ -7,6 +7,7 @@ use pyo3::ffi::{self, PyObject};
 use rasyncio::transports::stream::StreamState;
 
 use super::chunk::Chunk;
+use super::described::{self, Untold};
 use super::object::{self, Kind, TransportObject};
 use super::watching::{Side, unwatch, watch};
 use super::{closing, making, pulling, reading, socket, writing};
@@ -208,7 +209,7 @@ static GET_EXTRA_INFO: Signature =
 
 vectorcall!(get_extra_info, |slf, GET_EXTRA_INFO [name, default]| {
     let this = slf.cast::<TransportObject>();
-    let extra = Ref::borrow_opt((*this).extra).unwrap_or_else(Ref::none);
+    let extra = described::with(this, name)?;
     let default = Ref::borrow_opt(default).unwrap_or_else(Ref::none);
     if ffi::PyDict_CheckExact(extra.ptr()) == 0 {
         return extra.call_method(names().get, &[name, default.ptr()]);
@@ -230,7 +231,14 @@ macro_rules! slot_getter {
 }
 
 slot_getter!(get_loop_attr, loop_);
-slot_getter!(get_sock, sock);
+getter!(get_extra, |this: TransportObject| described::all(this));
+getter!(get_sock, |this: TransportObject| {
+    if (*this).loop_.is_null() && (*this).bare {
+        // It has not begun.
+        return Ok(Ref::none());
+    }
+    described::socket(this)
+});
 slot_getter!(get_protocol_attr, protocol);
 slot_getter!(get_server, server);
 slot_getter!(get_empty_waiter, empty_waiter);
@@ -262,7 +270,13 @@ getter!(get_protocol_paused, |this: TransportObject| Ok(Ref::bool(
 getter!(get_protocol_connected, |this: TransportObject| Ok(
     Ref::bool((*this).protocol_connected)
 ));
+setter!(set_extra, |this: TransportObject, value| {
+    (*this).untold = Untold::default();
+    set_slot(&raw mut (*this).extra, ffi::Py_XNewRef(value));
+    Ok(())
+});
 setter!(set_sock, |this: TransportObject, value| {
+    described::socket(this)?;
     if value.is_null() || ptr::eq(value, ffi::Py_None()) {
         (*this).plain_socket = false;
         set_slot(&raw mut (*this).sock, ptr::null_mut());
@@ -277,6 +291,7 @@ pub(crate) unsafe fn init(module: *mut PyObject) -> Res<()> {
     // lives as long as the process.
     unsafe {
         socket::init()?;
+        described::init()?;
         making::init()?;
         let buffered = import(c"asyncio.protocols")?.attr(Ref::str("BufferedProtocol")?.ptr())?;
         BUFFERED_PROTOCOL.set(buffered);
@@ -342,6 +357,7 @@ fn builder() -> TypeBuilder {
         .noargs(c"_reset_empty_waiter", reset_empty_waiter)
         .docs(docs::TRANSPORT)
         .get(c"_loop", get_loop_attr)
+        .property(c"_extra", get_extra, Some(set_extra))
         .property(c"_sock", get_sock, Some(set_sock))
         .get(c"_sock_fd", get_sock_fd)
         .get(c"_protocol", get_protocol_attr)

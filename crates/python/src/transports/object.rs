@@ -9,6 +9,8 @@ use rasyncio::transports::stream::{Closing, StreamState};
 use rasyncio_engine::Job;
 
 use super::chunk::Chunk;
+use super::clients;
+use super::described::{self, Untold};
 use super::watching::Side;
 use super::{pipes, pulling, reading, writing};
 use crate::boundary;
@@ -91,6 +93,8 @@ pub(crate) struct TransportObject<S = StreamState<Chunk>> {
     pub(super) sock: *mut PyObject,
     pub(super) protocol: *mut PyObject,
     pub(super) server: *mut PyObject,
+    /// The set of the server's clients that it is in (`clients.rs`).
+    pub(super) clients: *mut PyObject,
     /// The context that the connection was given; NULL if each callback has a copy of the one it
     /// was registered in.
     pub(super) context: *mut PyObject,
@@ -103,6 +107,10 @@ pub(crate) struct TransportObject<S = StreamState<Chunk>> {
     pub(super) fd: c_int,
     /// `sock` is a `socket.socket`, which tells its descriptor without being called.
     pub(super) plain_socket: bool,
+    /// What is open has no socket object yet (`described.rs`): `fd` is the transport's own.
+    pub(super) bare: bool,
+    /// What `get_extra_info` knows and `extra` has not been told.
+    pub(super) untold: Untold,
     pub(super) protocol_connected: bool,
     /// A method of the object was replaced that others of ours call directly.
     altered: bool,
@@ -127,6 +135,16 @@ impl<S> TransportObject<S> {
         }
     }
 
+    /// The loop need not know of it any more, which is about to be let go of.
+    pub(super) unsafe fn forget_number(this: *mut TransportObject<S>) {
+        // SAFETY: `this` is alive, says the caller, and keeps the loop alive.
+        unsafe {
+            if let Some(core) = event_loop::any_native((*this).loop_) {
+                core.numbers().forget((*this).fd, this.cast());
+            }
+        }
+    }
+
     /// The state. It is part of the object: the caller keeps that alive.
     #[inline]
     pub(super) unsafe fn state<'a>(this: *mut TransportObject<S>) -> &'a S {
@@ -134,7 +152,7 @@ impl<S> TransportObject<S> {
         unsafe { &(*this).state }
     }
 
-    unsafe fn slots(this: *mut TransportObject<S>) -> [*mut *mut PyObject; 13] {
+    unsafe fn slots(this: *mut TransportObject<S>) -> [*mut *mut PyObject; 14] {
         // SAFETY: addresses of fields of a live object.
         unsafe {
             [
@@ -147,6 +165,7 @@ impl<S> TransportObject<S> {
                 &raw mut (*this).sock,
                 &raw mut (*this).protocol,
                 &raw mut (*this).server,
+                &raw mut (*this).clients,
                 &raw mut (*this).context,
                 &raw mut (*this).reader_context,
                 &raw mut (*this).writer_context,
@@ -258,8 +277,9 @@ static CLASS: Global<*mut PyTypeObject> = Global::new();
 static DIRECT: Direct = Direct::new();
 
 /// The methods that others of ours call directly.
-pub(super) fn direct_methods() -> [*mut PyObject; 2] {
-    [names().write, names().is_closing]
+pub(super) fn direct_methods() -> [*mut PyObject; 3] {
+    let names = names();
+    [names.write, names.is_closing, names._start_reading]
 }
 
 /// Whether such a method of the object was replaced.
@@ -337,6 +357,9 @@ pub(super) unsafe extern "C" fn clear<S: State>(slf: *mut PyObject) -> c_int {
         let this = slf.cast::<TransportObject<S>>();
         // SAFETY: called by the collector on a live instance, or by dealloc.
         unsafe {
+            described::abandon(this);
+            TransportObject::forget_number(this);
+            drop(clients::leave(this));
             TransportObject::state(this).clear();
             for slot in TransportObject::slots(this) {
                 set_slot(slot, ptr::null_mut());

@@ -9,6 +9,7 @@ use rasyncio::transports::stream::{Closing, MAX_RECEIVE, Received, received};
 use super::addresses::Address;
 use super::chunk::View;
 use super::closing::{closed, failed, log_debug};
+use super::described;
 use super::large;
 use super::object::{Kind, TransportObject};
 use super::pipes;
@@ -189,7 +190,7 @@ unsafe fn refused(this: *mut TransportObject, buffer: &Ref, raised: Raised) -> R
     drop(take_raised(raised));
     // SAFETY: `this` is alive, says the caller; the socket is held over the call.
     unsafe {
-        let sock = Ref::borrow_opt((*this).sock).unwrap_or_else(Ref::none);
+        let sock = described::socket(this)?;
         match sock.call_method(names().recv_into, &[buffer.ptr()]) {
             Ok(_) => Ok(()),
             Err(raised) => failed(this, raised, FATAL),

@@ -39,7 +39,7 @@ pub(super) unsafe fn descriptor<S>(this: *mut TransportObject<S>) -> Fd {
     unsafe {
         if (*this).plain_socket {
             Fd(word_behind_head((*this).sock))
-        } else if (*this).sock.is_null() {
+        } else if (*this).sock.is_null() && !(*this).bare {
             Fd(-1)
         } else {
             Fd((*this).fd)

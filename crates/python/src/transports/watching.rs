@@ -37,6 +37,20 @@ pub(super) unsafe fn watch<S: State>(this: *mut TransportObject<S>, side: Side) 
             Some(given) => given,
             None => Ref::checked(ffi::PyContext_CopyCurrent())?,
         };
+        watch_in(this, side, context)
+    }
+}
+
+/// The same, in that context.
+pub(super) unsafe fn watch_in<S: State>(
+    this: *mut TransportObject<S>,
+    side: Side,
+    context: Ref,
+) -> Res<()> {
+    // SAFETY: `this` is alive, says the caller.
+    unsafe {
+        let core = TransportObject::core(this)?;
+        core.check_closed()?;
         set_slot(context_of(this, side), context.into_ptr());
         let job = S::job(side, Ref::borrow(this.cast()));
         let replaced = match side {

@@ -17,12 +17,13 @@ use crate::object::{
     Ref, Res, check, import, runtime_error, saturating_int, set_slot, value_error,
 };
 use crate::transports::methods::{
-    call_connection_lost, get_extra_info, get_loop_attr, get_protocol, get_protocol_attr,
-    get_protocol_connected, get_server, get_sock, get_sock_fd, limit, set_protocol_method,
+    call_connection_lost, get_extra, get_extra_info, get_loop_attr, get_protocol,
+    get_protocol_attr, get_protocol_connected, get_server, get_sock, get_sock_fd, limit,
+    set_protocol_method,
 };
 use crate::transports::object::{self, TransportObject};
 use crate::transports::watching::{Side, unwatch, watch};
-use crate::transports::{closing, making, writing};
+use crate::transports::{closing, described, making, writing};
 use crate::types::TypeBuilder;
 
 static INIT: Signature = Signature::required("DatagramTransport", &["loop", "sock", "protocol"])
@@ -49,7 +50,7 @@ unsafe extern "C" fn tp_init(
             let header = saturating_int(class.attr(names()._header_size)?.ptr())?;
             let sends_empty = class.attr(names()._sends_empty)?.truth()?;
             let family = saturating_int(Ref::borrow(sock).attr(names().family)?.ptr())?;
-            let extra = Ref::borrow((*this).extra);
+            let extra = described::with(this, names().peername)?;
             let peer = Ref::checked(ffi::PyObject_GetItem(extra.ptr(), names().peername))?;
             let connected = peer.truth()?;
             // Nothing waits yet.
@@ -233,6 +234,7 @@ fn builder() -> TypeBuilder {
         .onearg(c"_call_connection_lost", call_connection_lost)
         .docs(docs::DATAGRAM_TRANSPORT)
         .get(c"_loop", get_loop_attr)
+        .get(c"_extra", get_extra)
         .get(c"_sock", get_sock)
         .get(c"_sock_fd", get_sock_fd)
         .get(c"_protocol", get_protocol_attr)
