@@ -103,7 +103,7 @@ pub use contextvars::ContextVar;
 pub use exceptions::{Cancelled, Panic, RunError, TaskError, TimeoutError};
 pub use futures::cancellable;
 pub use locks::{Barrier, BoundedSemaphore, Condition, Event, Lock, Semaphore};
-pub use protocols::{DatagramProtocol, Protocol};
+pub use protocols::{DatagramProtocol, Protocol, SubprocessProtocol};
 pub use queues::{LifoQueue, PriorityQueue, Queue};
 /// Makes an `async fn main` the program's (asyncio's `asyncio.run(main())`): it is run by
 /// [`run`].
@@ -170,4 +170,4 @@ pub use tasks::{
 };
 pub use threads::{run_in_executor, to_thread};
 pub use timeouts::{timeout, timeout_at, wait_for};
-pub use transports::{DatagramTransport, Transport};
+pub use transports::{DatagramTransport, SubprocessTransport, Transport};

@@ -12,7 +12,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use crate::events::{self, ExceptionContext};
 use crate::exceptions::Panic;
-use crate::transports::{DatagramTransport, Transport};
+use crate::transports::{DatagramTransport, SubprocessTransport, Transport};
 
 /// What happens on a stream (asyncio's `Protocol`). A panic in one of these goes to the
 /// [exception handler](crate::events::set_exception_handler), and the connection is aborted.
@@ -119,6 +119,89 @@ pub trait DatagramProtocol {
     /// The socket is gone. Called once, last.
     fn connection_lost(&self, transport: &DatagramTransport, error: Option<io::Error>) {
         let _ = (transport, error);
+    }
+}
+
+/// What happens to a child process (asyncio's `SubprocessProtocol`). A panic in one of these goes to the
+/// [exception handler](crate::events::set_exception_handler), and nothing else comes of it.
+///
+/// The process may end before its pipes do, which others may have too, and the other way round; but
+/// [`connection_lost`](SubprocessProtocol::connection_lost) comes after all of that.
+///
+/// ```
+/// use std::cell::RefCell;
+/// use std::process::Stdio;
+/// use std::rc::Rc;
+/// use rasyncio::subprocess::subprocess_shell;
+/// use rasyncio::{Event, SubprocessProtocol, SubprocessTransport};
+///
+/// #[derive(Default)]
+/// struct Collect {
+///     output: RefCell<Vec<u8>>,
+///     ended: Event,
+/// }
+///
+/// impl SubprocessProtocol for Collect {
+///     fn pipe_data_received(&self, _: &SubprocessTransport, fd: i32, data: &[u8]) {
+///         assert_eq!(fd, 1);
+///         self.output.borrow_mut().extend_from_slice(data);
+///     }
+///
+///     fn connection_lost(&self, _: &SubprocessTransport) {
+///         self.ended.set();
+///     }
+/// }
+///
+/// rasyncio::run(async {
+///     let pipes = [Stdio::null(), Stdio::piped(), Stdio::inherit()];
+///     let line = "echo hello; exit 3";
+///     let (transport, protocol) = subprocess_shell(Rc::<Collect>::default, line, pipes).await?;
+///     protocol.ended.wait().await?;
+///     assert_eq!(*protocol.output.borrow(), b"hello\n");
+///     assert_eq!(transport.get_returncode(), Some(3));
+///     Ok::<_, std::io::Error>(())
+/// })
+/// .unwrap();
+/// ```
+pub trait SubprocessProtocol {
+    /// The process runs. Called once, first.
+    fn connection_made(&self, transport: &SubprocessTransport) {
+        let _ = transport;
+    }
+
+    /// Some bytes have come, at least one, from its standard output (1) or its standard error (2).
+    fn pipe_data_received(&self, transport: &SubprocessTransport, fd: i32, data: &[u8]) {
+        let _ = (transport, fd, data);
+    }
+
+    /// One of its pipes is gone: closed, or by an error. Called once for each.
+    fn pipe_connection_lost(
+        &self,
+        transport: &SubprocessTransport,
+        fd: i32,
+        error: Option<io::Error>,
+    ) {
+        let _ = (transport, fd, error);
+    }
+
+    /// The process has ended. Called once.
+    fn process_exited(&self, transport: &SubprocessTransport) {
+        let _ = transport;
+    }
+
+    /// More than the high-water mark waits for its standard input.
+    fn pause_writing(&self, transport: &SubprocessTransport) {
+        let _ = transport;
+    }
+
+    /// What waits for its standard input has sunk to the low-water mark.
+    fn resume_writing(&self, transport: &SubprocessTransport) {
+        let _ = transport;
+    }
+
+    /// The process has ended, and all of its pipes are gone. Called once, last.
+    fn connection_lost(&self, transport: &SubprocessTransport) {
+        let _ = transport;
     }
 }
 

@@ -18,6 +18,7 @@
 //! ```
 
 mod command;
+mod transport;
 
 use std::cell::Cell;
 use std::ffi::OsStr;
@@ -35,6 +36,7 @@ use rustix::process::{Pid, Signal, kill_process, test_kill_process};
 use crate::locks::Event;
 use crate::streams::{StreamReader, StreamWriter};
 pub use command::Command;
+pub use transport::{SubprocessTransport, subprocess_exec, subprocess_shell};
 
 /// Runs a program (asyncio's `create_subprocess_exec`), each of its standard streams as said. For
 /// more say in it see [`Command`].
@@ -135,6 +137,22 @@ impl Life {
         let pid = i32::try_from(self.pid).ok().and_then(Pid::from_raw);
         Ok(send(pid.ok_or_else(gone)?)?)
     }
+
+    fn send(&self, signal: Signal) -> io::Result<()> {
+        self.signal(|pid| kill_process(pid, signal))
+    }
+
+    fn send_signal(&self, signal: i32) -> io::Result<()> {
+        if signal == 0 {
+            return self.signal(test_kill_process);
+        }
+        self.send(any_signal(signal).ok_or(ErrorKind::InvalidInput)?)
+    }
+
+    fn returncode(&self) -> Option<i32> {
+        let status = self.ended.status.get()?.ok()?;
+        status.code().or(status.signal().map(|signal| -signal))
+    }
 }
 
 impl Drop for Life {
@@ -204,8 +222,7 @@ impl Process {
     /// .unwrap();
     /// ```
     pub fn returncode(&self) -> Option<i32> {
-        let status = self.life.ended.status.get()?.ok()?;
-        status.code().or(status.signal().map(|signal| -signal))
+        self.life.returncode()
     }
 
     /// Waits until the process has ended. While it has a full pipe to write to, that may be never:
@@ -303,11 +320,7 @@ impl Process {
     /// .unwrap();
     /// ```
     pub fn send_signal(&self, signal: i32) -> io::Result<()> {
-        if signal == 0 {
-            return self.life.signal(test_kill_process);
-        }
-        let signal = any_signal(signal).ok_or(ErrorKind::InvalidInput)?;
-        self.signal(signal)
+        self.life.send_signal(signal)
     }
 
     /// Asks the process to end (`SIGTERM`).
@@ -329,7 +342,7 @@ impl Process {
     /// .unwrap();
     /// ```
     pub fn terminate(&self) -> io::Result<()> {
-        self.signal(Signal::TERM)
+        self.life.send(Signal::TERM)
     }
 
     /// Ends the process (`SIGKILL`).
@@ -351,11 +364,7 @@ impl Process {
     /// .unwrap();
     /// ```
     pub fn kill(&self) -> io::Result<()> {
-        self.signal(Signal::KILL)
-    }
-
-    fn signal(&self, signal: Signal) -> io::Result<()> {
-        self.life.signal(|pid| kill_process(pid, signal))
+        self.life.send(Signal::KILL)
     }
 }
 

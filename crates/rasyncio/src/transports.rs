@@ -24,6 +24,7 @@ pub mod stream;
 mod tls;
 mod transport;
 
+pub use crate::subprocess::SubprocessTransport;
 pub use datagram_transport::DatagramTransport;
 pub(crate) use link::Link;
 pub use transport::Transport;

@@ -2,7 +2,7 @@
 
 use monoio::io::{AsyncReadRent, AsyncWriteRent, AsyncWriteRentExt};
 use monoio::net::udp::UdpSocket;
-use monoio::net::{TcpListener, UnixListener};
+use monoio::net::{ListenerOpts, TcpListener, UnixListener};
 use monoio::{IoUringDriver, LegacyDriver, RuntimeBuilder};
 
 use crate::{ANY, BUFFER, own_path, serving};
@@ -29,7 +29,9 @@ pub(crate) async fn tcp() {
 
 pub(crate) async fn unix() {
     let path = own_path();
-    let listener = UnixListener::bind(&path).unwrap();
+    // By default it asks for SO_REUSEPORT, which Linux refuses for a Unix socket.
+    let options = ListenerOpts::new().reuse_port(false);
+    let listener = UnixListener::bind_with_config(&path, &options).unwrap();
     serving(path.display());
     loop {
         let (stream, _) = listener.accept().await.unwrap();

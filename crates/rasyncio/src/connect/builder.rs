@@ -12,6 +12,11 @@ use rustix::net::SocketType;
 #[cfg(feature = "tls")]
 use super::encrypted;
 use super::{ConnectErrors, interleave, made, race};
+#[cfg(doc)]
+use super::{
+    connect_socket, create_connection, create_unix_connection, open_connection, open_socket,
+    open_unix_connection,
+};
 use crate::net::{TcpStream, ToAddrs, UnixStream, socket};
 use crate::protocols::Protocol;
 use crate::streams::{DEFAULT_LIMIT, Shared, StreamReader, StreamWriter};

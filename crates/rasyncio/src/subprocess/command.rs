@@ -323,25 +323,10 @@ impl Command {
     ///     assert!(Command::new("no such program").spawn().is_err());
     /// });
     /// ```
-    pub fn spawn(mut self) -> io::Result<Process> {
-        let mut child = self.inner.spawn()?;
-        let pid = child.id();
-        let ended = Rc::new(Ended::default());
-        // First of all, so that the process is reaped whatever fails after that.
-        let watched = Child::open(pid).and_then(|opened| {
-            let ended = Rc::clone(&ended);
-            events::with_running(|_, engine| {
-                let told = move |status| ended.tell(status);
-                engine.watch(opened, told).map(drop)
-            })
-        });
-        if let Err(error) = watched {
-            // Nobody would hear of its end, or free its number.
-            let _ = child.kill();
-            let _ = child.wait();
-            return Err(error);
-        }
-        let limit = self.limit;
+    pub fn spawn(self) -> io::Result<Process> {
+        let (limit, kills) = (self.limit, self.kill_on_drop);
+        // It kills before what can fail has succeeded, too.
+        let (mut child, life) = self.start(|| {})?;
         let reader = |pipe: OwnedFd| -> io::Result<StreamReader> {
             rustix::io::ioctl_fionbio(&pipe, true)?;
             let shared = Shared::new(limit);
@@ -353,12 +338,6 @@ impl Command {
             let shared = Shared::new(limit);
             let transport = Transport::open(Link::WritePipe(pipe), Rc::clone(&shared) as _, None);
             Ok(shared.writer(&transport))
-        };
-        // Before what can fail, and kills then, too.
-        let life = Life {
-            pid,
-            ended,
-            kills: Cell::new(true),
         };
         let process = Process {
             stdin: child.stdin.take().map(|it| writer(it.into())).transpose()?,
@@ -374,8 +353,38 @@ impl Command {
                 .transpose()?,
             life,
         };
-        process.life.kills.set(self.kill_on_drop);
+        process.life.kills.set(kills);
         Ok(process)
+    }
+
+    /// Starts the program, and has `told` called when it has ended. It is killed if the answer is
+    /// dropped.
+    pub(super) fn start(
+        mut self,
+        told: impl FnOnce() + 'static,
+    ) -> io::Result<(process::Child, Life)> {
+        let mut child = self.inner.spawn()?;
+        let pid = child.id();
+        let ended = Rc::new(Ended::default());
+        // First of all, so that the process is reaped whatever fails after that.
+        let watched = Child::open(pid).and_then(|opened| {
+            let ended = Rc::clone(&ended);
+            events::with_running(|_, engine| {
+                let tell = move |status| {
+                    ended.tell(status);
+                    told();
+                };
+                engine.watch(opened, tell).map(drop)
+            })
+        });
+        if let Err(error) = watched {
+            // Nobody would hear of its end, or free its number.
+            let _ = child.kill();
+            let _ = child.wait();
+            return Err(error);
+        }
+        let kills = Cell::new(true);
+        Ok((child, Life { pid, ended, kills }))
     }
 }
 
