@@ -65,6 +65,16 @@ impl State {
     }
 
     #[inline]
+    pub(super) fn get(&self) -> u16 {
+        self.0.get()
+    }
+
+    #[inline]
+    pub(super) fn set(&self, bits: u16) {
+        self.0.set(bits);
+    }
+
+    #[inline]
     pub(super) fn has(&self, bits: u16) -> bool {
         self.0.get() & bits != 0
     }

@@ -134,8 +134,14 @@ unsafe fn schedule(task: Raw, header: &Header) {
     // Outside of a loop nobody is local, so there is an engine.
     events::ENGINE.with(|engine| match engine {
         Some(engine) => engine.schedule(job),
-        None => drop(job),
+        None => give_up(job),
     });
+}
+
+#[cold]
+#[inline(never)]
+fn give_up(job: Job) {
+    drop(job);
 }
 
 /// # Safety
@@ -217,11 +223,11 @@ unsafe extern "C" fn run_local(data: *mut ()) -> Flow {
     unsafe {
         let task = Raw::from_ptr(data);
         let state = &task.header().state;
-        state.remove(SCHEDULED);
         if state.has(DONE) {
+            state.remove(SCHEDULED);
             task.release_here();
         } else {
-            task.run();
+            task.run(SCHEDULED);
         }
     }
     Flow::Continue
@@ -247,7 +253,7 @@ unsafe extern "C" fn run_remote(data: *mut ()) -> Flow {
         if header.state.has(DONE | SCHEDULED) {
             task.release_here();
         } else {
-            task.run();
+            task.run(0);
         }
     }
     Flow::Continue
