@@ -197,6 +197,8 @@ impl Runner {
         }))
     }
 
+    // Once for all programs, and not for each type of a main future.
+    #[inline(never)]
     fn run_until_done(&self, task: &AnyTask) {
         let Ok(()) = self.engine.run_until(&mut PlainDriver, || task.done());
     }

@@ -65,7 +65,7 @@ impl Raw {
     /// # Safety
     ///
     /// The caller owns the reference, this is the loop's thread, and the task is not `DONE`.
-    #[inline]
+    #[inline(always)]
     pub(super) unsafe fn run(self, was: u16) {
         // SAFETY: the reference keeps it alive until `finish` or `release_here` below.
         let header = unsafe { self.header() };

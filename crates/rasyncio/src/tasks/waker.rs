@@ -102,6 +102,7 @@ pub(crate) fn waiting(waker: &Cell<Option<Waker>>) -> Option<AnyTask> {
 /// Schedules the task, unless it is.
 ///
 /// For the loop's thread, and an unfinished task.
+#[inline(always)]
 pub(super) fn wake_local(task: Raw, header: &Header) {
     if !header.state.has(SCHEDULED) {
         header.refs.retain_local();
