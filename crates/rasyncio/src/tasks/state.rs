@@ -58,6 +58,10 @@ pub(super) const SETTLED: u16 = 1 << 11;
 /// handles together own one of them.
 pub(super) const SHARED: u16 = 1 << 12;
 
+/// With `RUNNING`: the job that `SCHEDULED` tells of owns no reference yet. It gets that of who runs the
+/// task, at the end of the step.
+pub(super) const LENT: u16 = 1 << 14;
+
 impl State {
     #[inline]
     pub(super) fn new(bits: u16) -> State {

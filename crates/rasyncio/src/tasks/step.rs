@@ -9,7 +9,7 @@ use std::task::Context;
 
 use super::cell::{Header, Raw, is_local};
 use super::refs::Last;
-use super::state::{AGAIN, JOINABLE, RUNNING, SETTLED, SHARED, STARTED, STRANDED};
+use super::state::{AGAIN, JOINABLE, LENT, RUNNING, SETTLED, SHARED, STARTED, STRANDED};
 use super::waiters::Waiter;
 use super::{AnyTask, waker};
 use crate::contextvars;
@@ -58,13 +58,26 @@ fn forget_target(header: &Header) {
     });
 }
 
+impl Header {
+    /// A task that is `DONE` is not running any more.
+    #[inline]
+    fn end_running(&self) {
+        self.state.remove(RUNNING);
+        if self.state.remove(LENT) {
+            // The job will give it up.
+            self.refs.retain_local();
+        }
+    }
+}
+
 impl Raw {
     /// Runs the task once, and gives up a reference for it. `was` is the part of the state that is over
     /// with that.
     ///
     /// # Safety
     ///
-    /// The caller owns the reference, this is the loop's thread, and the task is not `DONE`.
+    /// The caller owns the reference, or the task is `LENT`; this is the loop's thread, and the task is not
+    /// `DONE`.
     #[inline(always)]
     pub(super) unsafe fn run(self, was: u16) {
         // SAFETY: the reference keeps it alive until `finish` or `release_here` below.
@@ -93,11 +106,16 @@ impl Raw {
             // SAFETY: as the caller says, and it is `RUNNING`.
             unsafe { self.poll_once() }
         };
-        state = header.state.get();
-        header.state.set(state & !(RUNNING | AGAIN));
         if done {
+            header.end_running();
             // SAFETY: it is `DONE`, and the reference is the caller's.
             return unsafe { self.finish() };
+        }
+        state = header.state.get();
+        header.state.set(state & !(RUNNING | AGAIN | LENT));
+        if state & LENT != 0 {
+            // The job has the reference from now on.
+            return;
         }
         if state & AGAIN != 0 {
             waker::wake_local(self, header);
@@ -159,7 +177,7 @@ impl Raw {
             let header = self.header();
             let reason = header.scope.take_reason().unwrap_or_default();
             (header.vtable.abandon)(self, reason);
-            header.state.remove(RUNNING);
+            header.end_running();
             self.finish();
         }
     }
@@ -168,7 +186,8 @@ impl Raw {
     ///
     /// # Safety
     ///
-    /// The caller owns the reference, the task is not `DONE`, and this is the thread of the loop.
+    /// The caller owns the reference, or the task is `LENT`; it is not `DONE`, and this is the thread of
+    /// the loop.
     #[cold]
     #[inline(never)]
     unsafe fn put_off(self, state: u16) {
@@ -176,7 +195,11 @@ impl Raw {
         let header = unsafe { self.header() };
         if state & RUNNING != 0 {
             // A task turns the loop that it runs on.
-            header.state.set(state | AGAIN);
+            header.state.set((state | AGAIN) & !LENT);
+            if state & LENT != 0 {
+                // The reference is still that of who runs it.
+                return;
+            }
         } else {
             header.state.set(state | STRANDED);
             // SAFETY: the task is unfinished, so its loop is alive.
@@ -198,7 +221,7 @@ impl Raw {
             header.refs.retain_local();
             header.state.insert(RUNNING);
             (header.vtable.abandon)(self, reason);
-            header.state.remove(RUNNING);
+            header.end_running();
             self.finish();
         }
     }
