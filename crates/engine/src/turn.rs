@@ -56,14 +56,16 @@ pub(crate) struct Polled {
     stride: Cell<usize>,
     /// It has brought events, and no turn has passed since.
     fresh: Cell<bool>,
+    /// It has, or there are known events.
+    pub(crate) news: Cell<bool>,
 }
 
 impl Polled {
     /// The clock has been looked at.
     #[inline]
     fn look_later(&self) {
-        self.look
-            .set(self.jobs.get().saturating_add(self.stride.get()));
+        let next = self.jobs.get().saturating_add(self.stride.get());
+        self.look.set(next.min(JOBS_PER_POLL));
     }
 }
 
@@ -124,9 +126,6 @@ impl EventLoop {
         if self.shared.inbox.has_values() {
             self.empty_inbox();
         }
-        if !self.known_events.borrow().is_empty() {
-            self.take_known_events();
-        }
         self.collect(driver)?;
 
         let end = self.ready.end();
@@ -140,13 +139,28 @@ impl EventLoop {
             }
         }
         let before = self.polled.jobs.get();
-        self.polled.jobs.set(before.saturating_add(jobs));
+        self.polled.jobs.set(before + jobs);
         Ok(flow)
     }
 
     /// Moves what is due to the ready queue, and waits for it if there is nothing else to do.
     #[inline]
     fn collect<D: Driver>(&self, driver: &mut D) -> Result<(), D::Error> {
+        // Mostly there is only what is ready.
+        if !self.polled.news.get()
+            && !self.ready.is_empty()
+            && self.deadline.get() == u64::MAX
+            && self.polled.jobs.get() < self.polled.look.get()
+        {
+            return Ok(());
+        }
+        self.collect_all(driver)
+    }
+
+    #[inline(never)]
+    fn collect_all<D: Driver>(&self, driver: &mut D) -> Result<(), D::Error> {
+        self.polled.news.set(false);
+        self.take_known_events();
         let fresh = self.polled.fresh.replace(false);
         if self.ready.is_empty() || !fresh && self.polled.jobs.get() >= JOBS_PER_POLL {
             self.polled.stride.set(JOBS_PER_LOOK);
@@ -181,7 +195,6 @@ impl EventLoop {
     }
 
     /// Polls. `coarse` is what the coarse clock says.
-    #[inline(never)]
     fn poll<D: Driver>(&self, driver: &mut D, coarse: u64) -> Result<(), D::Error> {
         self.polled.jobs.set(0);
         self.polled.at.set(coarse);
@@ -291,7 +304,9 @@ impl EventLoop {
         let count = events.len();
         if result.is_ok() {
             self.batch.came(events.len());
-            self.polled.fresh.set(events.len() > 0);
+            let fresh = events.len() > 0;
+            self.polled.fresh.set(fresh);
+            self.polled.news.set(self.polled.news.get() || fresh);
             self.watchers
                 .dispatch(&self.poller, &events, |job| self.schedule(job));
         }
