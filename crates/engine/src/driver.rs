@@ -21,6 +21,11 @@ pub trait Driver {
     /// Why a turn was broken off.
     type Error;
 
+    /// Whether nobody calls the loop while it waits, but by a [`Remote`](crate::Remote). Not so where a lock
+    /// covers the loop, and another thread may watch a descriptor meanwhile. It makes waiting cheaper when
+    /// there is no descriptor to watch.
+    const ALONE: bool = false;
+
     /// Calls `block`, which may take long. The place to release the GIL.
     fn park<R>(&mut self, block: impl FnOnce() -> R) -> R;
 
@@ -66,6 +71,9 @@ pub struct PlainDriver;
 
 impl Driver for PlainDriver {
     type Error = Infallible;
+
+    // It has the loop for itself, for a loop does not leave its thread.
+    const ALONE: bool = true;
 
     fn park<R>(&mut self, block: impl FnOnce() -> R) -> R {
         block()

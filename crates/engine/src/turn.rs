@@ -264,13 +264,14 @@ impl EventLoop {
         let mut events = self.events.take();
         let result = self
             .poller
-            .waiter()
+            .waiter(false)
             .and_then(|it| it.wait(&mut events, self.batch.next(), Some(Duration::ZERO)));
         self.finish(events, result)
     }
 
     /// Waits, in the arms of the driver, until something is ready.
     fn sleep<D: Driver>(&self, driver: &mut D, patience: Option<Duration>) -> io::Result<usize> {
+        let waiter = self.poller.waiter(D::ALONE && self.watchers.is_empty());
         if !self.shared.inbox.fall_asleep() {
             return self.look();
         }
@@ -281,7 +282,6 @@ impl EventLoop {
         let mut events = self.events.take();
         // The wait holds nothing of the loop: other threads may use it meanwhile, if the
         // driver gives up the lock that covers it.
-        let waiter = self.poller.waiter();
         let most = self.batch.next();
         let result = waiter.and_then(|it| driver.park(|| it.wait(&mut events, most, patience)));
         let count = self.finish(events, result)?;
