@@ -24,6 +24,11 @@ pub trait Driver {
     /// Whether every turn looks for events, as asyncio does, even while work is ready.
     const EVERY_TURN: bool = false;
 
+    /// Whether nobody calls the loop while it waits, but by a [`Remote`](crate::Remote). Not so where a lock
+    /// covers the loop, and another thread may watch a descriptor meanwhile. It makes waiting cheaper when
+    /// there is no descriptor to watch.
+    const ALONE: bool = false;
+
     /// Calls `block`, which may take long. The place to release the GIL.
     fn park<R>(&mut self, block: impl FnOnce() -> R) -> R;
 
@@ -76,6 +81,9 @@ pub struct PlainDriver;
 
 impl Driver for PlainDriver {
     type Error = Infallible;
+
+    // It has the loop for itself, for a loop does not leave its thread.
+    const ALONE: bool = true;
 
     fn park<R>(&mut self, block: impl FnOnce() -> R) -> R {
         block()

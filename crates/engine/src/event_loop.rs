@@ -90,14 +90,17 @@ impl EventLoop {
     pub fn schedule_as_event(&self, job: Job) {
         if !self.is_closed() {
             self.known_events.borrow_mut().push(job);
+            self.polled.news.set(true);
         }
     }
 
     /// Moves what is in [`EventLoop::known_events`] to the ready queue.
-    #[cold]
+    #[inline]
     pub(crate) fn take_known_events(&self) {
-        for job in self.known_events.take() {
-            self.schedule(job);
+        if !self.known_events.borrow().is_empty() {
+            for job in self.known_events.take() {
+                self.schedule(job);
+            }
         }
     }
 

@@ -89,13 +89,11 @@ impl<T> Inbox<T> {
                 }
             };
             // Release: whoever takes the list sees the node, and through the release
-            // sequence of these exchanges all older ones.
-            match self.state.compare_exchange_weak(
-                state,
-                node,
-                Ordering::Release,
-                Ordering::Relaxed,
-            ) {
+            // sequence of these exchanges all older ones. Acquire, for if the loop sleeps.
+            match self
+                .state
+                .compare_exchange_weak(state, node, Ordering::AcqRel, Ordering::Relaxed)
+            {
                 Ok(_) if state == sleeping() => return Ok(Wake::Needed),
                 Ok(_) => return Ok(Wake::NotNeeded),
                 Err(now) => state = now,
@@ -113,7 +111,7 @@ impl<T> Inbox<T> {
             match self.state.compare_exchange_weak(
                 state,
                 woken(),
-                Ordering::Release,
+                Ordering::AcqRel,
                 Ordering::Relaxed,
             ) {
                 Ok(_) if state == sleeping() => return Wake::Needed,
@@ -146,9 +144,9 @@ impl<T> Inbox<T> {
     /// Announces that the loop is going to wait. When it answers false there is news, and the
     /// loop must not wait. For the loop only; [`Inbox::wake_up`] follows in any case.
     pub(crate) fn fall_asleep(&self) -> bool {
-        // Relaxed is enough: nothing is handed over, and the exchanges of one word are ordered.
+        // Release: whoever finds the loop asleep sees how it waits.
         self.state
-            .compare_exchange(empty(), sleeping(), Ordering::Relaxed, Ordering::Relaxed)
+            .compare_exchange(empty(), sleeping(), Ordering::Release, Ordering::Relaxed)
             .is_ok()
     }
 

@@ -7,16 +7,21 @@
 //! asyncio polls on every turn. That costs a system call (100 to 200 ns), often for the
 //! sake of a single job that takes no longer. So while work is ready, I/O is looked at only
 //! every [`JOBS_PER_POLL`] jobs, which makes it 3 ns for each, or once the kernel's clock has
-//! ticked (every 4 ms, mostly), which costs 6 ns a turn to find out. The turn after events does not
-//! look: those whom they have woken may be about to read, and until then the same events would come
-//! again.
+//! ticked (every 4 ms, mostly). The turn after events does not look: those whom they have woken may be
+//! about to read, and until then the same events would come again.
 //!
 //! A program can see that: it writes, makes two turns, and expects the other end to have read. Where
 //! programs are asyncio's ([`Driver::EVERY_TURN`]) each turn looks, if there is somebody to watch and
 //! nothing was [left unread](EventLoop::has_left_unread).
 //!
-//! Timers are not put off, for their order among the jobs can be seen. The coarse clock tells
-//! that none can be due; where it cannot tell, the precise one is asked (20 to 30 ns).
+//! To ask for the tick costs 5 ns, which is as much as a job. So while the jobs of a whole tick
+//! are more than [`JOBS_PER_POLL`], the clock is looked at only every [`JOBS_PER_LOOK`] jobs. What waits
+//! for a poll waits for 61 jobs at most (and those that were in the last turn besides); and if jobs
+//! that were short become long, for a tick and as long as 16 of them take.
+//!
+//! Timers are not put off, for their order among the jobs can be seen. As long as there are any, the
+//! coarse clock tells in each turn that none can be due; where it cannot tell, the precise one is asked
+//! (20 to 30 ns).
 
 use std::cell::Cell;
 use std::io::{self, ErrorKind};
@@ -34,6 +39,10 @@ use crate::remote::RemoteJob;
 /// that it does not beat in time with what the jobs do.)
 const JOBS_PER_POLL: usize = 61;
 
+/// How many jobs may run between two looks at the clock, if the last [`JOBS_PER_POLL`] have taken less
+/// than a tick.
+const JOBS_PER_LOOK: usize = 16;
+
 /// The coarse clock may be this much behind the precise one: the longest tick that Linux
 /// is built with, 10 ms, and as much again.
 const COARSE_LAG: u64 = 20_000_000;
@@ -45,10 +54,25 @@ pub(crate) struct Polled {
     jobs: Cell<usize>,
     /// The coarse clock then.
     at: Cell<u64>,
+    /// After how many of these jobs the clock is to be looked at.
+    look: Cell<usize>,
+    /// How many more jobs from each look to the next.
+    stride: Cell<usize>,
     /// It has brought events, and no turn has passed since.
     fresh: Cell<bool>,
     /// What they have brought was left to somebody whose turn comes next.
     unread: Cell<bool>,
+    /// It has brought events, or there are known ones.
+    pub(crate) news: Cell<bool>,
+}
+
+impl Polled {
+    /// The clock has been looked at.
+    #[inline]
+    fn look_later(&self) {
+        let next = self.jobs.get().saturating_add(self.stride.get());
+        self.look.set(next.min(JOBS_PER_POLL));
+    }
 }
 
 impl EventLoop {
@@ -85,13 +109,29 @@ impl EventLoop {
         result
     }
 
-    #[inline]
+    /// Turns until `done` answers true, which is asked before each turn (asyncio's `run_until_complete`,
+    /// of whatever completes).
+    ///
+    /// # Errors
+    ///
+    /// Those of the driver.
+    pub fn run_until<D: Driver>(
+        &self,
+        driver: &mut D,
+        mut done: impl FnMut() -> bool,
+    ) -> Result<(), D::Error> {
+        self.shared.bind_thread();
+        while !done() {
+            self.turn_here(driver)?;
+        }
+        Ok(())
+    }
+
+    // Each of its three callers has it inside: it is shorter than what a call saves and restores.
+    #[inline(always)]
     fn turn_here<D: Driver>(&self, driver: &mut D) -> Result<Flow, D::Error> {
         if self.shared.inbox.has_values() {
-            self.enqueue(self.shared.inbox.take());
-        }
-        if !self.known_events.borrow().is_empty() {
-            self.take_known_events();
+            self.empty_inbox();
         }
         self.collect(driver)?;
 
@@ -106,27 +146,48 @@ impl EventLoop {
             }
         }
         let before = self.polled.jobs.get();
-        self.polled.jobs.set(before.saturating_add(jobs));
+        self.polled.jobs.set(before + jobs);
         Ok(flow)
     }
 
     /// Moves what is due to the ready queue, and waits for it if there is nothing else to do.
     #[inline]
     fn collect<D: Driver>(&self, driver: &mut D) -> Result<(), D::Error> {
-        let coarse = monotonic_coarse();
+        // Mostly there is only what is ready.
+        if !self.polled.news.get()
+            && !self.ready.is_empty()
+            && self.deadline.get() == u64::MAX
+            && self.polled.jobs.get() < self.polled.look.get()
+            && !(D::EVERY_TURN && (!self.watchers.is_empty() || driver.selects()))
+        {
+            return Ok(());
+        }
+        self.collect_all(driver)
+    }
+
+    #[inline(never)]
+    fn collect_all<D: Driver>(&self, driver: &mut D) -> Result<(), D::Error> {
+        self.polled.news.set(false);
+        self.take_known_events();
         let fresh = self.polled.fresh.replace(false);
         let unread = self.polled.unread.replace(false);
-        let wait = if D::EVERY_TURN { unread } else { fresh };
-        if self.ready.is_empty() || !wait && self.is_poll_due(driver, coarse) {
-            self.polled.jobs.set(0);
-            self.polled.at.set(coarse);
-            return self.poll(driver);
-        }
-        if D::EVERY_TURN && !wait && !self.watchers.is_empty() {
-            let looked = self.look();
-            self.polled(driver, looked)?;
+        let later = if D::EVERY_TURN { unread } else { fresh };
+        let due = self.polled.jobs.get() >= JOBS_PER_POLL || D::EVERY_TURN && driver.selects();
+        if self.ready.is_empty() || !later && due {
+            self.polled.stride.set(JOBS_PER_LOOK);
+            return self.poll(driver, monotonic_coarse());
         }
         let deadline = self.deadline.get();
+        if deadline == u64::MAX && (later || self.polled.jobs.get() < self.polled.look.get()) {
+            return self.look_too(driver, later);
+        }
+        let coarse = monotonic_coarse();
+        if !later && coarse != self.polled.at.get() {
+            self.polled.stride.set(1);
+            return self.poll(driver, coarse);
+        }
+        self.polled.look_later();
+        self.look_too(driver, later)?;
         if deadline != u64::MAX {
             match driver.time()? {
                 Some(time) => self.fire_timers(time.due),
@@ -137,11 +198,14 @@ impl EventLoop {
         Ok(())
     }
 
+    /// As asyncio, looks what is ready in a turn that does not have to poll, unless that is for `later`.
     #[inline]
-    fn is_poll_due<D: Driver>(&self, driver: &D, coarse: u64) -> bool {
-        self.polled.jobs.get() >= JOBS_PER_POLL
-            || coarse != self.polled.at.get()
-            || D::EVERY_TURN && driver.selects()
+    fn look_too<D: Driver>(&self, driver: &mut D, later: bool) -> Result<(), D::Error> {
+        if !D::EVERY_TURN || later || self.watchers.is_empty() {
+            return Ok(());
+        }
+        let looked = self.look();
+        self.polled(driver, looked)
     }
 
     /// Tells the driver of a poll that has failed.
@@ -169,8 +233,11 @@ impl EventLoop {
         }
     }
 
-    #[inline(never)]
-    fn poll<D: Driver>(&self, driver: &mut D) -> Result<(), D::Error> {
+    /// Polls. `coarse` is what the coarse clock says.
+    fn poll<D: Driver>(&self, driver: &mut D, coarse: u64) -> Result<(), D::Error> {
+        self.polled.jobs.set(0);
+        self.polled.at.set(coarse);
+        self.polled.look_later();
         // Before anything is decided: it may run signal handlers, which schedule and stop.
         driver.tick()?;
         let patience = self.patience(driver)?;
@@ -233,13 +300,14 @@ impl EventLoop {
         let mut events = self.events.take();
         let result = self
             .poller
-            .waiter()
+            .waiter(false)
             .and_then(|it| it.wait(&mut events, self.batch.next(), Some(Duration::ZERO)));
         self.finish(events, result)
     }
 
     /// Waits, in the arms of the driver, until something is ready.
     fn sleep<D: Driver>(&self, driver: &mut D, patience: Option<Duration>) -> io::Result<usize> {
+        let waiter = self.poller.waiter(D::ALONE && self.watchers.is_empty());
         if !self.shared.inbox.fall_asleep() {
             return self.look();
         }
@@ -250,7 +318,6 @@ impl EventLoop {
         let mut events = self.events.take();
         // The wait holds nothing of the loop: other threads may use it meanwhile, if the
         // driver gives up the lock that covers it.
-        let waiter = self.poller.waiter();
         let most = self.batch.next();
         let result = waiter.and_then(|it| driver.park(|| it.wait(&mut events, most, patience)));
         let count = self.finish(events, result)?;
@@ -273,7 +340,9 @@ impl EventLoop {
         let count = events.len();
         if result.is_ok() {
             self.batch.came(events.len());
-            self.polled.fresh.set(events.len() > 0);
+            let fresh = events.len() > 0;
+            self.polled.fresh.set(fresh);
+            self.polled.news.set(self.polled.news.get() || fresh);
             self.watchers
                 .dispatch(&self.poller, &events, |job| self.schedule(job));
         }
@@ -294,6 +363,12 @@ impl EventLoop {
             }
         }
         self.next_timer();
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn empty_inbox(&self) {
+        self.enqueue(self.shared.inbox.take());
     }
 
     fn enqueue(&self, jobs: Taken<RemoteJob>) {

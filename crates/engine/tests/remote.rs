@@ -2,8 +2,10 @@
 
 mod common;
 
-use std::sync::Arc;
+use std::os::fd::AsRawFd;
+use std::os::unix::net::UnixStream;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, mpsc};
 use std::thread;
 
 use common::{Bench, tracked};
@@ -39,6 +41,54 @@ fn wake_ends_the_wait() {
     let waker = thread::spawn(move || remote.wake());
     bench.turn();
     waker.join().unwrap();
+}
+
+#[test]
+fn threads_end_every_wait_whether_a_descriptor_is_watched_or_not() {
+    const WAITS: usize = 2_000;
+    let bench = Bench::new();
+    let (near, _far) = UnixStream::pair().unwrap();
+    let ran = Arc::new(AtomicUsize::new(0));
+    let (ask, asked) = mpsc::channel();
+    let sender = {
+        let (remote, ran) = (bench.event_loop.remote(), Arc::clone(&ran));
+        thread::spawn(move || {
+            for () in asked {
+                let ran = Arc::clone(&ran);
+                send(&remote, move || {
+                    ran.fetch_add(1, Ordering::Relaxed);
+                })
+                .unwrap();
+            }
+        })
+    };
+    for wait in 0..WAITS {
+        let fd = near.as_raw_fd();
+        match wait % 3 {
+            0 => drop(bench.event_loop.set_reader(fd, bench.says("r")).unwrap()),
+            _ => drop(bench.event_loop.remove_reader(fd)),
+        }
+        // A wait that may end before it is asked to, so that the waker of it comes late.
+        let moment = bench.event_loop.now() + 20_000;
+        let timer = bench.event_loop.set_timer(moment, bench.says("t"));
+        ask.send(()).unwrap();
+        while ran.load(Ordering::Relaxed) == wait {
+            bench.turn();
+        }
+        drop(bench.event_loop.cancel_timer(timer));
+    }
+    drop(ask);
+    sender.join().unwrap();
+}
+
+#[test]
+fn a_wait_without_descriptors_ends_with_its_timer() {
+    let bench = Bench::new();
+    let when = bench.event_loop.now() + 3_000_000;
+    bench.event_loop.set_timer(when, bench.says("t"));
+    bench.turn();
+    assert!(bench.event_loop.now() >= when);
+    assert_eq!(bench.log(), "t");
 }
 
 #[test]

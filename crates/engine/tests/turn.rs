@@ -7,6 +7,7 @@ use std::io::{self, Write};
 use std::os::fd::AsRawFd;
 use std::os::unix::net::UnixStream;
 use std::rc::Rc;
+use std::time::Duration;
 
 use common::Bench;
 use rasyncio_engine::{Driver, Flow, Job, JobVTable};
@@ -294,6 +295,35 @@ fn a_driver_may_have_every_turn_look() {
     turn();
     assert_eq!(bench.log(), "readable");
     bench.event_loop.clear();
+}
+
+#[test]
+fn jobs_that_become_long_are_interrupted_by_a_poll_sooner() {
+    const QUICK: usize = 1_000;
+    const LONG: usize = 40;
+    const TICK: Duration = Duration::from_millis(10);
+    let bench = Bench::new();
+    let mut driver = Counting::default();
+    let mut turns = |count: usize, time: Duration| {
+        // The most turns of a job each between two polls.
+        let (mut most, mut last) = (0, 0);
+        for turn in 1..=count {
+            let before = driver.ticks;
+            bench
+                .event_loop
+                .schedule(Job::from_fn(move || std::thread::sleep(time)));
+            bench.event_loop.turn(&mut driver).unwrap();
+            if driver.ticks > before {
+                most = most.max(turn - last);
+                last = turn;
+            }
+        }
+        most.max(count - last)
+    };
+    assert!(turns(QUICK, Duration::ZERO) <= 61 + 1);
+    let job = TICK / 5;
+    // 16 until the clock is looked at, and a tick.
+    assert!(turns(LONG, job) <= 16 + 5 + 2);
 }
 
 /// Keeps a job ready in every turn, for as long as the loop turns.

@@ -189,14 +189,18 @@ impl Runner {
         }
         Ok(self.host.enter(&self.engine, || {
             tasks::run_main(main, |task| {
-                while !task.done() {
-                    self.turn();
-                }
+                self.run_until_done(task);
                 // As in asyncio, what was scheduled by then has its turn.
                 self.engine.stop();
                 let Ok(Flow::Continue | Flow::Stop) = self.engine.run(&mut PlainDriver);
             })
         }))
+    }
+
+    // Once for all programs, and not for each type of a main future.
+    #[inline(never)]
+    fn run_until_done(&self, task: &AnyTask) {
+        let Ok(()) = self.engine.run_until(&mut PlainDriver, || task.done());
     }
 
     fn turn(&self) {
@@ -206,9 +210,7 @@ impl Runner {
     fn shut_down_executor(&self) {
         if self.host.state.executor.borrow().is_pool() {
             let ended = tasks::run_main(threads::shutdown_default_executor(), |task| {
-                while !task.done() {
-                    self.turn();
-                }
+                self.run_until_done(task);
             });
             // Nobody cancels it: all tasks have ended.
             drop(ended);

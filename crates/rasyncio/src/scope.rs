@@ -163,6 +163,12 @@ impl Scope {
     #[inline]
     pub fn enter<R>(&self, poll: impl FnOnce() -> R) -> R {
         self.forget_target();
+        self.enter_again(poll)
+    }
+
+    /// [`enter`](Scope::enter), where there is no target.
+    #[inline]
+    pub(crate) fn enter_again<R>(&self, poll: impl FnOnce() -> R) -> R {
         self.leaf.set(None);
         SCOPE.set(Some(self), poll)
     }
@@ -340,13 +346,17 @@ impl Scope {
     }
 
     /// The request, for a leaf that resolves to it. It stays the reason of the code's end.
+    #[inline]
     fn take_request(&self) -> Option<Cancelled> {
-        if !self.is_requested() {
-            return None;
-        }
+        self.is_requested().then(|| self.deliver())
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn deliver(&self) -> Cancelled {
         self.clear_flags(REQUESTED | REFUSED);
         self.set_flag(DELIVERED);
-        Some(self.reason())
+        self.reason()
     }
 
     fn forward(&self, target: &Target, cancelled: &Cancelled) -> bool {

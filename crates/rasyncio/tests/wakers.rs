@@ -1,5 +1,6 @@
 //! Wakers go to other threads, and live before, during and after the loop's life.
 
+use std::cell::Cell;
 use std::future::poll_fn;
 use std::rc::Rc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -8,7 +9,9 @@ use std::sync::{Arc, Mutex};
 use std::task::{Poll, Waker};
 use std::thread;
 
+use rasyncio::runners::Host;
 use rasyncio::{all_tasks, create_task, run, yield_now};
+use rasyncio_engine::{EventLoop, PlainDriver};
 
 /// A flag that another thread may set: the smallest thing that keeps a waker elsewhere.
 #[derive(Default)]
@@ -121,6 +124,69 @@ fn a_waker_outlives_its_loop() {
     let clone = waker.clone();
     thread::spawn(move || clone.wake()).join().unwrap();
     run(async move { waker.wake() });
+}
+
+#[test]
+fn a_task_that_wakes_itself_and_turns_its_loop_is_polled_once_more() {
+    let engine = Rc::new(EventLoop::new().unwrap());
+    let host = Host::new(&engine);
+    let polls = Rc::new(Cell::new(0));
+    let task = host.enter(&engine, || {
+        let (engine, polls) = (engine.clone(), polls.clone());
+        create_task(poll_fn(move |cx| {
+            polls.set(polls.get() + 1);
+            if polls.get() == 3 {
+                // The last step leaves a job behind.
+                cx.waker().wake_by_ref();
+                return Poll::Ready(());
+            }
+            cx.waker().wake_by_ref();
+            if polls.get() == 1 {
+                let Ok(_) = engine.turn(&mut PlainDriver);
+                cx.waker().wake_by_ref();
+            }
+            Poll::Pending
+        }))
+    });
+    for turn in 1..=4 {
+        host.enter(&engine, || {
+            let Ok(_) = engine.turn(&mut PlainDriver);
+        });
+        assert_eq!(polls.get(), turn.min(3));
+    }
+    assert!(task.done());
+}
+
+#[test]
+fn a_task_that_wakes_itself_and_clears_its_loop_can_be_woken_again() {
+    let engine = Rc::new(EventLoop::new().unwrap());
+    let host = Host::new(&engine);
+    let polls = Rc::new(Cell::new(0));
+    let kept = Rc::new(Cell::new(None));
+    let task = host.enter(&engine, || {
+        let (engine, polls, kept) = (engine.clone(), polls.clone(), kept.clone());
+        create_task(poll_fn(move |cx| {
+            polls.set(polls.get() + 1);
+            cx.waker().wake_by_ref();
+            engine.clear();
+            kept.set(Some(cx.waker().clone()));
+            match polls.get() {
+                2 => Poll::Ready(()),
+                _ => Poll::Pending,
+            }
+        }))
+    });
+    for polled in 1..=2 {
+        host.enter(&engine, || {
+            let Ok(_) = engine.turn(&mut PlainDriver);
+            assert_eq!(polls.get(), polled);
+            engine.stop();
+            let Ok(_) = engine.run(&mut PlainDriver);
+            assert_eq!(polls.get(), polled);
+            kept.take().unwrap().wake();
+        });
+    }
+    assert!(task.done());
 }
 
 #[test]

@@ -8,6 +8,7 @@ use loom::sync::{Arc, Condvar, Mutex};
 use loom::thread;
 
 use super::*;
+use crate::poller::parker::Parker;
 
 /// All interleavings with at most three preemptions, which is where the bugs of such
 /// algorithms show; all of them for three threads would take hours.
@@ -25,22 +26,25 @@ fn read(value: &Value) -> u32 {
     value.with(|value| unsafe { *value })
 }
 
-/// The eventfd: remembers a wake that comes before the wait.
-#[derive(Default)]
+/// The eventfd and the parker: each remembers a wake that comes before the wait.
 struct Bell {
     rung: Mutex<bool>,
     changed: Condvar,
+    parker: Parker,
 }
 
 impl Bell {
     fn ring(&self, wake: Wake) {
-        if wake == Wake::Needed {
+        if wake == Wake::Needed && !self.parker.unpark() {
             *self.rung.lock().unwrap() = true;
             self.changed.notify_one();
         }
     }
 
-    fn wait(&self) {
+    fn wait(&self, park: bool) {
+        if park {
+            return self.parker.park(None).unwrap();
+        }
         let mut rung = self.rung.lock().unwrap();
         while !*rung {
             rung = self.changed.wait(rung).unwrap();
@@ -58,15 +62,27 @@ impl Loop {
     fn new() -> Arc<Loop> {
         Arc::new(Loop {
             inbox: Inbox::new(),
-            bell: Bell::default(),
+            bell: Bell {
+                rung: Mutex::default(),
+                changed: Condvar::default(),
+                parker: Parker::new(),
+            },
         })
     }
 
     /// One turn that waits. A lost wake-up is a deadlock, which loom reports.
-    fn turn(&self) -> Vec<u32> {
+    fn turn(&self, park: bool) -> Vec<u32> {
+        self.bell.parker.choose(park);
         if self.inbox.fall_asleep() {
-            self.bell.wait();
+            self.bell.wait(park);
         }
+        self.inbox.wake_up().map(|value| read(&value)).collect()
+    }
+
+    /// One turn whose wait ends without a wake.
+    fn time_is_over(&self, park: bool) -> Vec<u32> {
+        self.bell.parker.choose(park);
+        let _ = self.inbox.fall_asleep();
         self.inbox.wake_up().map(|value| read(&value)).collect()
     }
 }
@@ -82,8 +98,10 @@ fn every_value_arrives_once_and_no_wake_up_is_lost() {
             })
             .into();
         let mut seen = Vec::new();
+        let mut park = true;
         while seen.len() < 2 {
-            seen.extend(it.turn());
+            seen.extend(it.turn(park));
+            park = !park;
         }
         for sender in senders {
             sender.join().unwrap();
@@ -107,7 +125,7 @@ fn values_of_one_thread_stay_in_order() {
         };
         let mut seen = Vec::new();
         while seen.len() < 3 {
-            seen.extend(it.turn());
+            seen.extend(it.turn(true));
         }
         sender.join().unwrap();
         assert_eq!(seen, [0, 1, 2]);
@@ -128,7 +146,7 @@ fn a_wake_gets_through_beside_a_value() {
         };
         let mut seen = Vec::new();
         while seen.is_empty() {
-            seen.extend(it.turn());
+            seen.extend(it.turn(true));
         }
         waker.join().unwrap();
         sender.join().unwrap();
@@ -138,15 +156,43 @@ fn a_wake_gets_through_beside_a_value() {
 
 #[test]
 fn a_lone_wake_ends_the_turn() {
-    model(|| {
-        let it = Loop::new();
-        let waker = {
-            let it = Arc::clone(&it);
-            thread::spawn(move || it.bell.ring(it.inbox.wake()))
-        };
-        assert!(it.turn().is_empty());
-        waker.join().unwrap();
-    });
+    for park in [false, true] {
+        model(move || {
+            let it = Loop::new();
+            let waker = {
+                let it = Arc::clone(&it);
+                thread::spawn(move || it.bell.ring(it.inbox.wake()))
+            };
+            assert!(it.turn(park).is_empty());
+            waker.join().unwrap();
+        });
+    }
+}
+
+#[test]
+fn a_waker_that_comes_late_loses_no_wake_up_of_others() {
+    for (first, second) in [(false, true), (true, false), (true, true)] {
+        model(move || {
+            let it = Loop::new();
+            let senders: Vec<_> = [1, 2]
+                .map(|value| {
+                    let it = Arc::clone(&it);
+                    thread::spawn(move || {
+                        it.bell.ring(it.inbox.push(Value::new(value)).ok().unwrap());
+                    })
+                })
+                .into();
+            let mut seen = it.time_is_over(first);
+            while seen.len() < 2 {
+                seen.extend(it.turn(second));
+            }
+            for sender in senders {
+                sender.join().unwrap();
+            }
+            seen.sort_unstable();
+            assert_eq!(seen, [1, 2]);
+        });
+    }
 }
 
 #[test]

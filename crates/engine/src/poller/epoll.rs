@@ -13,6 +13,7 @@ use std::time::Duration;
 use rustix::event::{EventfdFlags, epoll, eventfd};
 use rustix::io::Errno;
 
+use super::parker::Parker;
 use super::{Event, Interest, Registration, closed, is_gone};
 
 /// Marks the waker among the events: no descriptor has this number.
@@ -21,17 +22,25 @@ const WAKER: u64 = u64::MAX;
 pub(crate) struct Poller {
     /// Replaced by `renew`, and gone after `close`.
     epoll: RefCell<Option<OwnedFd>>,
-    waker: Arc<Eventfd>,
+    bell: Arc<Bell>,
 }
 
 /// Waits for a poller; see [`super`].
-pub(crate) struct Waiter {
+pub(crate) struct Waiter<'a> {
     epoll: RawFd,
+    /// What to wait at instead.
+    parker: Option<&'a Parker>,
 }
 
 /// Ends the wait of the poller that it came with.
 pub(crate) struct Waker {
-    eventfd: Arc<Eventfd>,
+    bell: Arc<Bell>,
+}
+
+/// The two ways to end a wait.
+struct Bell {
+    parker: Parker,
+    eventfd: Eventfd,
 }
 
 /// What a waker writes to. Threads may hold wakers for longer than the loop lives; closing
@@ -68,18 +77,15 @@ pub(crate) struct Events {
 
 impl Poller {
     pub(crate) fn new() -> io::Result<(Poller, Waker)> {
-        let eventfd = Arc::new(Eventfd::new()?);
-        let epoll = epoll_with(&eventfd)?;
+        let bell = Arc::new(Bell {
+            parker: Parker::new(),
+            eventfd: Eventfd::new()?,
+        });
+        let epoll = RefCell::new(Some(epoll_with(&bell.eventfd)?));
         let waker = Waker {
-            eventfd: Arc::clone(&eventfd),
+            bell: Arc::clone(&bell),
         };
-        Ok((
-            Poller {
-                epoll: RefCell::new(Some(epoll)),
-                waker: eventfd,
-            },
-            waker,
-        ))
+        Ok((Poller { epoll, bell }, waker))
     }
 
     /// Watches a descriptor as the registration says, where it was watched for `old`.
@@ -92,9 +98,12 @@ impl Poller {
     #[expect(clippy::unused_self, reason = "other back ends have something to do")]
     pub(crate) fn closing(&self, _registration: Registration) {}
 
-    pub(crate) fn waiter(&self) -> io::Result<Waiter> {
+    pub(crate) fn waiter(&self, alone: bool) -> io::Result<Waiter<'_>> {
+        let epoll = self.number()?;
+        self.bell.parker.choose(alone);
         Ok(Waiter {
-            epoll: self.number()?,
+            epoll,
+            parker: alone.then_some(&self.bell.parker),
         })
     }
 
@@ -103,7 +112,7 @@ impl Poller {
         registrations: impl Iterator<Item = Registration>,
     ) -> io::Result<()> {
         self.number()?;
-        let fresh = epoll_with(&self.waker)?;
+        let fresh = epoll_with(&self.bell.eventfd)?;
         for registration in registrations.filter(|it| !it.interest.is_none()) {
             match update(fresh.as_raw_fd(), registration, Interest::NONE) {
                 Err(error) if is_gone(&error) => {}
@@ -118,7 +127,7 @@ impl Poller {
     /// spares a parent process whose poller this is as well since a `fork`.
     pub(crate) fn close(&self) {
         self.epoll.replace(None);
-        self.waker.close();
+        self.bell.eventfd.close();
     }
 
     fn number(&self) -> io::Result<RawFd> {
@@ -130,7 +139,7 @@ impl Poller {
     }
 }
 
-impl Waiter {
+impl Waiter<'_> {
     /// Waits until something is ready, a signal arrives, or `timeout` (`None`: never) is over. At
     /// most `most` events come; what is left over is ready at the next wait too.
     pub(crate) fn wait(
@@ -140,6 +149,9 @@ impl Waiter {
         timeout: Option<Duration>,
     ) -> io::Result<()> {
         events.list.clear();
+        if let Some(parker) = self.parker {
+            return parker.park(timeout);
+        }
         events.list.reserve(most);
         let count = wait(self.epoll, &mut events.list, most, timeout)?;
         // SAFETY: the kernel has written that many, within the capacity that it was told.
@@ -150,15 +162,19 @@ impl Waiter {
 
 impl Waker {
     pub(crate) fn wake(&self) {
+        if self.bell.parker.unpark() {
+            return;
+        }
+        let eventfd = &self.bell.eventfd;
         loop {
             let one = 1u64.to_ne_bytes();
-            match self.eventfd.with(|it| rustix::io::write(it, &one)) {
+            match eventfd.with(|it| rustix::io::write(it, &one)) {
                 Some(Err(Errno::INTR)) => {}
                 // The counter is full, after more wakes than anybody lives to see. What is read was
                 // seen: only the writing is an event.
                 Some(Err(Errno::AGAIN)) => {
                     let mut count = [0; 8];
-                    let _ = self.eventfd.with(|it| rustix::io::read(it, &mut count));
+                    let _ = eventfd.with(|it| rustix::io::read(it, &mut count));
                 }
                 _ => return,
             }

@@ -157,15 +157,16 @@ impl Watch {
         LOOP.with(|state| state.map_or(Watch(None), Watch::start))
     }
 
+    /// Whether the loop is in debug mode.
+    #[inline]
+    pub(crate) fn is_wanted(state: &LoopState) -> bool {
+        state.patience.get() != 0
+    }
+
     #[inline]
     pub(crate) fn start(state: &LoopState) -> Watch {
         let patience = state.patience.get();
         Watch((patience != 0).then(|| (Instant::now(), patience)))
-    }
-
-    #[inline]
-    pub(crate) fn is_on(&self) -> bool {
-        self.0.is_some()
     }
 
     #[inline]

@@ -152,6 +152,11 @@ pub(super) fn default_name(number: u64) -> String {
 }
 
 impl Raw {
+    #[inline]
+    pub(super) fn of(header: &Header) -> Raw {
+        Raw(NonNull::from(header))
+    }
+
     pub(super) fn as_ptr(self) -> *mut () {
         self.0.as_ptr().cast()
     }

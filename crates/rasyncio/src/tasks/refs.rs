@@ -83,13 +83,15 @@ impl Refs {
     fn add_local(&self, more: i32) {
         let local = self.local.get() + more;
         self.local.set(local);
-        if local.unsigned_abs() >= FAR.unsigned_abs() {
+        // Whether it is as far from zero, in one comparison.
+        if (local.wrapping_add(FAR).cast_unsigned()) > 2 * FAR.cast_unsigned() {
             self.balance();
         }
     }
 
     /// Moves what is in `local` to `shared`. On the loop's thread, before the settlement.
     #[cold]
+    #[inline(never)]
     fn balance(&self) {
         // Release, for what goes may be less than nothing: what was let go of here.
         let before = self

@@ -58,10 +58,24 @@ pub(super) const SETTLED: u16 = 1 << 11;
 /// handles together own one of them.
 pub(super) const SHARED: u16 = 1 << 12;
 
+/// With `RUNNING`: the job that `SCHEDULED` tells of owns no reference yet. It gets that of who runs the
+/// task, at the end of the step.
+pub(super) const LENT: u16 = 1 << 14;
+
 impl State {
     #[inline]
     pub(super) fn new(bits: u16) -> State {
         State(Cell::new(bits))
+    }
+
+    #[inline]
+    pub(super) fn get(&self) -> u16 {
+        self.0.get()
+    }
+
+    #[inline]
+    pub(super) fn set(&self, bits: u16) {
+        self.0.set(bits);
     }
 
     #[inline]

@@ -15,7 +15,7 @@ use rasyncio_engine::{Flow, Job, JobVTable};
 
 use super::AnyTask;
 use super::cell::{Header, Raw, is_local};
-use super::state::{DONE, SCHEDULED};
+use super::state::{DONE, LENT, RUNNING, SCHEDULED};
 use crate::events;
 
 static WAKER: RawWakerVTable = RawWakerVTable::new(clone, wake, wake_by_ref, drop_waker);
@@ -102,10 +102,16 @@ pub(crate) fn waiting(waker: &Cell<Option<Waker>>) -> Option<AnyTask> {
 /// Schedules the task, unless it is.
 ///
 /// For the loop's thread, and an unfinished task.
+#[inline(always)]
 pub(super) fn wake_local(task: Raw, header: &Header) {
-    if !header.state.has(SCHEDULED) {
-        header.refs.retain_local();
-        // SAFETY: the new reference is the job's.
+    let state = header.state.get();
+    if state & SCHEDULED == 0 {
+        if state & RUNNING == 0 {
+            header.refs.retain_local();
+        } else {
+            header.state.set(state | LENT);
+        }
+        // SAFETY: the new reference is the job's, or it will be.
         unsafe { schedule(task, header) };
     }
 }
@@ -125,7 +131,8 @@ pub(super) fn wake_ref(task: Raw, header: &Header) {
 
 /// # Safety
 ///
-/// The caller owns a reference, which goes to the job, and this is the loop's thread.
+/// The caller owns a reference, which goes to the job, or the task is `LENT`; and this is the loop's
+/// thread.
 #[inline]
 unsafe fn schedule(task: Raw, header: &Header) {
     header.state.insert(SCHEDULED);
@@ -134,8 +141,14 @@ unsafe fn schedule(task: Raw, header: &Header) {
     // Outside of a loop nobody is local, so there is an engine.
     events::ENGINE.with(|engine| match engine {
         Some(engine) => engine.schedule(job),
-        None => drop(job),
+        None => give_up(job),
     });
+}
+
+#[cold]
+#[inline(never)]
+fn give_up(job: Job) {
+    drop(job);
 }
 
 /// # Safety
@@ -216,23 +229,24 @@ unsafe extern "C" fn run_local(data: *mut ()) -> Flow {
     // SAFETY: the job's reference keeps the task alive, and is given up once on every path.
     unsafe {
         let task = Raw::from_ptr(data);
-        let state = &task.header().state;
-        state.remove(SCHEDULED);
-        if state.has(DONE) {
-            task.release_here();
+        if task.header().state.has(DONE) {
+            drop_local(data);
         } else {
-            task.run();
+            task.run(SCHEDULED);
         }
     }
     Flow::Continue
 }
 
 unsafe extern "C" fn drop_local(data: *mut ()) {
-    // SAFETY: the job's reference is given up here.
+    // SAFETY: the job's reference is given up here, if it has one. Otherwise the task is running.
     unsafe {
         let task = Raw::from_ptr(data);
-        task.header().state.remove(SCHEDULED);
-        task.release_here();
+        let state = &task.header().state;
+        state.remove(SCHEDULED);
+        if !state.remove(LENT) {
+            task.release_here();
+        }
     }
 }
 
@@ -247,7 +261,7 @@ unsafe extern "C" fn run_remote(data: *mut ()) -> Flow {
         if header.state.has(DONE | SCHEDULED) {
             task.release_here();
         } else {
-            task.run();
+            task.run(0);
         }
     }
     Flow::Continue
