@@ -13,7 +13,7 @@ pub use errors::{Failure, TaskGroupError};
 pub use running::Running;
 
 use crate::exceptions::Cancelled;
-use crate::tasks::{Builder, is_cancellation};
+use crate::tasks::Builder;
 use state::{Member, State};
 
 /// A group of tasks that is left when all have ended (asyncio's `TaskGroup`). Clones are the same
@@ -25,11 +25,7 @@ use state::{Member, State};
 /// and the errors come together in a [`TaskGroupError`].
 ///
 /// As everywhere, a task that was asked to end, and did not take that back, counts as cancelled
-/// whatever it resolves to. That is no failure; but what goes wrong while it cleans up is: an error that
-/// is no cancellation on its way up, or a panic. Cancellations are known in the types that carry them:
-/// [`Cancelled`], [`TaskError`](crate::TaskError), [`io::Error`](std::io::Error), `Box<dyn Error>` of
-/// these and the like. For an error type of your own there is
-/// [`with_cancellation`](TaskGroup::with_cancellation).
+/// whatever it resolves to. That is no failure.
 ///
 /// ```
 /// use std::time::Duration;
@@ -90,42 +86,8 @@ impl<E> TaskGroup<E> {
     /// .unwrap();
     /// ```
     pub fn new() -> TaskGroup<E> {
-        TaskGroup::with_cancellation(|error| is_cancellation(error))
-    }
-
-    /// A group without tasks, for an error type that `is_cancellation` knows better: whether an error says
-    /// no more than that its code was asked to end. When that was so, such an error is no failure.
-    ///
-    /// ```
-    /// use std::time::Duration;
-    /// use rasyncio::{Cancelled, TaskGroup, sleep};
-    ///
-    /// enum Error {
-    ///     Ended(Cancelled),
-    ///     NoDisk,
-    /// }
-    ///
-    /// impl From<Cancelled> for Error {
-    ///     fn from(cancelled: Cancelled) -> Error {
-    ///         Error::Ended(cancelled)
-    ///     }
-    /// }
-    ///
-    /// rasyncio::run(async {
-    ///     let group = TaskGroup::with_cancellation(|error| matches!(error, Error::Ended(_)));
-    ///     let body = async {
-    ///         group.create_task(async { Err::<(), _>(Error::NoDisk) });
-    ///         sleep(Duration::from_secs(3600)).await?;
-    ///         Ok(())
-    ///     };
-    ///     let failures = group.run(body).await.unwrap_err().into_failures();
-    ///     assert_eq!(failures.len(), 1);
-    ///     assert!(matches!(failures[0].error(), Some(Error::NoDisk)));
-    /// });
-    /// ```
-    pub fn with_cancellation(is_cancellation: fn(&E) -> bool) -> TaskGroup<E> {
         TaskGroup {
-            state: Rc::new(State::new(is_cancellation)),
+            state: Rc::new(State::new()),
         }
     }
 

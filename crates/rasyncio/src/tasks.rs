@@ -53,7 +53,6 @@ use std::sync::Arc;
 pub use as_completed::{AsCompleted, AsCompletedError, Next, as_completed};
 pub(crate) use ended::{Ended, came_back};
 pub use fallible::Fallible;
-pub(crate) use fallible::is_cancellation;
 #[doc(hidden)]
 pub use fallible::kinds;
 pub use gather::{GatherResults, Gatherable, Gathered, Gathering, IntoTask, gather, gather_iter};

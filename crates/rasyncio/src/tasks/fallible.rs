@@ -180,7 +180,7 @@ fn is_error<T, E: 'static>(output: &Result<T, E>) -> bool {
 }
 
 /// Whether an error is a cancellation on its way up, in one of the types that carry it.
-pub(crate) fn is_cancellation(error: &dyn Any) -> bool {
+fn is_cancellation(error: &dyn Any) -> bool {
     if let Some(error) = error.downcast_ref::<io::Error>() {
         return Cancelled::of(error).is_some();
     }
