@@ -167,7 +167,10 @@ async def case_errors_are_told_to_the_loop():
 
 
 async def case_debug_mode_knows_where():
-    asyncio.get_running_loop().set_debug(True)
+    loop = asyncio.get_running_loop()
+    loop.set_debug(True)
+    # A machine that is busy is not to be told of.
+    loop.slow_callback_duration = 60
     scheduler = aiojobs.Scheduler(exception_handler=report)
     await scheduler.spawn(fails(), name="job")
     await value(turns=4)
