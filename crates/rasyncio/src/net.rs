@@ -42,7 +42,7 @@ mod unix_datagram;
 
 pub use descriptor::AsyncFd;
 pub(crate) use registration::{Registration, Watched};
-pub use resolve::{ToAddrs, getaddrinfo, getnameinfo};
+pub use resolve::{Family, Hints, ToAddrs, getaddrinfo, getaddrinfo_with, getnameinfo};
 pub use tcp::{TcpListener, TcpStream};
 pub use udp::UdpSocket;
 pub(crate) use unix::address as unix_address;

@@ -48,23 +48,32 @@ struct Inner {
     registration: Registration,
     socket: RefCell<Option<UdpSocket>>,
     protocol: RefCell<Option<Rc<dyn DatagramProtocol>>>,
-    /// Where the socket is connected to.
-    peer: Option<SocketAddr>,
+    /// Where everything goes to.
+    remote: Option<SocketAddr>,
+    /// Whether the socket is connected to there.
+    connected: bool,
     watches_writing: Cell<bool>,
 }
 
 impl DatagramTransport {
-    /// Takes a socket over, which does not block. The protocol is told in the next turn.
+    /// Takes a socket over, which does not block. The protocol is told in the next turn. Everything is sent
+    /// to where the socket is connected to or, if it is not, to `remote`.
     ///
     /// # Panics
     ///
     /// If no loop is running.
-    pub(crate) fn open(socket: UdpSocket, protocol: Rc<dyn DatagramProtocol>) -> DatagramTransport {
+    pub(crate) fn open(
+        socket: UdpSocket,
+        protocol: Rc<dyn DatagramProtocol>,
+        remote: Option<SocketAddr>,
+    ) -> DatagramTransport {
+        let peer = socket.peer_addr().ok();
         let transport = DatagramTransport {
             inner: Rc::new(Inner {
                 state: DatagramState::new(),
                 registration: Registration::new(socket.as_raw_fd()),
-                peer: socket.peer_addr().ok(),
+                connected: peer.is_some(),
+                remote: peer.or(remote),
                 socket: RefCell::new(Some(socket)),
                 protocol: RefCell::new(Some(protocol)),
                 watches_writing: Cell::new(false),
@@ -75,12 +84,12 @@ impl DatagramTransport {
         transport
     }
 
-    /// Sends a datagram without waiting; without an address, to where the socket is connected to.
-    /// What does not go out at once is kept, and goes out later.
+    /// Sends a datagram without waiting; without an address, to where the socket is connected to, or to the
+    /// remote address that it was opened with. What does not go out at once is kept, and goes out later.
     ///
     /// # Errors
     ///
-    /// `InvalidInput` if the socket is connected to somewhere else. What the system says goes to
+    /// `InvalidInput` if everything goes to somewhere else. What the system says goes to
     /// [`DatagramProtocol::error_received`].
     ///
     /// ```
@@ -101,13 +110,13 @@ impl DatagramTransport {
     /// ```
     pub fn sendto(&self, data: &[u8], address: Option<SocketAddr>) -> io::Result<()> {
         let inner = &self.inner;
-        let address = match (inner.peer, address) {
-            (Some(peer), Some(address)) if peer != address => {
-                let message = format!("Invalid address: must be None or {peer}");
+        let address = match (inner.remote, address) {
+            (Some(remote), Some(address)) if remote != address => {
+                let message = format!("Invalid address: must be None or {remote}");
                 return Err(io::Error::new(ErrorKind::InvalidInput, message));
             }
-            (Some(_), _) => None,
-            (None, address) => address,
+            (Some(_), _) if inner.connected => None,
+            (remote, address) => address.or(remote),
         };
         if inner.state.is_lost() {
             let _ = inner.state.write_lost();
@@ -302,7 +311,7 @@ impl DatagramTransport {
     /// .unwrap();
     /// ```
     pub fn peer_addr(&self) -> Option<SocketAddr> {
-        self.inner.peer
+        self.inner.remote.filter(|_| self.inner.connected)
     }
 
     /// Calls `f` with the descriptor, for setting options and the like.
