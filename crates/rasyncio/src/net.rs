@@ -39,6 +39,7 @@ mod tcp;
 mod udp;
 mod unix;
 mod unix_datagram;
+mod unix_room;
 
 pub use descriptor::AsyncFd;
 pub(crate) use registration::{Registration, Watched};
