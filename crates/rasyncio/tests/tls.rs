@@ -738,6 +738,46 @@ fn a_server_of_many_names_shows_the_right_certificate() -> Outcome {
 }
 
 #[test]
+fn a_server_knows_which_name_it_was_asked_for() -> Outcome {
+    let _alone = alone();
+    let authority = Authority::new();
+    let server = Tls::server(authority.server("one.test"));
+    run(async {
+        // The second time the session is resumed.
+        let config = Arc::new(authority.client());
+        for _ in 0..2 {
+            let client = Tls::client(config.clone(), "One.Test")?;
+            let (one, two) = UnixStream::pair()?;
+            let (one, two) = gather((over(one, client), over(two, server.clone()))).await?;
+            let ((mut reader, one), (_, two)) = (one?, two?);
+            assert_eq!(
+                two.tls_info().unwrap().server_name.as_deref(),
+                Some("one.test")
+            );
+            assert_eq!(one.tls_info().unwrap().server_name, None);
+            two.write(b"x")?;
+            assert_eq!(reader.readexactly(1).await?, b"x");
+        }
+        Ok(())
+    })
+}
+
+#[test]
+fn who_connects_to_numbers_asks_for_no_name() -> Outcome {
+    let _alone = alone();
+    let authority = Authority::new();
+    let server = Tls::server(authority.server("127.0.0.1"));
+    run(async {
+        let client = Tls::client(authority.client(), "127.0.0.1")?;
+        let (one, two) = UnixStream::pair()?;
+        let (one, two) = gather((over(one, client), over(two, server))).await?;
+        one?;
+        assert_eq!(two?.1.tls_info().unwrap().server_name, None);
+        Ok(())
+    })
+}
+
+#[test]
 fn tls_1_2_does_as_well() -> Outcome {
     let _alone = alone();
     let authority = Authority::new();
