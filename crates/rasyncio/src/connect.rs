@@ -4,6 +4,7 @@
 //! await. [`Builder`] has the keywords.
 
 mod builder;
+mod datagram_builder;
 mod datagrams;
 #[cfg(feature = "tls")]
 mod encrypted;
@@ -24,7 +25,8 @@ use crate::streams::{StreamReader, StreamWriter};
 use crate::tls::Tls;
 use crate::transports::{Link, Transport};
 pub use builder::Builder;
-pub use datagrams::{DatagramBuilder, create_datagram_endpoint, datagram_endpoint};
+pub use datagram_builder::DatagramBuilder;
+pub use datagrams::{create_datagram_endpoint, create_unix_datagram_endpoint, datagram_endpoint};
 pub use errors::ConnectErrors;
 pub use order::interleave;
 pub use pipes::{connect_read_pipe, connect_write_pipe};

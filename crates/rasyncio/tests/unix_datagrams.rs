@@ -8,13 +8,13 @@ mod net;
 use std::cell::Cell;
 use std::future::poll_fn;
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::pin::pin;
 use std::rc::Rc;
 use std::thread;
 use std::time::Duration;
 
-use net::{Outcome, descriptors, kind};
+use net::{Outcome, alone, descriptors, kind};
 use rasyncio::net::UnixDatagram;
 use rasyncio::{create_task, gather, run, sleep, yield_now};
 
@@ -24,7 +24,7 @@ fn name(of: &str) -> PathBuf {
 }
 
 /// Sends until the receiver has no room, and answers how many.
-fn fill(to: &PathBuf) -> io::Result<u32> {
+fn fill(to: &Path) -> io::Result<u32> {
     use std::os::linux::net::SocketAddrExt;
     use std::os::unix::ffi::OsStrExt;
     use std::os::unix::net::{SocketAddr, UnixDatagram};
@@ -51,6 +51,7 @@ async fn counting<F: Future>(polls: &Cell<u32>, future: F) -> F::Output {
 
 #[test]
 fn a_full_receiver_costs_no_turns_until_it_has_room() -> Outcome {
+    let _alone = alone();
     run(async {
         let to = name("turns");
         let receiver = UnixDatagram::bind(&to)?;
@@ -78,6 +79,7 @@ fn a_full_receiver_costs_no_turns_until_it_has_room() -> Outcome {
 
 #[test]
 fn many_senders_lose_nothing_at_a_receiver_in_another_thread() -> Outcome {
+    let _alone = alone();
     const SENDERS: u8 = 8;
     const EACH: u8 = 250;
 
@@ -119,6 +121,7 @@ fn many_senders_lose_nothing_at_a_receiver_in_another_thread() -> Outcome {
 
 #[test]
 fn a_sender_with_too_much_under_way_waits_too() -> Outcome {
+    let _alone = alone();
     run(async {
         let to = name("long");
         let receiver = UnixDatagram::bind(&to)?;
@@ -140,6 +143,7 @@ fn a_sender_with_too_much_under_way_waits_too() -> Outcome {
 
 #[test]
 fn a_receiver_that_listens_to_nobody_else_has_room_always() -> Outcome {
+    let _alone = alone();
     run(async {
         let [one, two] = [name("one"), name("two")];
         let (sender, receiver) = (UnixDatagram::bind(&one)?, UnixDatagram::bind(&two)?);
@@ -165,6 +169,7 @@ fn a_receiver_that_listens_to_nobody_else_has_room_always() -> Outcome {
 
 #[test]
 fn a_receiver_that_goes_away_is_an_error() -> Outcome {
+    let _alone = alone();
     run(async {
         let to = name("gone");
         let receiver = UnixDatagram::bind(&to)?;
@@ -180,6 +185,7 @@ fn a_receiver_that_goes_away_is_an_error() -> Outcome {
 
 #[test]
 fn waiting_for_room_can_be_cancelled_and_leaves_nothing_open() -> Outcome {
+    let _alone = alone();
     run(async {
         let to = name("cancelled");
         let _receiver = UnixDatagram::bind(&to)?;

@@ -9,12 +9,12 @@ use rustix::event::{PollFd, PollFlags, Timespec};
 use rustix::io::Errno;
 use rustix::net::{AddressFamily, SocketAddrUnix, SocketType};
 
-use super::{Watched, socket};
+use super::{Registration, Watched, socket};
 
 /// A socket that is connected to where datagrams are to go, and never sends any itself. The system tells only
 /// those who are connected when a receiver has room.
 #[derive(Debug)]
-pub(crate) struct Room {
+pub struct Room {
     /// None if the receiver is connected to the sender: then the sender always has room there.
     beside: Option<Watched<OwnedFd>>,
     /// Whether the receiver had room when it was asked last.
@@ -79,6 +79,11 @@ impl Room {
             Some(beside) => when_writable(beside).await,
             None => Ok(()),
         }
+    }
+
+    /// What is told when the receiver has room.
+    pub(crate) fn registration(&self) -> Option<&Registration> {
+        Some(self.beside.as_ref()?.registration())
     }
 }
 

@@ -5,9 +5,16 @@
 use std::fs;
 use std::io;
 use std::os::fd::AsFd;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use rasyncio::{Cancelled, Transport, sleep};
+
+/// Whoever counts descriptors, or runs out of them, has to be alone.
+pub(crate) fn alone() -> MutexGuard<'static, ()> {
+    static LOCK: Mutex<()> = Mutex::new(());
+    LOCK.lock().unwrap_or_else(PoisonError::into_inner)
+}
 
 /// How many descriptors this process has open.
 pub(crate) fn descriptors() -> usize {
