@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use rasyncio::{Cancelled, Transport, sleep};
 
-/// Whoever counts descriptors, or runs out of them, has to be alone.
+/// Who counts descriptors, or takes them all, must be alone: tests that share a process with such take turns.
 pub(crate) fn alone() -> MutexGuard<'static, ()> {
     static LOCK: Mutex<()> = Mutex::new(());
     LOCK.lock().unwrap_or_else(PoisonError::into_inner)
