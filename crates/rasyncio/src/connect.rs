@@ -4,6 +4,8 @@
 //! await. [`Builder`] has the keywords.
 
 mod builder;
+mod datagram_builder;
+mod datagrams;
 #[cfg(feature = "tls")]
 mod encrypted;
 mod errors;
@@ -11,21 +13,20 @@ mod order;
 mod pipes;
 mod race;
 
-use std::io::{self, ErrorKind};
-use std::net::SocketAddr;
+use std::io;
 use std::os::fd::OwnedFd;
 use std::path::Path;
 use std::rc::Rc;
 
-use rustix::net::SocketType;
-
-use crate::net::{ToAddrs, UdpSocket, socket};
-use crate::protocols::{DatagramProtocol, Protocol};
+pub use crate::net::Family;
+use crate::net::ToAddrs;
+use crate::protocols::Protocol;
 use crate::streams::{StreamReader, StreamWriter};
-use crate::tasks::yield_now;
 use crate::tls::Tls;
-use crate::transports::{DatagramTransport, Link, Transport};
-pub use builder::{Builder, Family};
+use crate::transports::{Link, Transport};
+pub use builder::Builder;
+pub use datagram_builder::DatagramBuilder;
+pub use datagrams::{create_datagram_endpoint, create_unix_datagram_endpoint, datagram_endpoint};
 pub use errors::ConnectErrors;
 pub use order::interleave;
 pub use pipes::{connect_read_pipe, connect_write_pipe};
@@ -140,110 +141,6 @@ pub async fn open_unix_connection(
     path: impl AsRef<Path>,
 ) -> io::Result<(StreamReader, StreamWriter)> {
     Builder::new().open_unix_connection(path).await
-}
-
-/// A datagram socket with a protocol (asyncio's `loop.create_datagram_endpoint`): on the address
-/// `local`, connected to `remote`, or both.
-///
-/// # Errors
-///
-/// If an address cannot be had; `InvalidInput` if there is none.
-///
-/// ```
-/// use std::cell::RefCell;
-/// use std::net::SocketAddr;
-/// use std::rc::Rc;
-/// use rasyncio::{DatagramProtocol, DatagramTransport, Event, create_datagram_endpoint};
-///
-/// #[derive(Default)]
-/// struct Inbox {
-///     last: RefCell<Vec<u8>>,
-///     came: Event,
-/// }
-///
-/// impl DatagramProtocol for Inbox {
-///     fn datagram_received(&self, _: &DatagramTransport, data: &[u8], _: SocketAddr) {
-///         *self.last.borrow_mut() = data.to_vec();
-///         self.came.set();
-///     }
-/// }
-///
-/// rasyncio::run(async {
-///     let here = "127.0.0.1:0".parse().ok();
-///     let (receiver, inbox) =
-///         create_datagram_endpoint(Rc::<Inbox>::default, here, None).await?;
-///     let there = receiver.local_addr()?;
-///     let (sender, _) = create_datagram_endpoint(Rc::<Inbox>::default, None, Some(there)).await?;
-///     sender.sendto(b"hello", None)?;
-///     inbox.came.wait().await?;
-///     assert_eq!(*inbox.last.borrow(), b"hello");
-///     sender.close();
-///     receiver.close();
-///     Ok::<_, std::io::Error>(())
-/// })
-/// .unwrap();
-/// ```
-pub async fn create_datagram_endpoint<P, F>(
-    factory: F,
-    local: Option<SocketAddr>,
-    remote: Option<SocketAddr>,
-) -> io::Result<(DatagramTransport, Rc<P>)>
-where
-    P: DatagramProtocol + 'static,
-    F: FnOnce() -> Rc<P>,
-{
-    let Some(address) = local.or(remote) else {
-        return Err(io::Error::new(
-            ErrorKind::InvalidInput,
-            "unexpected address family",
-        ));
-    };
-    let socket = socket::open(socket::family(&address), SocketType::DGRAM)?;
-    if let Some(local) = local {
-        rustix::net::bind(&socket, &local)?;
-    }
-    if let Some(remote) = remote {
-        rustix::net::connect(&socket, &remote)?;
-    }
-    datagram_endpoint(factory, UdpSocket::from_std(socket.into())?).await
-}
-
-/// As [`create_datagram_endpoint`], with a socket of your own (asyncio's `sock=`), which may have
-/// options of its own.
-///
-/// # Errors
-///
-/// A cancellation.
-///
-/// ```
-/// use std::rc::Rc;
-/// use rasyncio::{DatagramProtocol, connect::datagram_endpoint, net::UdpSocket};
-///
-/// rasyncio::run(async {
-/// #     struct Quiet;
-/// #     impl DatagramProtocol for Quiet {}
-/// #     let peer = UdpSocket::bind("127.0.0.1:0").await?;
-///     let socket = UdpSocket::bind("127.0.0.1:0").await?;
-///     let (transport, _) = datagram_endpoint(|| Rc::new(Quiet), socket).await?;
-///     transport.close();
-///     Ok::<_, Box<dyn std::error::Error>>(())
-/// })
-/// .unwrap();
-/// ```
-pub async fn datagram_endpoint<P, F>(
-    factory: F,
-    socket: UdpSocket,
-) -> io::Result<(DatagramTransport, Rc<P>)>
-where
-    P: DatagramProtocol + 'static,
-    F: FnOnce() -> Rc<P>,
-{
-    let protocol = factory();
-    let transport = DatagramTransport::open(socket.into_std(), Rc::clone(&protocol) as _);
-    let guard = Guard::new(&transport, DatagramTransport::abort);
-    yield_now().await?;
-    guard.keep();
-    Ok((transport, protocol))
 }
 
 /// Gives a connected socket to a protocol, as a server does with what it accepts (asyncio's

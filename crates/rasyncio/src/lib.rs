@@ -98,7 +98,10 @@ pub mod transports;
 
 #[cfg(feature = "hyper")]
 pub use adapters::hyper;
-pub use connect::{create_connection, create_datagram_endpoint, create_unix_connection};
+pub use connect::{
+    create_connection, create_datagram_endpoint, create_unix_connection,
+    create_unix_datagram_endpoint,
+};
 pub use contextvars::ContextVar;
 pub use exceptions::{Cancelled, Panic, RunError, TaskError, TimeoutError};
 pub use futures::cancellable;

@@ -39,12 +39,14 @@ mod tcp;
 mod udp;
 mod unix;
 mod unix_datagram;
+mod unix_room;
 
 pub use descriptor::AsyncFd;
 pub(crate) use registration::{Registration, Watched};
-pub use resolve::{ToAddrs, getaddrinfo, getnameinfo};
+pub use resolve::{Family, Hints, ToAddrs, getaddrinfo, getaddrinfo_with, getnameinfo};
 pub use tcp::{TcpListener, TcpStream};
 pub use udp::UdpSocket;
-pub(crate) use unix::address as unix_address;
 pub use unix::{UnixListener, UnixStream};
+pub(crate) use unix::{address as unix_address, remove_stale as remove_stale_socket};
 pub use unix_datagram::UnixDatagram;
+pub(crate) use unix_room::{Obstacle, Room};

@@ -12,7 +12,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use crate::events::{self, ExceptionContext};
 use crate::exceptions::Panic;
-use crate::transports::{DatagramTransport, SubprocessTransport, Transport};
+use crate::transports::{DatagramAddress, DatagramTransport, SubprocessTransport, Transport};
 
 /// What happens on a stream (asyncio's `Protocol`). A panic in one of these goes to the
 /// [exception handler](crate::events::set_exception_handler), and the connection is aborted.
@@ -76,7 +76,8 @@ pub trait Protocol {
     }
 }
 
-/// What happens on a datagram socket (asyncio's `DatagramProtocol`).
+/// What happens on a datagram socket (asyncio's `DatagramProtocol`). `A` is the type of its addresses, which is
+/// another one for Unix sockets.
 ///
 /// ```
 /// use std::net::SocketAddr;
@@ -90,34 +91,34 @@ pub trait Protocol {
 ///     }
 /// }
 /// ```
-pub trait DatagramProtocol {
+pub trait DatagramProtocol<A: DatagramAddress = SocketAddr> {
     /// The socket is there. Called once, first.
-    fn connection_made(&self, transport: &DatagramTransport) {
+    fn connection_made(&self, transport: &DatagramTransport<A>) {
         let _ = transport;
     }
 
     /// A datagram has come.
-    fn datagram_received(&self, transport: &DatagramTransport, data: &[u8], from: SocketAddr) {
+    fn datagram_received(&self, transport: &DatagramTransport<A>, data: &[u8], from: A) {
         let _ = (transport, data, from);
     }
 
     /// A datagram could not be sent or received.
-    fn error_received(&self, transport: &DatagramTransport, error: io::Error) {
+    fn error_received(&self, transport: &DatagramTransport<A>, error: io::Error) {
         let _ = (transport, error);
     }
 
     /// More than the high-water mark waits to be sent.
-    fn pause_writing(&self, transport: &DatagramTransport) {
+    fn pause_writing(&self, transport: &DatagramTransport<A>) {
         let _ = transport;
     }
 
     /// What waits to be sent has sunk to the low-water mark.
-    fn resume_writing(&self, transport: &DatagramTransport) {
+    fn resume_writing(&self, transport: &DatagramTransport<A>) {
         let _ = transport;
     }
 
     /// The socket is gone. Called once, last.
-    fn connection_lost(&self, transport: &DatagramTransport, error: Option<io::Error>) {
+    fn connection_lost(&self, transport: &DatagramTransport<A>, error: Option<io::Error>) {
         let _ = (transport, error);
     }
 }

@@ -12,6 +12,8 @@
 )]
 
 #[cfg(feature = "tls")]
+mod asked;
+#[cfg(feature = "tls")]
 pub(crate) mod config;
 #[cfg(feature = "tls")]
 pub(crate) mod records;

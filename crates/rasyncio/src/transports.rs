@@ -14,6 +14,8 @@
 
 pub mod chunks;
 pub mod datagram;
+mod datagram_address;
+mod datagram_room;
 mod datagram_transport;
 pub mod flow;
 mod link;
@@ -25,6 +27,7 @@ mod tls;
 mod transport;
 
 pub use crate::subprocess::SubprocessTransport;
+pub use datagram_address::{DatagramAddress, DatagramSocket};
 pub use datagram_transport::DatagramTransport;
 pub(crate) use link::Link;
 pub use transport::Transport;

@@ -7,22 +7,15 @@ mod net;
 use std::cell::{Cell, RefCell};
 use std::io::{self, ErrorKind};
 use std::rc::Rc;
-use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use net::{Outcome, Random, descriptors, reset, until};
+use net::{Outcome, Random, alone, descriptors, reset, until};
 use rasyncio::net::{TcpListener, TcpStream, UdpSocket, UnixStream};
 use rasyncio::{
     Cancelled, Protocol, Semaphore, StreamReader, StreamWriter, Transport, create_server,
     create_task, events, gather_iter, open_connection, run, sleep, start_server, yield_now,
 };
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
-
-/// Tests that count descriptors take turns.
-fn alone() -> MutexGuard<'static, ()> {
-    static ALONE: Mutex<()> = Mutex::new(());
-    ALONE.lock().unwrap_or_else(PoisonError::into_inner)
-}
 
 /// No descriptor is to be had, until dropped.
 struct Few {

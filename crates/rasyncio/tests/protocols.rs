@@ -5,9 +5,8 @@ mod common;
 #[path = "common/net.rs"]
 mod net;
 
-use std::cell::{Cell, RefCell};
+use std::cell::Cell;
 use std::io::{self, ErrorKind};
-use std::net::SocketAddr;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -18,8 +17,8 @@ use rasyncio::connect::{
 };
 use rasyncio::net::{TcpListener, TcpStream, UnixStream, getaddrinfo};
 use rasyncio::{
-    DatagramProtocol, DatagramTransport, Protocol, Transport, create_connection,
-    create_datagram_endpoint, create_server, create_task, events, run, sleep, yield_now,
+    Protocol, Transport, create_connection, create_server, create_task, events, run, sleep,
+    yield_now,
 };
 use rustix::io::Errno;
 
@@ -429,74 +428,6 @@ fn names_are_looked_up_by_a_thread() -> Outcome {
         // The thread may have been quicker.
         let cancelled = task.cancel();
         assert_eq!(task.await.is_err(), cancelled);
-        Ok(())
-    })
-}
-
-#[derive(Default)]
-struct Inbox {
-    got: RefCell<Vec<(Vec<u8>, SocketAddr)>>,
-    errors: RefCell<Vec<ErrorKind>>,
-    lost: Cell<bool>,
-}
-
-impl DatagramProtocol for Inbox {
-    fn datagram_received(&self, _: &DatagramTransport, data: &[u8], from: SocketAddr) {
-        self.got.borrow_mut().push((data.to_vec(), from));
-    }
-
-    fn error_received(&self, _: &DatagramTransport, error: io::Error) {
-        self.errors.borrow_mut().push(error.kind());
-    }
-
-    fn connection_lost(&self, _: &DatagramTransport, error: Option<io::Error>) {
-        assert!(error.is_none());
-        self.lost.set(true);
-    }
-}
-
-#[test]
-fn datagrams_come_whole_and_in_order() -> Outcome {
-    run(async {
-        let any = "127.0.0.1:0".parse().ok();
-        let (receiver, inbox) = create_datagram_endpoint(Rc::<Inbox>::default, any, None).await?;
-        let to = receiver.local_addr()?;
-        let (sender, _) = create_datagram_endpoint(Rc::<Inbox>::default, any, None).await?;
-        for n in 0..50u8 {
-            sender.sendto(&vec![n; usize::from(n)], Some(to))?;
-        }
-        until(|| inbox.got.borrow().len() == 50).await?;
-        for (n, (data, from)) in inbox.got.take().into_iter().enumerate() {
-            assert_eq!((data, from), (vec![n as u8; n], sender.local_addr()?));
-        }
-        sender.close();
-        receiver.close();
-        until(|| inbox.lost.get()).await?;
-        sender.sendto(b"late", Some(to))?;
-        Ok(())
-    })
-}
-
-#[test]
-fn a_datagram_that_nobody_takes_is_an_error_and_not_the_end() -> Outcome {
-    run(async {
-        let nobody = std::net::UdpSocket::bind("127.0.0.1:0")?.local_addr()?;
-        let (sender, inbox) =
-            create_datagram_endpoint(Rc::<Inbox>::default, None, Some(nobody)).await?;
-        assert_eq!(sender.peer_addr(), Some(nobody));
-        sender.sendto(b"hello?", None)?;
-        until(|| !inbox.errors.borrow().is_empty()).await?;
-        assert_eq!(inbox.errors.take(), [ErrorKind::ConnectionRefused]);
-        assert!(!sender.is_closing());
-        let elsewhere = "127.0.0.1:9".parse().ok();
-        assert_eq!(
-            kind(sender.sendto(b"x", elsewhere)),
-            ErrorKind::InvalidInput
-        );
-        sender.sendto(&vec![0; 100_000], None)?;
-        assert_eq!(inbox.errors.take().len(), 1, "too long");
-        sender.abort();
-        until(|| inbox.lost.get()).await?;
         Ok(())
     })
 }

@@ -559,3 +559,36 @@ fn resets_of_many_clients_leave_the_server_standing() -> Outcome {
         Ok(())
     })
 }
+
+#[test]
+fn a_dropped_writer_closes_and_what_has_come_can_be_read_still() {
+    use std::io::{Read, Write};
+
+    rasyncio::run(async {
+        let (ours, mut theirs) = std::os::unix::net::UnixStream::pair().unwrap();
+        let (mut reader, writer) = rasyncio::connect::open_socket(ours).await.unwrap();
+        theirs.write_all(b"came").unwrap();
+        rasyncio::sleep(std::time::Duration::from_millis(10))
+            .await
+            .unwrap();
+        drop(writer);
+        assert_eq!(reader.read(100).await.unwrap(), b"came");
+        assert_eq!(reader.read(100).await.unwrap(), b"");
+        assert_eq!(theirs.read(&mut [0; 10]).unwrap(), 0);
+    });
+}
+
+#[test]
+fn a_dropped_reader_closes_nothing() {
+    use std::io::Read;
+
+    rasyncio::run(async {
+        let (ours, mut theirs) = std::os::unix::net::UnixStream::pair().unwrap();
+        let (reader, writer) = rasyncio::connect::open_socket(ours).await.unwrap();
+        drop(reader);
+        writer.write(b"went").unwrap();
+        writer.drain().await.unwrap();
+        assert!(!writer.is_closing());
+        assert_eq!(theirs.read(&mut [0; 10]).unwrap(), 4);
+    });
+}

@@ -4,18 +4,11 @@
 mod net;
 
 use std::process::Stdio;
-use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use net::{Outcome, Random, descriptors};
+use net::{Outcome, Random, alone, descriptors};
 use rasyncio::subprocess::{Command, create_subprocess_exec, create_subprocess_shell};
 use rasyncio::{create_task, gather_iter, run, sleep, yield_now};
-
-/// Tests take turns, for one of them counts descriptors.
-fn alone() -> MutexGuard<'static, ()> {
-    static ALONE: Mutex<()> = Mutex::new(());
-    ALONE.lock().unwrap_or_else(PoisonError::into_inner)
-}
 
 fn piped() -> [Stdio; 3] {
     [Stdio::piped(), Stdio::piped(), Stdio::piped()]

@@ -17,7 +17,7 @@ use super::{
     connect_socket, create_connection, create_unix_connection, open_connection, open_socket,
     open_unix_connection,
 };
-use crate::net::{TcpStream, ToAddrs, UnixStream, socket};
+use crate::net::{Family, TcpStream, ToAddrs, UnixStream, socket};
 use crate::protocols::Protocol;
 use crate::streams::{DEFAULT_LIMIT, Shared, StreamReader, StreamWriter};
 use crate::tls::Tls;
@@ -53,30 +53,6 @@ pub struct Builder {
     limit: Option<usize>,
     #[cfg(feature = "tls")]
     pub(super) tls: encrypted::Keywords,
-}
-
-/// A family of addresses.
-///
-/// ```
-/// use rasyncio::connect::{Builder, Family};
-///
-/// let _builder = Builder::new().family(Family::Inet6);
-/// ```
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Family {
-    /// IPv4 (`AF_INET`).
-    Inet,
-    /// IPv6 (`AF_INET6`).
-    Inet6,
-}
-
-impl Family {
-    fn of(address: &SocketAddr) -> Family {
-        match address {
-            SocketAddr::V4(_) => Family::Inet,
-            SocketAddr::V6(_) => Family::Inet6,
-        }
-    }
 }
 
 impl Builder {

@@ -114,6 +114,10 @@ impl<T: AsFd> Watched<T> {
         &self.io
     }
 
+    pub(crate) fn registration(&self) -> &Registration {
+        &self.registration
+    }
+
     pub(crate) fn into_inner(self) -> T {
         self.registration.forget(false);
         self.io

@@ -9,7 +9,7 @@ use rasyncio_engine::Direction;
 use rustix::io::Errno;
 use rustix::net::addr::SocketAddrArg;
 use rustix::net::{
-    AddressFamily, RecvFlags, SendAncillaryBuffer, SendFlags, SocketAddrAny, SocketFlags,
+    AddressFamily, Protocol, RecvFlags, SendAncillaryBuffer, SendFlags, SocketAddrAny, SocketFlags,
     SocketType, sockopt,
 };
 
@@ -21,8 +21,16 @@ pub(crate) const SEND: SendFlags = SendFlags::NOSIGNAL;
 
 /// A new socket that does not block.
 pub(crate) fn open(family: AddressFamily, kind: SocketType) -> io::Result<OwnedFd> {
+    open_with(family, kind, None)
+}
+
+pub(crate) fn open_with(
+    family: AddressFamily,
+    kind: SocketType,
+    proto: Option<Protocol>,
+) -> io::Result<OwnedFd> {
     let flags = SocketFlags::NONBLOCK | SocketFlags::CLOEXEC;
-    Ok(rustix::net::socket_with(family, kind, flags, None)?)
+    Ok(rustix::net::socket_with(family, kind, flags, proto)?)
 }
 
 pub(crate) fn family(address: &SocketAddr) -> AddressFamily {

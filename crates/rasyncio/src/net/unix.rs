@@ -1,14 +1,17 @@
 //! Unix sockets.
 
-use std::io::{self, IoSlice};
+use std::fs;
+use std::io::{self, ErrorKind, IoSlice};
 use std::net::Shutdown;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::unix::fs::FileTypeExt;
 use std::os::unix::net::{self, SocketAddr};
 use std::path::Path;
 
 use rustix::net::{AddressFamily, SocketAddrUnix, SocketType};
 
 use super::{Watched, socket};
+use crate::events;
 
 /// A connection through a Unix socket.
 ///
@@ -456,6 +459,25 @@ pub(crate) fn address(path: &Path) -> io::Result<SocketAddrUnix> {
         #[cfg(target_os = "linux")]
         [0, name @ ..] => Ok(SocketAddrUnix::new_abstract_name(name)?),
         path => Ok(SocketAddrUnix::new(path)?),
+    }
+}
+
+/// Removes a socket that somebody who has died left behind. If that cannot be done, binding says so.
+pub(crate) fn remove_stale(path: &Path) {
+    use std::os::unix::ffi::OsStrExt;
+
+    if path.as_os_str().as_bytes().first() == Some(&0) {
+        return;
+    }
+    let removed = match fs::metadata(path) {
+        Ok(found) if found.file_type().is_socket() => fs::remove_file(path),
+        Ok(_) => Ok(()),
+        Err(error) => Err(error),
+    };
+    if let Err(error) = removed
+        && error.kind() != ErrorKind::NotFound
+    {
+        events::report_error("Unable to check or remove stale UNIX socket", &error);
     }
 }
 

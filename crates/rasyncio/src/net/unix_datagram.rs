@@ -4,15 +4,14 @@ use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::net::{self, SocketAddr};
 use std::path::Path;
-use std::time::Duration;
 
 use rasyncio_engine::Direction;
 use rustix::io::Errno;
 use rustix::net::{AddressFamily, RecvFlags, SocketType};
 
 use super::socket::{self, SEND};
+use super::unix_room::{Obstacle, Room, when_writable};
 use super::{Watched, unix_address};
-use crate::tasks::sleep;
 
 /// A Unix socket for datagrams. They arrive whole, in order, and all of them: who sends faster than the
 /// other receives has to wait.
@@ -227,8 +226,8 @@ impl UnixDatagram {
         .await
     }
 
-    /// Sends a datagram to the socket at `path`. While that has no room this looks again every
-    /// millisecond, for the system tells only who is connected.
+    /// Sends a datagram to the socket at `path`, once that has room. While it has none a second socket waits
+    /// for that, for the system tells only who is connected.
     ///
     /// # Errors
     ///
@@ -249,11 +248,21 @@ impl UnixDatagram {
     /// ```
     pub async fn send_to(&self, data: &[u8], path: impl AsRef<Path>) -> io::Result<usize> {
         let address = unix_address(path.as_ref())?;
+        let mut found = None;
         loop {
             match rustix::net::sendto(self.io.get(), data, SEND, &address) {
-                Err(Errno::AGAIN) => sleep(Duration::from_millis(1)).await?,
-                Err(Errno::INTR) => {}
+                Err(Errno::AGAIN) => {}
+                Err(Errno::INTR) => continue,
                 result => return Ok(result?),
+            }
+            let room = match &found {
+                Some(room) => room,
+                None => found.insert(Room::at(&address)?),
+            };
+            match room.obstacle(self.io.get())? {
+                Obstacle::Sender => when_writable(&self.io).await?,
+                Obstacle::Receiver => room.wait().await?,
+                Obstacle::Gone => {}
             }
         }
     }

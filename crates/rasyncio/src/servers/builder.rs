@@ -4,7 +4,7 @@ use std::fs;
 use std::io::{self, ErrorKind};
 use std::net::SocketAddr;
 use std::os::fd::OwnedFd;
-use std::os::unix::fs::{FileTypeExt, MetadataExt};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
@@ -16,7 +16,7 @@ use super::listener::Listener;
 #[cfg(doc)]
 use super::{create_server, create_unix_server, start_server, start_unix_server};
 use crate::connect;
-use crate::net::{ToAddrs, socket, unix_address};
+use crate::net::{ToAddrs, remove_stale_socket, socket, unix_address};
 use crate::protocols::Protocol;
 use crate::streams::{self, DEFAULT_LIMIT, StreamReader, StreamWriter};
 use crate::tasks::create_task;
@@ -351,10 +351,7 @@ impl Builder {
     fn bind_path(&self, path: &Path) -> io::Result<(OwnedFd, Option<SocketFile>)> {
         let address = unix_address(path)?;
         let socket = socket::open(AddressFamily::UNIX, SocketType::STREAM)?;
-        // One that a server which has died left behind.
-        if fs::metadata(path).is_ok_and(|found| found.file_type().is_socket()) {
-            fs::remove_file(path)?;
-        }
+        remove_stale_socket(path);
         rustix::net::bind(&socket, &address)?;
         let file = if self.cleanup_socket {
             SocketFile::of(path)

@@ -14,7 +14,9 @@ use crate::transports::Transport;
 use crate::transports::stream::WriteRefused;
 
 /// The writing end of a stream (asyncio's `StreamWriter`). Dropping it closes the connection, after
-/// everything was written.
+/// everything was written, for both ends, as asyncio does with a writer that nobody has any more: the reader
+/// gives what it has received, and then the end. Whoever only reads keeps the writer all the same; to say that
+/// no more comes, and read on, there is [`StreamWriter::write_eof`]. Dropping the reader closes nothing.
 ///
 /// ```
 /// use rasyncio::{net::TcpListener, open_connection};

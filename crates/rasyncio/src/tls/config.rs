@@ -10,6 +10,8 @@ use rustls::{
     ClientConfig, CommonState, HandshakeKind, ProtocolVersion, ServerConfig, SupportedCipherSuite,
 };
 
+use super::asked;
+
 /// How long a handshake may take, where nothing is said (asyncio's `SSL_HANDSHAKE_TIMEOUT`).
 pub const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(60);
 /// How long closing may take, where nothing is said (asyncio's `SSL_SHUTDOWN_TIMEOUT`).
@@ -74,7 +76,7 @@ impl Tls {
 
     /// The side that was connected to.
     pub fn server(config: impl Into<Arc<ServerConfig>>) -> Tls {
-        Tls::new(Side::Server(config.into()))
+        Tls::new(Side::Server(asked::noting(config.into())))
     }
 
     fn new(side: Side) -> Tls {
@@ -126,10 +128,13 @@ pub struct TlsInfo {
     pub cipher_suite: Option<SupportedCipherSuite>,
     /// Whether an earlier session was gone on with.
     pub handshake_kind: Option<HandshakeKind>,
+    /// The name that the client has asked for (SNI), in lower case; what Python's `sni_callback` is told.
+    /// On the server's side only, and if the client knows it by a name.
+    pub server_name: Option<String>,
 }
 
 impl TlsInfo {
-    pub(crate) fn of(connection: &CommonState) -> TlsInfo {
+    pub(crate) fn of(connection: &CommonState, server_name: Option<String>) -> TlsInfo {
         TlsInfo {
             peer_certificates: connection
                 .peer_certificates()
@@ -139,6 +144,7 @@ impl TlsInfo {
             protocol_version: connection.protocol_version(),
             cipher_suite: connection.negotiated_cipher_suite(),
             handshake_kind: connection.handshake_kind(),
+            server_name,
         }
     }
 }

@@ -16,8 +16,8 @@ use rustls::unbuffered::{
 };
 use rustls::{CommonState, InvalidMessage};
 
-use super::Answer;
-use super::config::{Side, Tls, to_io};
+use super::config::{Side, Tls, TlsInfo, to_io};
+use super::{Answer, asked};
 
 /// How much may be decrypted before the application gets it, roughly.
 const DECRYPTED_AT_ONCE: usize = 256 * 1024;
@@ -45,6 +45,8 @@ pub(crate) struct Records {
     output: RefCell<Output>,
     /// Decrypted when nobody could be given it yet.
     early: RefCell<Vec<u8>>,
+    /// What the client has asked for.
+    server_name: RefCell<Option<Box<str>>>,
     peer_closed: Cell<bool>,
     said_goodbye: Cell<bool>,
 }
@@ -107,6 +109,7 @@ impl Records {
             input: RefCell::default(),
             output: RefCell::default(),
             early: RefCell::default(),
+            server_name: RefCell::default(),
             peer_closed: Cell::new(false),
             said_goodbye: Cell::new(false),
         })
@@ -172,6 +175,9 @@ impl Records {
         let mut early = self.early.take();
         let stepped = self.process(Wanted::Nothing, &mut early, usize::MAX);
         *self.early.borrow_mut() = early;
+        if let Some(name) = asked::take() {
+            *self.server_name.borrow_mut() = Some(name);
+        }
         stepped?;
         Ok(if self.with(CommonState::is_handshaking) {
             Answer::Again
@@ -259,8 +265,13 @@ impl Records {
         self.output.borrow().end
     }
 
+    pub(crate) fn info(&self) -> TlsInfo {
+        let name = self.server_name.borrow().as_deref().map(str::to_owned);
+        self.with(|connection| TlsInfo::of(connection, name))
+    }
+
     /// Calls `look` with what rustls knows. It must not call back.
-    pub(crate) fn with<R>(&self, look: impl FnOnce(&CommonState) -> R) -> R {
+    fn with<R>(&self, look: impl FnOnce(&CommonState) -> R) -> R {
         look(&self.connection.borrow())
     }
 

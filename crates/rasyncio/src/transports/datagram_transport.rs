@@ -3,23 +3,26 @@
 use std::cell::{Cell, RefCell};
 use std::fmt;
 use std::io::{self, ErrorKind};
-use std::net::{SocketAddr, UdpSocket};
+use std::net::SocketAddr;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 use std::rc::Rc;
 
 use rasyncio_engine::{Direction, Job};
 
 use super::datagram::{DatagramState, MAX_DATAGRAM};
+use super::datagram_address::DatagramAddress;
+use super::datagram_room::Blocked;
 use super::flow::LimitsError;
 use super::stream::{Closing, Drained, Written, is_blocked};
 use crate::events;
-use crate::net::Registration;
+use crate::net::{Obstacle, Registration};
 use crate::protocols::{self, DatagramProtocol};
 
 /// How many datagrams are received at once, before others have their turn.
 const DATAGRAMS_AT_ONCE: usize = 16;
 
-/// A datagram socket with a protocol (asyncio's `DatagramTransport`). Clones are the same.
+/// A datagram socket with a protocol (asyncio's `DatagramTransport`). Clones are the same. `A` is the type of
+/// its addresses.
 ///
 /// ```
 /// use std::rc::Rc;
@@ -37,37 +40,47 @@ const DATAGRAMS_AT_ONCE: usize = 16;
 /// })
 /// .unwrap();
 /// ```
-#[derive(Clone)]
-pub struct DatagramTransport {
-    inner: Rc<Inner>,
+pub struct DatagramTransport<A: DatagramAddress = SocketAddr> {
+    inner: Rc<Inner<A>>,
 }
 
-struct Inner {
-    state: DatagramState<Vec<u8>, Option<SocketAddr>>,
+struct Inner<A: DatagramAddress> {
+    state: DatagramState<Vec<u8>, Option<A>>,
     // Dropped before the descriptor, for it wants that open.
     registration: Registration,
-    socket: RefCell<Option<UdpSocket>>,
-    protocol: RefCell<Option<Rc<dyn DatagramProtocol>>>,
-    /// Where the socket is connected to.
-    peer: Option<SocketAddr>,
+    socket: RefCell<Option<A::Socket>>,
+    protocol: RefCell<Option<Rc<dyn DatagramProtocol<A>>>>,
+    /// Where everything goes to.
+    remote: Option<A>,
+    /// Whether the socket is connected to there.
+    connected: bool,
     watches_writing: Cell<bool>,
+    blocked: Blocked<A>,
 }
 
-impl DatagramTransport {
-    /// Takes a socket over, which does not block. The protocol is told in the next turn.
+impl<A: DatagramAddress> DatagramTransport<A> {
+    /// Takes a socket over, which does not block. The protocol is told in the next turn. Everything is sent
+    /// to where the socket is connected to or, if it is not, to `remote`.
     ///
     /// # Panics
     ///
     /// If no loop is running.
-    pub(crate) fn open(socket: UdpSocket, protocol: Rc<dyn DatagramProtocol>) -> DatagramTransport {
+    pub(crate) fn open(
+        socket: A::Socket,
+        protocol: Rc<dyn DatagramProtocol<A>>,
+        remote: Option<A>,
+    ) -> DatagramTransport<A> {
+        let peer = A::peer(&socket).ok();
         let transport = DatagramTransport {
             inner: Rc::new(Inner {
                 state: DatagramState::new(),
-                registration: Registration::new(socket.as_raw_fd()),
-                peer: socket.peer_addr().ok(),
+                registration: Registration::new(socket.as_fd().as_raw_fd()),
+                connected: peer.is_some(),
+                remote: peer.or(remote),
                 socket: RefCell::new(Some(socket)),
                 protocol: RefCell::new(Some(protocol)),
                 watches_writing: Cell::new(false),
+                blocked: Blocked::new(),
             }),
         };
         let made = transport.clone();
@@ -75,12 +88,12 @@ impl DatagramTransport {
         transport
     }
 
-    /// Sends a datagram without waiting; without an address, to where the socket is connected to.
-    /// What does not go out at once is kept, and goes out later.
+    /// Sends a datagram without waiting; without an address, to where the socket is connected to, or to the
+    /// remote address that it was opened with. What does not go out at once is kept, and goes out later.
     ///
     /// # Errors
     ///
-    /// `InvalidInput` if the socket is connected to somewhere else. What the system says goes to
+    /// `InvalidInput` if everything goes to somewhere else. What the system says goes to
     /// [`DatagramProtocol::error_received`].
     ///
     /// ```
@@ -99,30 +112,31 @@ impl DatagramTransport {
     /// })
     /// .unwrap();
     /// ```
-    pub fn sendto(&self, data: &[u8], address: Option<SocketAddr>) -> io::Result<()> {
+    pub fn sendto(&self, data: &[u8], address: Option<A>) -> io::Result<()> {
         let inner = &self.inner;
-        let address = match (inner.peer, address) {
-            (Some(peer), Some(address)) if peer != address => {
-                let message = format!("Invalid address: must be None or {peer}");
+        let address = match (&inner.remote, address) {
+            (Some(remote), Some(address)) if !remote.is(&address) => {
+                let message = format!("Invalid address: must be None or {remote:?}");
                 return Err(io::Error::new(ErrorKind::InvalidInput, message));
             }
-            (Some(_), _) => None,
-            (None, address) => address,
+            (Some(_), _) if inner.connected => None,
+            (remote, address) => address.or_else(|| remote.clone()),
         };
         if inner.state.is_lost() {
             let _ = inner.state.write_lost();
             return Ok(());
         }
-        let written = inner
-            .state
-            .sendto(|| inner.send(data, address), || (data.to_vec(), address));
+        let written = inner.state.sendto(
+            || inner.send(data, address.as_ref()),
+            || (data.to_vec(), address.clone()),
+        );
         match written {
             Written::Sent | Written::Lost { .. } => {}
             Written::Failed(error) => {
                 self.call("error_received", |it| it.error_received(self, error))
             }
             Written::Queued { watch, pause } => {
-                if watch && let Err(error) = self.watch_writing() {
+                if watch && let Err(error) = self.wait_for_room() {
                     self.fail(Some(error));
                 } else if pause {
                     self.call("pause_writing", |it| it.pause_writing(self));
@@ -280,8 +294,8 @@ impl DatagramTransport {
     /// })
     /// .unwrap();
     /// ```
-    pub fn local_addr(&self) -> io::Result<SocketAddr> {
-        self.inner.with_socket(UdpSocket::local_addr)
+    pub fn local_addr(&self) -> io::Result<A> {
+        self.inner.with_socket(A::local)
     }
 
     /// Where the socket is connected to.
@@ -301,8 +315,9 @@ impl DatagramTransport {
     /// })
     /// .unwrap();
     /// ```
-    pub fn peer_addr(&self) -> Option<SocketAddr> {
-        self.inner.peer
+    pub fn peer_addr(&self) -> Option<A> {
+        let inner = &self.inner;
+        inner.remote.clone().filter(|_| inner.connected)
     }
 
     /// Calls `f` with the descriptor, for setting options and the like.
@@ -337,7 +352,7 @@ impl DatagramTransport {
             return;
         }
         let reader = Watching(self.clone());
-        let job = Job::from_fn_mut(move || reader.run(DatagramTransport::readable));
+        let job = Job::from_fn_mut(move || reader.run(Self::readable));
         if let Err(error) = self.inner.registration.watch(Direction::Read, job) {
             self.fail(Some(error));
         }
@@ -352,7 +367,7 @@ impl DatagramTransport {
             if inner.state.is_closing() {
                 break;
             }
-            match inner.with_socket(|socket| socket.recv_from(&mut buffer)) {
+            match inner.with_socket(|socket| A::receive(socket, &mut buffer)) {
                 Ok((length, from)) => self.call("datagram_received", |it| {
                     it.datagram_received(self, &buffer[..length], from);
                 }),
@@ -381,7 +396,7 @@ impl DatagramTransport {
         let mut blocked = false;
         let flushed = inner.state.flush(|data, address| {
             inner
-                .send(data, *address)
+                .send(data, address.as_ref())
                 .inspect_err(|error| blocked = is_blocked(error))
         });
         if let Err(error) = flushed {
@@ -392,14 +407,41 @@ impl DatagramTransport {
         }
         match inner.state.drained() {
             Drained::Closed => self.connection_lost(None),
-            Drained::NotYet if blocked => inner.registration.source().blocked(Direction::Write),
-            Drained::NotYet => {
-                if let Some(job) = inner.registration.source().watcher(Direction::Write) {
-                    events::with_running(|_, engine| engine.schedule(job));
+            Drained::NotYet if blocked => {
+                if let Err(error) = self.wait_for_room() {
+                    self.fail(Some(error));
                 }
             }
-            Drained::Idle | Drained::Ended(_) => {}
+            Drained::NotYet => self.go_on(),
+            Drained::Idle | Drained::Ended(_) => inner.blocked.clear(),
         }
+    }
+
+    /// What could not be sent is tried again when that makes sense.
+    fn wait_for_room(&self) -> io::Result<()> {
+        match self.inner.blocked.obstacle() {
+            Obstacle::Sender => self.watch_writing(),
+            Obstacle::Receiver => {
+                let inner = Rc::downgrade(&self.inner);
+                let writable = move || {
+                    if let Some(inner) = inner.upgrade() {
+                        let transport = DatagramTransport { inner };
+                        events::quietly("Panic in a transport", || transport.writable());
+                    }
+                };
+                self.inner.blocked.watch(|| Job::from_fn_mut(writable))
+            }
+            Obstacle::Gone => {
+                self.go_on();
+                Ok(())
+            }
+        }
+    }
+
+    /// Sends more in the next turn, for no event will tell.
+    fn go_on(&self) {
+        let transport = self.clone();
+        events::call_soon(move || transport.writable());
     }
 
     fn watch_writing(&self) -> io::Result<()> {
@@ -408,12 +450,12 @@ impl DatagramTransport {
             return Ok(());
         }
         let writer = Watching(self.clone());
-        let job = Job::from_fn_mut(move || writer.run(DatagramTransport::writable));
+        let job = Job::from_fn_mut(move || writer.run(Self::writable));
         self.inner.registration.watch(Direction::Write, job)
     }
 
     /// Calls the protocol. A panic in it is a fatal error.
-    fn call(&self, name: &str, f: impl FnOnce(&dyn DatagramProtocol)) {
+    fn call(&self, name: &str, f: impl FnOnce(&dyn DatagramProtocol<A>)) {
         let Some(protocol) = self.inner.protocol.borrow().clone() else {
             return;
         };
@@ -448,23 +490,27 @@ impl DatagramTransport {
     }
 }
 
-impl Inner {
-    fn with_socket<R>(&self, f: impl FnOnce(&UdpSocket) -> io::Result<R>) -> io::Result<R> {
+impl<A: DatagramAddress> Inner<A> {
+    fn with_socket<R>(&self, f: impl FnOnce(&A::Socket) -> io::Result<R>) -> io::Result<R> {
         match &*self.socket.borrow() {
             Some(socket) => f(socket),
             None => Err(ErrorKind::NotConnected.into()),
         }
     }
 
-    fn send(&self, data: &[u8], address: Option<SocketAddr>) -> io::Result<usize> {
-        self.with_socket(|socket| match address {
-            Some(address) => socket.send_to(data, address),
-            None => socket.send(data),
+    fn send(&self, data: &[u8], address: Option<&A>) -> io::Result<usize> {
+        self.with_socket(|socket| {
+            let sent = A::send(socket, data, address);
+            if sent.as_ref().is_err_and(is_blocked) {
+                self.blocked.note(socket, address)?;
+            }
+            sent
         })
     }
 
     fn close(&self) {
         self.registration.forget(true);
+        self.blocked.clear();
         drop(self.socket.take());
         let protocol = self.protocol.take();
         drop(protocol);
@@ -474,21 +520,29 @@ impl Inner {
 /// A transport in the hands of the loop. That lets go of it when the transport is closed, or
 /// when it ends itself; then nobody else would close the descriptor if the protocol held the
 /// transport that holds the protocol.
-struct Watching(DatagramTransport);
+struct Watching<A: DatagramAddress>(DatagramTransport<A>);
 
-impl Watching {
-    fn run(&self, f: impl FnOnce(&DatagramTransport)) {
+impl<A: DatagramAddress> Watching<A> {
+    fn run(&self, f: impl FnOnce(&DatagramTransport<A>)) {
         events::quietly("Panic in a transport", || f(&self.0));
     }
 }
 
-impl Drop for Watching {
+impl<A: DatagramAddress> Drop for Watching<A> {
     fn drop(&mut self) {
         self.0.inner.close();
     }
 }
 
-impl fmt::Debug for DatagramTransport {
+impl<A: DatagramAddress> Clone for DatagramTransport<A> {
+    fn clone(&self) -> DatagramTransport<A> {
+        DatagramTransport {
+            inner: Rc::clone(&self.inner),
+        }
+    }
+}
+
+impl<A: DatagramAddress> fmt::Debug for DatagramTransport<A> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let fd = self.inner.registration.source().fd();
         write!(f, "<DatagramTransport fd={fd} {:?}>", self.inner.state)

@@ -136,7 +136,7 @@ impl Transport {
     /// What is known of the encryption (asyncio's `get_extra_info` of `peercert`, `cipher` and so
     /// on). None where there is none.
     pub fn tls_info(&self) -> Option<TlsInfo> {
-        Some(self.tls()?.records.with(TlsInfo::of))
+        Some(self.tls()?.records.info())
     }
 }
 

@@ -5,9 +5,16 @@
 use std::fs;
 use std::io;
 use std::os::fd::AsFd;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use rasyncio::{Cancelled, Transport, sleep};
+
+/// Who counts descriptors, or takes them all, must be alone: tests that share a process with such take turns.
+pub(crate) fn alone() -> MutexGuard<'static, ()> {
+    static LOCK: Mutex<()> = Mutex::new(());
+    LOCK.lock().unwrap_or_else(PoisonError::into_inner)
+}
 
 /// How many descriptors this process has open.
 pub(crate) fn descriptors() -> usize {
