@@ -27,9 +27,11 @@ pub use debug::{
     SlowCallback, get_debug, set_debug, set_slow_callback_duration, set_slow_callback_handler,
 };
 pub use handles::{Handle, TimerHandle, call_at, call_later, call_soon};
-use report::Handler;
-pub use report::{ExceptionContext, set_exception_handler};
-pub(crate) use report::{UNRETRIEVED, quietly, report, report_error};
+pub use report::{
+    ExceptionContext, ExceptionHandler, call_exception_handler, default_exception_handler,
+    get_exception_handler, remove_exception_handler, set_exception_handler,
+};
+pub(crate) use report::{UNRETRIEVED, quietly, report};
 pub use threadsafe::{ConcurrentFuture, Loop, LoopClosed, ThreadsafeHandle, get_running_loop};
 
 /// What a function that needs a running loop panics with.
@@ -77,7 +79,7 @@ pub(crate) struct LoopState {
     pub(crate) stranded: Cell<bool>,
     pub(crate) closed: Cell<bool>,
     named: Cell<u64>,
-    handler: RefCell<Option<Rc<Handler>>>,
+    handler: RefCell<Option<ExceptionHandler>>,
     /// Real nanoseconds that a step or a callback may take without a word; zero is for ever.
     pub(crate) patience: Cell<u64>,
     slow_handler: RefCell<Option<Rc<SlowHandler>>>,

@@ -199,7 +199,8 @@ impl fmt::Display for TaskError {
 
 impl Error for TaskError {}
 
-/// What a task panicked with.
+/// What a task panicked with. For an exception handler, also an error that somebody would have raised in
+/// Python.
 ///
 /// ```
 /// use rasyncio::{TaskError, create_task};
@@ -218,6 +219,8 @@ pub struct Panic {
 
 struct Inner {
     message: Cow<'static, str>,
+    /// Nobody has panicked: it is an error on its way to an exception handler.
+    is_error: bool,
     /// The lock is never contended: it makes the payload, which is only `Send`, `Sync`.
     payload: Mutex<Box<dyn Any + Send>>,
 }
@@ -231,10 +234,32 @@ impl Panic {
         } else {
             Cow::Borrowed("a value that is no text")
         };
-        let payload = Mutex::new(payload);
+        Panic::with_message(message, payload, false)
+    }
+
+    /// An error, as if somebody had panicked with its text.
+    pub(crate) fn of_error(text: String) -> Panic {
+        Panic::with_message(Cow::Owned(text.clone()), Box::new(text), true)
+    }
+
+    fn with_message(
+        message: Cow<'static, str>,
+        payload: Box<dyn Any + Send>,
+        is_error: bool,
+    ) -> Panic {
         Panic {
-            inner: Box::new(Inner { message, payload }),
+            inner: Box::new(Inner {
+                message,
+                is_error,
+                payload: Mutex::new(payload),
+            }),
         }
+    }
+
+    /// Whether nobody has panicked.
+    #[cfg(feature = "tracing")]
+    pub(crate) fn is_error(&self) -> bool {
+        self.inner.is_error
     }
 
     /// The text that the code panicked with.
@@ -295,6 +320,9 @@ impl fmt::Debug for Panic {
 
 impl fmt::Display for Panic {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.inner.is_error {
+            return f.write_str(&self.inner.message);
+        }
         write!(f, "panicked: {}", self.inner.message)
     }
 }

@@ -167,9 +167,7 @@ impl<T, E: Display + 'static> Kind<Result<T, E>> for ResultKind {
 
     fn dropped(output: Result<T, E>) -> Option<Panic> {
         match output {
-            Err(error) if !is_cancellation(&error) => {
-                Some(Panic::new(Box::new(format!("{error:#}"))))
-            }
+            Err(error) if !is_cancellation(&error) => Some(Panic::of_error(format!("{error:#}"))),
             _ => None,
         }
     }
