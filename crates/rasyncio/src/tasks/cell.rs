@@ -26,7 +26,7 @@ use super::refs::{Last, Refs};
 use super::sent::Sent;
 use super::spawn::Origin;
 use super::stage::VTable;
-use super::state::{FAILED, JOINABLE, OUTPUT, SETTLED, SHARED, State};
+use super::state::{FAILED, JOINABLE, OUTPUT, SEEN, SETTLED, SHARED, State};
 use super::waiters::{Key, Waiter, Waiters};
 use super::{AnyTask, Task};
 use crate::events::{self, Home, LoopState};
@@ -332,6 +332,11 @@ impl AnyTask {
         drop(self.header().waiters.remove(key));
     }
 
+    /// [`remove_waiter`](AnyTask::remove_waiter), and whether it was there.
+    pub(super) fn take_waiter_back(&self, key: Key) -> bool {
+        self.header().waiters.remove(key).is_some()
+    }
+
     /// The output, for whoever is first to ask.
     ///
     /// # Safety
@@ -357,7 +362,10 @@ impl AnyTask {
             return;
         }
         // SAFETY: `OUTPUT` said that it is there, and clearing it made it ours.
-        if let Some(panic) = unsafe { (header.vtable.discard)(self.raw) } {
+        let panic = unsafe { (header.vtable.discard)(self.raw) };
+        if let Some(panic) = panic
+            && !header.state.has(SEEN)
+        {
             events::report(&events::ExceptionContext {
                 message: match header.state.has(FAILED) {
                     true => events::UNRETRIEVED,

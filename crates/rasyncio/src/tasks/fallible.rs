@@ -271,7 +271,7 @@ pub(super) mod sealed {
 
 impl AnyTask {
     /// Where the output is, as long as `OUTPUT`.
-    fn output_place(&self) -> *const () {
+    pub(super) fn output_place(&self) -> *const () {
         let header = self.header();
         // SAFETY: it only computes a place in the live cell.
         unsafe { (header.vtable.output)(self.raw).cast_const() }
