@@ -39,6 +39,10 @@ DIFFERENT = {
     "gather_cancellation": {
         "  [CancelledError(''), 'F']": "  [CancelledError('with a message'), 'F']",
     },
+    # A runner that was closed cannot be asked: it is gone.
+    "runner": {
+        "Runner is closed": None,
+    },
     # The arguments of `wait` are checked by the compiler, and waiting for nothing is over at once.
     "wait": {
         "ValueError: Set of Tasks/Futures is empty.": None,
@@ -59,7 +63,6 @@ ABSENT = {
     "introspection": "stacks with source lines; there is `graph`",
     "keyboard_interrupt": "the exception that a signal raises; there is `ctrl_c`",
     "readers_and_writers": "callbacks for descriptors; there is `net`",
-    "runner": "a loop that can be asked after its end",
     "task_life_cycle": "results that can be asked for more than once",
     "tour": "the package itself",
 }
