@@ -56,7 +56,6 @@ ABSENT = {
     "common_errors": "warnings of a garbage collector and an interpreter",
     "debug_mode": "checks of types and threads that the compiler makes, and reprs with file names",
     "done_callbacks": "callbacks of tasks and their removal; a task awaits another one instead",
-    "event_loop": "a loop stopped and closed by hand; there is `runners::Host`",
     "exception_handlers": "the logging module, and tracebacks",
     "first_coroutine": "coroutine objects and their states",
     "futures": "reprs of futures, and several waiters of one",
