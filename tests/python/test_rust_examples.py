@@ -25,6 +25,16 @@ DIFFERENT = {
         "no awaitable: object function can't be used in 'await' expression": None,
         "no awaitable: object int can't be used in 'await' expression": None,
     },
+    # What a callback can raise is a panic, and the default handler writes to stderr.
+    "exception_handlers": {
+        "  handler: Exception in callback broken_callback | ZeroDivisionError('in a callback')": (
+            "  handler: Panic in a callback | ZeroDivisionError('in a callback')"
+        ),
+        "  asyncio logs: something odd": None,
+        "detail: 42": None,
+        "  asyncio logs: Unhandled error in exception handler": None,
+        "  ZeroDivisionError('division by zero')": None,
+    },
     # Each program reads its own first line. Rust needs no processes in order to compute, and a pool is
     # there as long as somebody has it.
     "executors": {
@@ -56,7 +66,6 @@ ABSENT = {
     "common_errors": "warnings of a garbage collector and an interpreter",
     "debug_mode": "checks of types and threads that the compiler makes, and reprs with file names",
     "done_callbacks": "callbacks of tasks and their removal; a task awaits another one instead",
-    "exception_handlers": "the logging module, and tracebacks",
     "first_coroutine": "coroutine objects and their states",
     "futures": "reprs of futures, and several waiters of one",
     "introspection": "stacks with source lines; there is `graph`",
