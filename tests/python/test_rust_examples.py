@@ -45,6 +45,13 @@ DIFFERENT = {
         "            a process of its own: True": None,
         "shut down: cannot schedule new futures after shutdown": None,
     },
+    # What may have any type is not shown, nor who waits.
+    "futures": {
+        "pending: <Future pending cb=[Task.task_wakeup(), <1 more>, Task.task_wakeup()]>": (
+            "pending: <Future pending>"
+        ),
+        "settled: <Future finished result='a result'>": "settled: <Future finished>",
+    },
     # Rust keeps the message of a cancellation on its way through a gathering.
     "gather_cancellation": {
         "  [CancelledError(''), 'F']": "  [CancelledError('with a message'), 'F']",
@@ -67,7 +74,6 @@ ABSENT = {
     "debug_mode": "checks of types and threads that the compiler makes, and reprs with file names",
     "done_callbacks": "callbacks of tasks and their removal; a task awaits another one instead",
     "first_coroutine": "coroutine objects and their states",
-    "futures": "reprs of futures, and several waiters of one",
     "introspection": "stacks with source lines; there is `graph`",
     "keyboard_interrupt": "the exception that a signal raises; there is `ctrl_c`",
     "readers_and_writers": "callbacks for descriptors; there is `net`",
