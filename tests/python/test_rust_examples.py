@@ -77,7 +77,6 @@ ABSENT = {
     "introspection": "stacks with source lines; there is `graph`",
     "keyboard_interrupt": "the exception that a signal raises; there is `ctrl_c`",
     "readers_and_writers": "callbacks for descriptors; there is `net`",
-    "task_life_cycle": "results that can be asked for more than once",
     "tour": "the package itself",
 }
 
