@@ -25,6 +25,10 @@ DIFFERENT = {
         "no awaitable: object function can't be used in 'await' expression": None,
         "no awaitable: object int can't be used in 'await' expression": None,
     },
+    # A callback gets the task without the type of its output.
+    "done_callbacks": {
+        "  plain: worker gave 42": "  plain: worker is done: true",
+    },
     # What a callback can raise is a panic, and the default handler writes to stderr.
     "exception_handlers": {
         "  handler: Exception in callback broken_callback | ZeroDivisionError('in a callback')": (
@@ -72,7 +76,6 @@ ABSENT = {
     "async_generators": "asynchronous generators, which a loop has to end; a dropped stream just ends",
     "common_errors": "warnings of a garbage collector and an interpreter",
     "debug_mode": "checks of types and threads that the compiler makes, and reprs with file names",
-    "done_callbacks": "callbacks of tasks and their removal; a task awaits another one instead",
     "first_coroutine": "coroutine objects and their states",
     "introspection": "stacks with source lines; there is `graph`",
     "keyboard_interrupt": "the exception that a signal raises; there is `ctrl_c`",
