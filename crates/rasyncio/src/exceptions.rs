@@ -327,7 +327,7 @@ impl fmt::Display for Panic {
     }
 }
 
-/// Why [`try_run`](crate::try_run) did not run anything.
+/// Why [`try_run`](crate::try_run) did not run anything, or why a run has no output.
 ///
 /// ```
 /// use rasyncio::{RunError, try_run};
@@ -343,6 +343,9 @@ pub enum RunError {
     Nested,
     /// The system gave no loop.
     Io(io::Error),
+    /// Ctrl-C was pressed, and the main task has ended of that (Python's `KeyboardInterrupt`). Only
+    /// [`run_interruptible`](crate::runners::run_interruptible) answers this.
+    Interrupted,
 }
 
 impl fmt::Display for RunError {
@@ -352,6 +355,7 @@ impl fmt::Display for RunError {
                 f.write_str("rasyncio::run() cannot be called from a running event loop")
             }
             RunError::Io(error) => write!(f, "the event loop could not be made: {error}"),
+            RunError::Interrupted => f.write_str("interrupted"),
         }
     }
 }
@@ -359,7 +363,7 @@ impl fmt::Display for RunError {
 impl Error for RunError {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
         match self {
-            RunError::Nested => None,
+            RunError::Nested | RunError::Interrupted => None,
             RunError::Io(error) => Some(error),
         }
     }

@@ -1,7 +1,9 @@
 //! Running a program on a loop (asyncio's `runners`).
 //!
-//! [`run`] is for whole programs, [`Runner`] for several in a row on one loop, and [`Host`] for
+//! [`run`] is for whole programs, [`run_interruptible`] for those that Ctrl-C should end in order, [`Runner`] for several in a row on one loop, and [`Host`] for
 //! a loop that somebody else turns.
+
+mod interruptible;
 
 use std::cell::OnceCell;
 use std::fmt;
@@ -16,6 +18,8 @@ use crate::events::{self, Loop, LoopState};
 use crate::exceptions::{RunError, TaskError};
 use crate::tasks::{self, AnyTask};
 use crate::threads;
+
+pub use interruptible::run_interruptible;
 
 /// Runs `main` as the first task of a new loop, and answers what it resolves to (asyncio's
 /// `run`).
@@ -286,7 +290,11 @@ impl Runner {
     }
 
     fn run_to_end<F: Future>(&self, main: F) -> Result<Result<F::Output, TaskError>, RunError> {
-        self.run_to_end_in(self.context.get_or_init(copy_context).clone(), main)
+        self.run_to_end_in(self.shared_context(), main)
+    }
+
+    fn shared_context(&self) -> Context {
+        self.context.get_or_init(copy_context).clone()
     }
 
     fn run_to_end_in<F: Future>(
@@ -294,15 +302,22 @@ impl Runner {
         context: Context,
         main: F,
     ) -> Result<Result<F::Output, TaskError>, RunError> {
+        self.run_task(context, main, |task| {
+            self.run_until_done(task);
+            self.settle();
+        })
+    }
+
+    fn run_task<F: Future>(
+        &self,
+        context: Context,
+        main: F,
+        drive: impl FnOnce(&AnyTask),
+    ) -> Result<Result<F::Output, TaskError>, RunError> {
         if events::is_running() {
             return Err(RunError::Nested);
         }
-        Ok(self.enter(|| {
-            tasks::run_main(main, Some(context), |task| {
-                self.run_until_done(task);
-                self.settle();
-            })
-        }))
+        Ok(self.enter(|| tasks::run_main(main, Some(context), drive)))
     }
 
     /// As in asyncio, what was scheduled by then has its turn.
