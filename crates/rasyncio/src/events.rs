@@ -4,6 +4,7 @@
 //! panic with [`NO_RUNNING_LOOP`] where there is none.
 
 mod debug;
+mod descriptors;
 mod handles;
 mod report;
 mod threadsafe;
@@ -26,6 +27,7 @@ pub(crate) use debug::Watch;
 pub use debug::{
     SlowCallback, get_debug, set_debug, set_slow_callback_duration, set_slow_callback_handler,
 };
+pub use descriptors::{add_reader, add_writer, remove_reader, remove_writer};
 pub use handles::{Handle, TimerHandle, call_at, call_later, call_soon};
 pub use report::{
     ExceptionContext, ExceptionHandler, call_exception_handler, default_exception_handler,
