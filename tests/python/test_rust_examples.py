@@ -78,7 +78,6 @@ ABSENT = {
     "debug_mode": "checks of types and threads that the compiler makes, and reprs with file names",
     "first_coroutine": "coroutine objects and their states",
     "introspection": "stacks with source lines; there is `graph`",
-    "readers_and_writers": "callbacks for descriptors; there is `net`",
     "tour": "the package itself",
 }
 
