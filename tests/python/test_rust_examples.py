@@ -60,6 +60,17 @@ DIFFERENT = {
     "gather_cancellation": {
         "  [CancelledError(''), 'F']": "  [CancelledError('with a message'), 'F']",
     },
+    # A future has no name, and a suspended one no stack: the picture of all tasks tells in which module of
+    # the crate it waits.
+    "introspection": {
+        "what one runs: outer": None,
+        "   Stack for <Task pending name='worker-0' coro=<outer() running at introspection.py:12>"
+        " wait_for=<Future pending cb=[Task.task_wakeup()]>> (most recent call last):": (
+            "   'worker-0': waits in rasyncio::locks::event"
+        ),
+        '   File "introspection.py", line 12, in outer': None,
+        "   await inner(event)": None,
+    },
     # A runner that was closed cannot be asked: it is gone.
     "runner": {
         "Runner is closed": None,
@@ -77,7 +88,6 @@ ABSENT = {
     "common_errors": "warnings of a garbage collector and an interpreter",
     "debug_mode": "checks of types and threads that the compiler makes, and reprs with file names",
     "first_coroutine": "coroutine objects and their states",
-    "introspection": "stacks with source lines; there is `graph`",
     "tour": "the package itself",
 }
 
