@@ -49,6 +49,14 @@ DIFFERENT = {
         "            a process of its own: True": None,
         "shut down: cannot schedule new futures after shutdown": None,
     },
+    # What a future is, and that it runs once, the compiler knows.
+    "first_coroutine": {
+        "double is a coroutine function: True": None,
+        "calling double made a coroutine": "calling double made a future",
+        "  state: CORO_CREATED": None,
+        "  state: CORO_CLOSED": None,
+        "awaiting it again: cannot reuse already awaited coroutine": None,
+    },
     # What may have any type is not shown, nor who waits.
     "futures": {
         "pending: <Future pending cb=[Task.task_wakeup(), <1 more>, Task.task_wakeup()]>": (
@@ -87,7 +95,6 @@ ABSENT = {
     "async_generators": "asynchronous generators, which a loop has to end; a dropped stream just ends",
     "common_errors": "warnings of a garbage collector and an interpreter",
     "debug_mode": "checks of types and threads that the compiler makes, and reprs with file names",
-    "first_coroutine": "coroutine objects and their states",
     "tour": "the package itself",
 }
 
