@@ -20,6 +20,16 @@ EXAMPLES = sorted(
 
 # What Python prints, and what Rust does instead; None for a line that it does not have.
 DIFFERENT = {
+    # What is dropped cleans up there and then, and nobody can ask it for more.
+    "async_generators": {
+        "left early and forgotten: the loop closes it soon": (
+            "left early and forgotten: it closes at once"
+        ),
+        "left early and kept: the loop closes it when it ends": (
+            "left early and kept: it closes with what keeps it"
+        ),
+        "the loop is closed; the next number is none": None,
+    },
     # The compiler refuses what cannot be awaited.
     "awaitables": {
         "no awaitable: object function can't be used in 'await' expression": None,
@@ -92,7 +102,6 @@ DIFFERENT = {
 
 # Programs about what is Python's alone.
 ABSENT = {
-    "async_generators": "asynchronous generators, which a loop has to end; a dropped stream just ends",
     "common_errors": "warnings of a garbage collector and an interpreter",
     "debug_mode": "checks of types and threads that the compiler makes, and reprs with file names",
     "tour": "the package itself",
