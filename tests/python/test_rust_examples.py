@@ -35,6 +35,14 @@ DIFFERENT = {
         "no awaitable: object function can't be used in 'await' expression": None,
         "no awaitable: object int can't be used in 'await' expression": None,
     },
+    # The compiler checks types, and which thread something may go to.
+    "debug_mode": {
+        "a call from the wrong thread:": None,
+        "  refused: Non-thread-safe operation invoked on an event loop other than the current one": None,
+        "a callback that is no function:": None,
+        "  refused: coroutines cannot be used with call_soon()": None,
+        "  refused: a callable object was expected by call_soon()": None,
+    },
     # A callback gets the task without the type of its output.
     "done_callbacks": {
         "  plain: worker gave 42": "  plain: worker is done: true",
@@ -103,7 +111,6 @@ DIFFERENT = {
 # Programs about what is Python's alone.
 ABSENT = {
     "common_errors": "warnings of a garbage collector and an interpreter",
-    "debug_mode": "checks of types and threads that the compiler makes, and reprs with file names",
     "tour": "the package itself",
 }
 
