@@ -35,6 +35,19 @@ DIFFERENT = {
         "no awaitable: object function can't be used in 'await' expression": None,
         "no awaitable: object int can't be used in 'await' expression": None,
     },
+    # The compiler warns of what is not awaited and refuses what is no future, and tasks are not collected.
+    "common_errors": {
+        "calling a coroutine function and not awaiting it:": None,
+        "  warned: coroutine 'work' was never awaited": None,
+        "  RuntimeError: asyncio.run() cannot be called from a running event loop": (
+            "  RuntimeError: rasyncio::run() cannot be called from a running event loop"
+        ),
+        "asyncio.run of what is no coroutine:": None,
+        "  refused: the function itself": None,
+        "  refused: a number": None,
+        "a pending task that nobody refers to:": None,
+        "  logged: Task was destroyed but it is pending!": None,
+    },
     # The compiler checks types, and which thread something may go to.
     "debug_mode": {
         "a call from the wrong thread:": None,
@@ -110,7 +123,6 @@ DIFFERENT = {
 
 # Programs about what is Python's alone.
 ABSENT = {
-    "common_errors": "warnings of a garbage collector and an interpreter",
     "tour": "the package itself",
 }
 
