@@ -379,7 +379,9 @@ impl Drop for Runner {
                 self.cancel_all_tasks();
                 self.shut_down_executor();
                 // Those who are told of the last task's end.
-                self.settle();
+                if self.engine.ready_len() > 0 {
+                    self.settle();
+                }
             }
             self.host.close();
         });

@@ -43,7 +43,7 @@ impl AnyTask {
         }
         let key = self.add_waiter(Waiter::callback(Rc::new(Callback(handle))));
         let task = self.clone();
-        DoneCallback::new(move || !task.done() && task.take_waiter_back(key))
+        DoneCallback::new(move || !task.done() && task.remove_waiter(key))
     }
 }
 

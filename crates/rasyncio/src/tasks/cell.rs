@@ -30,7 +30,7 @@ use super::state::{FAILED, JOINABLE, OUTPUT, SEEN, SETTLED, SHARED, State};
 use super::waiters::{Key, Waiter, Waiters};
 use super::{AnyTask, Task};
 use crate::events::{self, Home, LoopState};
-use crate::exceptions::TaskError;
+use crate::exceptions::{Panic, TaskError};
 use crate::place::Place;
 use crate::scope::Scope;
 
@@ -327,13 +327,8 @@ impl AnyTask {
         self.header().waiters.add(waiter)
     }
 
-    /// Takes back what was added.
-    pub(super) fn remove_waiter(&self, key: Key) {
-        drop(self.header().waiters.remove(key));
-    }
-
-    /// [`remove_waiter`](AnyTask::remove_waiter), and whether it was there.
-    pub(super) fn take_waiter_back(&self, key: Key) -> bool {
+    /// Takes back what was added, and answers whether it was there.
+    pub(super) fn remove_waiter(&self, key: Key) -> bool {
         self.header().waiters.remove(key).is_some()
     }
 
@@ -362,19 +357,27 @@ impl AnyTask {
             return;
         }
         // SAFETY: `OUTPUT` said that it is there, and clearing it made it ours.
-        let panic = unsafe { (header.vtable.discard)(self.raw) };
-        if let Some(panic) = panic
-            && !header.state.has(SEEN)
-        {
-            events::report(&events::ExceptionContext {
-                message: match header.state.has(FAILED) {
-                    true => events::UNRETRIEVED,
-                    false => "Task panic was never retrieved",
-                },
-                task: Some(self),
-                panic: &panic,
-            });
+        if let Some(panic) = unsafe { (header.vtable.discard)(self.raw) } {
+            self.report_unretrieved(&panic);
         }
+    }
+
+    /// Tells of an error that was dropped, unless somebody has looked at it.
+    #[cold]
+    #[inline(never)]
+    fn report_unretrieved(&self, panic: &Panic) {
+        let state = &self.header().state;
+        if state.has(SEEN) {
+            return;
+        }
+        events::report(&events::ExceptionContext {
+            message: match state.has(FAILED) {
+                true => events::UNRETRIEVED,
+                false => "Task panic was never retrieved",
+            },
+            task: Some(self),
+            panic,
+        });
     }
 
     /// Nobody will ask for the output, or wait for the end.

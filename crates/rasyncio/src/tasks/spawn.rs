@@ -27,7 +27,8 @@ pub(crate) struct Origin {
 }
 
 impl Origin {
-    #[inline]
+    // Two make tasks, and it is not to be a call in either.
+    #[inline(always)]
     pub(super) fn new(
         owner: &LoopState,
         name: Option<Box<str>>,
