@@ -126,11 +126,9 @@ fn handler() -> libc::sighandler_t {
     note as extern "C" fn(c_int) as libc::sighandler_t
 }
 
-/// # Safety
-///
-/// None; it is a call of the C library.
-unsafe fn errno() -> *mut c_int {
-    // SAFETY: it answers a pointer that is valid for this thread.
+/// Where this thread's `errno` is.
+fn errno() -> *mut c_int {
+    // SAFETY: it only answers a place.
     unsafe {
         #[cfg(target_vendor = "apple")]
         return libc::__error();
