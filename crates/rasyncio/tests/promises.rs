@@ -108,6 +108,25 @@ async fn callbacks_are_called_in_order_a_turn_later() {
 }
 
 #[rasyncio::test]
+async fn who_awaits_is_told_in_the_order_in_which_all_came() {
+    let log = Log::default();
+    let (promise, future) = create_future::<_, ()>();
+    promise.add_done_callback(log.call("first"));
+    let waiting = create_task({
+        let log = log.clone();
+        async move {
+            future.await.unwrap();
+            log.note("awaited");
+        }
+    });
+    yield_now().await.unwrap();
+    promise.add_done_callback(log.call("second"));
+    promise.set_result(()).unwrap();
+    waiting.await.unwrap();
+    assert_eq!(log.take(), ["first", "awaited", "second"]);
+}
+
+#[rasyncio::test]
 async fn a_callback_may_be_taken_back_until_the_end() {
     let log = Log::default();
     let (promise, future) = create_future::<_, ()>();

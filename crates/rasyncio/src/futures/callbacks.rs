@@ -13,7 +13,7 @@ pub(super) struct Callbacks {
 }
 
 /// The right to take one back. No two are the same.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Key(u64);
 
 pub(super) enum Told {
@@ -46,13 +46,33 @@ impl Callbacks {
         Some(list.remove(found).1)
     }
 
-    /// Takes and tells all.
-    pub(super) fn tell(&self) {
-        for (_, told) in self.list.take() {
-            match told {
-                Told::Callback(handle) => handle.schedule_or_call(),
-                Told::Waker(waker) => waker.wake(),
-            }
+    /// The place in the line of who comes now, and is not in the list.
+    pub(super) fn place(&self) -> Key {
+        Key(self.next.get())
+    }
+
+    /// Takes and tells all, and between them `owner`, who has come at that place.
+    #[inline]
+    pub(super) fn tell(&self, owner: Option<Waker>, place: Key) {
+        // Mostly there is nobody else.
+        if !self.list.borrow().is_empty() {
+            self.tell_all(owner, place);
+        } else if let Some(owner) = owner {
+            owner.wake();
         }
+    }
+
+    fn tell_all(&self, owner: Option<Waker>, place: Key) {
+        let mut list = self.list.take();
+        let later = list.split_off(list.partition_point(|(key, _)| key.0 < place.0));
+        let tell = |(_, told)| match told {
+            Told::Callback(handle) => Handle::schedule_or_call(&handle),
+            Told::Waker(waker) => waker.wake(),
+        };
+        list.into_iter().for_each(tell);
+        if let Some(owner) = owner {
+            owner.wake();
+        }
+        later.into_iter().for_each(tell);
     }
 }

@@ -9,7 +9,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
-use super::callbacks::{Callbacks, Told};
+use super::callbacks::{Callbacks, Key, Told};
 use crate::events::Handle;
 use crate::exceptions::Cancelled;
 use crate::scope::{self, Cancel};
@@ -32,6 +32,7 @@ pub fn create_future<T, E>() -> (Promise<T, E>, Future<T, E>) {
         outcome: RefCell::new(Outcome::Pending),
         ended: Cell::new(Ended::No),
         waker: Cell::new(None),
+        came: Cell::default(),
         callbacks: Callbacks::default(),
     });
     let promise = Promise {
@@ -82,8 +83,9 @@ pub struct Future<T: 'static, E: 'static = Box<dyn Error>> {
 pub(super) struct State<T, E> {
     outcome: RefCell<Outcome<T, E>>,
     pub(super) ended: Cell<Ended>,
-    /// Of whoever awaits the `Future`.
+    /// Of whoever awaits the `Future`, and when that began.
     waker: Cell<Option<Waker>>,
+    came: Cell<Key>,
     pub(super) callbacks: Callbacks,
 }
 
@@ -145,10 +147,7 @@ impl<T, E> State<T, E> {
             Ok(_) | Err(FutureError::Exception(_)) => Ended::Finished,
         });
         self.outcome.replace(Outcome::Ended(outcome));
-        self.callbacks.tell();
-        if let Some(waker) = self.waker.take() {
-            waker.wake();
-        }
+        self.callbacks.tell(self.waker.take(), self.came.get());
         Ok(())
     }
 
@@ -408,7 +407,11 @@ impl<T, E> std::future::Future for Future<T, E> {
                 return Poll::Ready(Err(FutureError::Cancelled(cancelled)));
             }
             self.suspended = true;
-            drop(self.state.waker.replace(Some(cx.waker().clone())));
+            let former = self.state.waker.replace(Some(cx.waker().clone()));
+            if former.is_none() {
+                self.state.came.set(self.state.callbacks.place());
+            }
+            drop(former);
             scope::suspend_on(self.state.clone());
             return Poll::Pending;
         }
