@@ -10,8 +10,20 @@ import logging
 import sys
 import warnings
 
-logging.basicConfig(stream=sys.stdout, format="  logged: %(message)s")
-logging.Formatter.formatException = lambda self, exc_info: f"  {exc_info[1]!r}"
+
+class Short(logging.Formatter):
+    """The first line of what is logged, and the error: the rest names files and lines."""
+
+    def formatMessage(self, record):
+        return "  logged: " + record.message.partition("\n")[0]
+
+    def formatException(self, exc_info):
+        return f"  {exc_info[1]!r}"
+
+
+output = logging.StreamHandler(sys.stdout)
+output.setFormatter(Short())
+logging.getLogger().addHandler(output)
 warnings.showwarning = lambda message, *rest: print("  warned:", message)
 warnings.simplefilter("always")
 
@@ -84,8 +96,12 @@ print("asyncio.run inside a running loop:")
 asyncio.run(nested_run())
 
 print("asyncio.run of what is no coroutine:")
-show_error(asyncio.run, work)
-show_error(asyncio.run, 42)
+for what, wrong in (("the function itself", work), ("a number", 42)):
+    # Which error it is depends on the version.
+    try:
+        asyncio.run(wrong)
+    except (TypeError, ValueError):
+        print("  refused:", what)
 
 print("no loop is running:")
 show_error(asyncio.get_running_loop)

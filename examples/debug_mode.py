@@ -1,4 +1,4 @@
-"""Debug mode: slow callbacks, calls from the wrong thread, where things came from.
+"""Debug mode: slow callbacks, slow tasks, calls from the wrong thread, where things came from.
 
 Switched on by `asyncio.run(..., debug=True)`, by `PYTHONASYNCIODEBUG=1` or by
 `python -X dev`.
@@ -11,10 +11,11 @@ import time
 
 
 class ToOutput(logging.Handler):
-    """Prints what asyncio logs, without the measured times."""
+    """Prints what asyncio logs, without places and the measured times."""
 
     def emit(self, record):
         message = record.getMessage().splitlines()[0]
+        message = re.sub(r"<(Handle|Task) .*>", r"<\1 ...>", message)
         print("  log:", re.sub(r"took [\d.]+ seconds", "took too long", message))
 
 
@@ -26,6 +27,10 @@ logger.setLevel(logging.WARNING)
 
 def hog():
     time.sleep(0.03)
+
+
+async def hog_in_a_task():
+    hog()
 
 
 async def never_awaited():
@@ -48,6 +53,9 @@ async def main():
     loop.call_soon(hog)
     await asyncio.sleep(0)
     await asyncio.sleep(0)
+
+    print("a step of a task that is slow:")
+    await asyncio.create_task(hog_in_a_task())
     loop.slow_callback_duration = 60
 
     print("a call from the wrong thread:")
@@ -60,9 +68,10 @@ async def main():
         except TypeError as error:
             print("  refused:", str(error).partition(",")[0])
 
-    print("where a future was made:")
-    future = loop.create_future()
-    print("  in the repr:", "created at" in repr(future))
+    print("where a task was made:")
+    task = asyncio.create_task(asyncio.sleep(0))
+    print("  is known:", "created at" in repr(task))
+    await task
 
 
 asyncio.run(main(), debug=True)

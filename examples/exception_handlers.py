@@ -10,9 +10,20 @@ import gc
 import logging
 import sys
 
-logging.basicConfig(stream=sys.stdout, format="  %(name)s logs: %(message)s")
-# The traceback would name files and lines: show only the error.
-logging.Formatter.formatException = lambda self, exc_info: f"  {exc_info[1]!r}"
+
+class WithoutPlaces(logging.Formatter):
+    """Leaves out what names files and lines: a context, a traceback."""
+
+    def formatMessage(self, record):
+        return super().formatMessage(record).partition("\ncontext:")[0]
+
+    def formatException(self, exc_info):
+        return f"  {exc_info[1]!r}"
+
+
+output = logging.StreamHandler(sys.stdout)
+output.setFormatter(WithoutPlaces("  %(name)s logs: %(message)s"))
+logging.getLogger().addHandler(output)
 
 
 def broken_callback():

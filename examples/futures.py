@@ -43,10 +43,6 @@ async def once_only():
         future.set_result(2)
     except asyncio.InvalidStateError:
         print("a second result is refused; it stays", future.result())
-    try:
-        asyncio.get_running_loop().create_future().set_exception(StopIteration)
-    except TypeError as error:
-        print("not this one:", error)
 
 
 async def cancelled():

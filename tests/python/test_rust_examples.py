@@ -20,10 +20,55 @@ EXAMPLES = sorted(
 
 # What Python prints, and what Rust does instead; None for a line that it does not have.
 DIFFERENT = {
+    # What is dropped cleans up there and then, and nobody can ask it for more.
+    "async_generators": {
+        "left early and forgotten: the loop closes it soon": (
+            "left early and forgotten: it closes at once"
+        ),
+        "left early and kept: the loop closes it when it ends": (
+            "left early and kept: it closes with what keeps it"
+        ),
+        "the loop is closed; the next number is none": None,
+    },
     # The compiler refuses what cannot be awaited.
     "awaitables": {
         "no awaitable: object function can't be used in 'await' expression": None,
         "no awaitable: object int can't be used in 'await' expression": None,
+    },
+    # The compiler warns of what is not awaited and refuses what is no future, and tasks are not collected.
+    "common_errors": {
+        "calling a coroutine function and not awaiting it:": None,
+        "  warned: coroutine 'work' was never awaited": None,
+        "  RuntimeError: asyncio.run() cannot be called from a running event loop": (
+            "  RuntimeError: rasyncio::run() cannot be called from a running event loop"
+        ),
+        "asyncio.run of what is no coroutine:": None,
+        "  refused: the function itself": None,
+        "  refused: a number": None,
+        "a pending task that nobody refers to:": None,
+        "  logged: Task was destroyed but it is pending!": None,
+    },
+    # The compiler checks types, and which thread something may go to.
+    "debug_mode": {
+        "a call from the wrong thread:": None,
+        "  refused: Non-thread-safe operation invoked on an event loop other than the current one": None,
+        "a callback that is no function:": None,
+        "  refused: coroutines cannot be used with call_soon()": None,
+        "  refused: a callable object was expected by call_soon()": None,
+    },
+    # A callback gets the task without the type of its output.
+    "done_callbacks": {
+        "  plain: worker gave 42": "  plain: worker is done: true",
+    },
+    # What a callback can raise is a panic, and the default handler writes to stderr.
+    "exception_handlers": {
+        "  handler: Exception in callback broken_callback | ZeroDivisionError('in a callback')": (
+            "  handler: Panic in a callback | ZeroDivisionError('in a callback')"
+        ),
+        "  asyncio logs: something odd": None,
+        "detail: 42": None,
+        "  asyncio logs: Unhandled error in exception handler": None,
+        "  ZeroDivisionError('division by zero')": None,
     },
     # Each program reads its own first line. Rust needs no processes in order to compute, and a pool is
     # there as long as somebody has it.
@@ -35,9 +80,39 @@ DIFFERENT = {
         "            a process of its own: True": None,
         "shut down: cannot schedule new futures after shutdown": None,
     },
+    # What a future is, and that it runs once, the compiler knows.
+    "first_coroutine": {
+        "double is a coroutine function: True": None,
+        "calling double made a coroutine": "calling double made a future",
+        "  state: CORO_CREATED": None,
+        "  state: CORO_CLOSED": None,
+        "awaiting it again: cannot reuse already awaited coroutine": None,
+    },
+    # What may have any type is not shown, nor who waits.
+    "futures": {
+        "pending: <Future pending cb=[Task.task_wakeup(), <1 more>, Task.task_wakeup()]>": (
+            "pending: <Future pending>"
+        ),
+        "settled: <Future finished result='a result'>": "settled: <Future finished>",
+    },
     # Rust keeps the message of a cancellation on its way through a gathering.
     "gather_cancellation": {
         "  [CancelledError(''), 'F']": "  [CancelledError('with a message'), 'F']",
+    },
+    # A future has no name, and a suspended one no stack: the picture of all tasks tells in which module of
+    # the crate it waits.
+    "introspection": {
+        "what one runs: outer": None,
+        "   Stack for <Task pending name='worker-0' coro=<outer() running at introspection.py:12>"
+        " wait_for=<Future pending cb=[Task.task_wakeup()]>> (most recent call last):": (
+            "   'worker-0': waits in rasyncio::locks::event"
+        ),
+        '   File "introspection.py", line 12, in outer': None,
+        "   await inner(event)": None,
+    },
+    # A runner that was closed cannot be asked: it is gone.
+    "runner": {
+        "Runner is closed": None,
     },
     # The arguments of `wait` are checked by the compiler, and waiting for nothing is over at once.
     "wait": {
@@ -48,19 +123,6 @@ DIFFERENT = {
 
 # Programs about what is Python's alone.
 ABSENT = {
-    "async_generators": "asynchronous generators, which a loop has to end; a dropped stream just ends",
-    "common_errors": "warnings of a garbage collector and an interpreter",
-    "debug_mode": "checks of types and threads that the compiler makes, and reprs with file names",
-    "done_callbacks": "callbacks of tasks and their removal; a task awaits another one instead",
-    "event_loop": "a loop stopped and closed by hand; there is `runners::Host`",
-    "exception_handlers": "the logging module, and tracebacks",
-    "first_coroutine": "coroutine objects and their states",
-    "futures": "reprs of futures, and several waiters of one",
-    "introspection": "stacks with source lines; there is `graph`",
-    "keyboard_interrupt": "the exception that a signal raises; there is `ctrl_c`",
-    "readers_and_writers": "callbacks for descriptors; there is `net`",
-    "runner": "a loop that can be asked after its end",
-    "task_life_cycle": "results that can be asked for more than once",
     "tour": "the package itself",
 }
 

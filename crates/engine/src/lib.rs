@@ -38,11 +38,12 @@
 //! | the default executor | [`WorkerPool`] |
 //! | the child watcher | [`EventLoop::watch_child`] |
 //! | `add_signal_handler` | [`Signals`] |
+//! | what Ctrl-C does to a `Runner` | [`Interrupts`] |
 //! | the loop for another shared object | [`EventLoop::abi`], [`ForeignLoop`] |
 //!
 //! # Features
 //!
-//! - `signals` (default): [`Signals`].
+//! - `signals` (default): [`Signals`] and [`Interrupts`].
 //! - `portable-poller`: on Linux, use the poller of other systems, in order to test it.
 
 mod abi;
@@ -53,6 +54,8 @@ mod driver;
 mod event_loop;
 mod foreign;
 mod inbox;
+#[cfg(feature = "signals")]
+mod interrupts;
 mod job;
 mod poller;
 mod ready;
@@ -72,6 +75,8 @@ pub use clock::{Clock, ClockHold, VirtualClock};
 pub use driver::{Driver, PlainDriver, Time};
 pub use event_loop::EventLoop;
 pub use foreign::{AbiError, ForeignLoop, ForeignRemote};
+#[cfg(feature = "signals")]
+pub use interrupts::Interrupts;
 pub use job::{Flow, Job, JobVTable};
 pub use remote::Remote;
 #[cfg(feature = "signals")]

@@ -4,6 +4,7 @@
 //! panic with [`NO_RUNNING_LOOP`] where there is none.
 
 mod debug;
+mod descriptors;
 mod handles;
 mod report;
 mod threadsafe;
@@ -12,7 +13,7 @@ use std::cell::{Cell, OnceCell, RefCell};
 use std::ptr;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicPtr, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU64, Ordering};
 use std::time::Duration;
 
 use rasyncio_engine::{EventLoop, Job, Remote};
@@ -26,10 +27,13 @@ pub(crate) use debug::Watch;
 pub use debug::{
     SlowCallback, get_debug, set_debug, set_slow_callback_duration, set_slow_callback_handler,
 };
+pub use descriptors::{add_reader, add_writer, remove_reader, remove_writer};
 pub use handles::{Handle, TimerHandle, call_at, call_later, call_soon};
-use report::Handler;
-pub use report::{ExceptionContext, set_exception_handler};
-pub(crate) use report::{UNRETRIEVED, quietly, report, report_error};
+pub use report::{
+    ExceptionContext, ExceptionHandler, call_exception_handler, default_exception_handler,
+    get_exception_handler, remove_exception_handler, set_exception_handler,
+};
+pub(crate) use report::{UNRETRIEVED, quietly, report};
 pub use threadsafe::{ConcurrentFuture, Loop, LoopClosed, ThreadsafeHandle, get_running_loop};
 
 /// What a function that needs a running loop panics with.
@@ -55,6 +59,8 @@ pub(crate) static ENGINE: Scoped<EventLoop> = Scoped::new(&ENGINE_SLOT);
 pub(crate) struct Home {
     pub(crate) remote: Remote,
     state: AtomicPtr<LoopState>,
+    entered: AtomicBool,
+    pub(crate) closed: AtomicBool,
 }
 
 impl Home {
@@ -76,8 +82,12 @@ pub(crate) struct LoopState {
     /// Some tasks could not run because nobody had entered the loop.
     pub(crate) stranded: Cell<bool>,
     pub(crate) closed: Cell<bool>,
+    /// Nobody knows how long it will run, and it may be [stopped](stop).
+    pub(crate) forever: Cell<bool>,
+    /// It was stopped when it was not running so.
+    pub(crate) stopped: Cell<bool>,
     named: Cell<u64>,
-    handler: RefCell<Option<Rc<Handler>>>,
+    handler: RefCell<Option<ExceptionHandler>>,
     /// Real nanoseconds that a step or a callback may take without a word; zero is for ever.
     pub(crate) patience: Cell<u64>,
     slow_handler: RefCell<Option<Rc<SlowHandler>>>,
@@ -92,12 +102,16 @@ impl LoopState {
             home: Arc::new(Home {
                 remote,
                 state: AtomicPtr::default(),
+                entered: AtomicBool::new(false),
+                closed: AtomicBool::new(false),
             }),
             id: NEXT.fetch_add(1, Ordering::Relaxed),
             tasks: TaskList::default(),
             spare: Spare::new(),
             stranded: Cell::new(false),
             closed: Cell::new(false),
+            forever: Cell::new(false),
+            stopped: Cell::new(false),
             named: Cell::new(0),
             handler: RefCell::default(),
             patience: Cell::new(0),
@@ -119,6 +133,7 @@ impl LoopState {
 
     /// Calls `f` with this as the running loop.
     pub(crate) fn enter<R>(&self, engine: &EventLoop, f: impl FnOnce() -> R) -> R {
+        let _entered = Entered::now(&self.home);
         HOME.set(Some(&self.home), || {
             LOOP.set(Some(self), || {
                 ENGINE.set(Some(engine), || {
@@ -129,6 +144,25 @@ impl LoopState {
                 })
             })
         })
+    }
+}
+
+/// A loop is entered as long as this is there, and as it was before afterwards.
+struct Entered<'a> {
+    home: &'a Home,
+    before: bool,
+}
+
+impl Entered<'_> {
+    fn now(home: &Home) -> Entered<'_> {
+        let before = home.entered.swap(true, Ordering::Relaxed);
+        Entered { home, before }
+    }
+}
+
+impl Drop for Entered<'_> {
+    fn drop(&mut self) {
+        self.home.entered.store(self.before, Ordering::Relaxed);
     }
 }
 
@@ -163,6 +197,31 @@ pub fn is_running() -> bool {
 /// Whether a loop is running in this thread that has not been closed.
 pub(crate) fn is_open() -> bool {
     LOOP.with(|state| state.is_some_and(|state| !state.closed.get()))
+}
+
+/// Makes [`Runner::run_forever`](crate::Runner::run_forever) return after this turn (asyncio's
+/// `loop.stop`). In a run that ends with its main task, or while nothing runs, it makes the next
+/// `run_forever` end after one turn.
+///
+/// # Panics
+///
+/// If no loop is running.
+///
+/// ```
+/// use std::time::Duration;
+/// use rasyncio::{Runner, events};
+///
+/// let runner = Runner::new()?;
+/// runner.enter(|| drop(events::call_later(Duration::from_millis(1), events::stop)));
+/// runner.run_forever();
+/// # Ok::<_, rasyncio::RunError>(())
+/// ```
+#[track_caller]
+pub fn stop() {
+    with_running(|state, engine| match state.forever.get() {
+        true => engine.stop(),
+        false => state.stopped.set(true),
+    });
 }
 
 /// The running loop's time (asyncio's `loop.time()`), since a moment of its own choosing.

@@ -199,7 +199,8 @@ impl fmt::Display for TaskError {
 
 impl Error for TaskError {}
 
-/// What a task panicked with.
+/// What a task panicked with. For an exception handler, also an error that somebody would have raised in
+/// Python.
 ///
 /// ```
 /// use rasyncio::{TaskError, create_task};
@@ -218,6 +219,8 @@ pub struct Panic {
 
 struct Inner {
     message: Cow<'static, str>,
+    /// Nobody has panicked: it is an error on its way to an exception handler.
+    is_error: bool,
     /// The lock is never contended: it makes the payload, which is only `Send`, `Sync`.
     payload: Mutex<Box<dyn Any + Send>>,
 }
@@ -231,10 +234,32 @@ impl Panic {
         } else {
             Cow::Borrowed("a value that is no text")
         };
-        let payload = Mutex::new(payload);
+        Panic::with_message(message, payload, false)
+    }
+
+    /// An error, as if somebody had panicked with its text.
+    pub(crate) fn of_error(text: String) -> Panic {
+        Panic::with_message(Cow::Owned(text.clone()), Box::new(text), true)
+    }
+
+    fn with_message(
+        message: Cow<'static, str>,
+        payload: Box<dyn Any + Send>,
+        is_error: bool,
+    ) -> Panic {
         Panic {
-            inner: Box::new(Inner { message, payload }),
+            inner: Box::new(Inner {
+                message,
+                is_error,
+                payload: Mutex::new(payload),
+            }),
         }
+    }
+
+    /// Whether nobody has panicked.
+    #[cfg(feature = "tracing")]
+    pub(crate) fn is_error(&self) -> bool {
+        self.inner.is_error
     }
 
     /// The text that the code panicked with.
@@ -295,11 +320,14 @@ impl fmt::Debug for Panic {
 
 impl fmt::Display for Panic {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.inner.is_error {
+            return f.write_str(&self.inner.message);
+        }
         write!(f, "panicked: {}", self.inner.message)
     }
 }
 
-/// Why [`try_run`](crate::try_run) did not run anything.
+/// Why [`try_run`](crate::try_run) did not run anything, or why a run has no output.
 ///
 /// ```
 /// use rasyncio::{RunError, try_run};
@@ -315,6 +343,9 @@ pub enum RunError {
     Nested,
     /// The system gave no loop.
     Io(io::Error),
+    /// Ctrl-C was pressed, and the main task has ended of that (Python's `KeyboardInterrupt`). Only
+    /// [`run_interruptible`](crate::runners::run_interruptible) answers this.
+    Interrupted,
 }
 
 impl fmt::Display for RunError {
@@ -324,6 +355,7 @@ impl fmt::Display for RunError {
                 f.write_str("rasyncio::run() cannot be called from a running event loop")
             }
             RunError::Io(error) => write!(f, "the event loop could not be made: {error}"),
+            RunError::Interrupted => f.write_str("interrupted"),
         }
     }
 }
@@ -331,7 +363,7 @@ impl fmt::Display for RunError {
 impl Error for RunError {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
         match self {
-            RunError::Nested => None,
+            RunError::Nested | RunError::Interrupted => None,
             RunError::Io(error) => Some(error),
         }
     }

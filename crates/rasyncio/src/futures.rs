@@ -1,7 +1,9 @@
 //! Futures that are no tasks: results that somebody will bring, and futures from elsewhere (asyncio's
 //! `futures`).
 
+mod callbacks;
 mod promise;
+mod shared;
 
 use std::future::Future as StdFuture;
 use std::pin::Pin;
@@ -10,6 +12,7 @@ use std::task::{Context, Poll};
 use pin_project_lite::pin_project;
 
 pub use promise::{Future, FutureError, InvalidStateError, Promise, create_future};
+pub use shared::Shared;
 
 use crate::exceptions::Cancelled;
 use crate::scope;

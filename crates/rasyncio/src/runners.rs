@@ -1,18 +1,25 @@
 //! Running a program on a loop (asyncio's `runners`).
 //!
-//! [`run`] is for whole programs, [`Runner`] for several in a row on one loop, and [`Host`] for
+//! [`run`] is for whole programs, [`run_interruptible`] for those that Ctrl-C should end in order, [`Runner`] for several in a row on one loop, and [`Host`] for
 //! a loop that somebody else turns.
 
+mod interruptible;
+
+use std::cell::OnceCell;
 use std::fmt;
 use std::rc::Rc;
+use std::sync::atomic::Ordering;
 use std::thread::panicking;
 
 use rasyncio_engine::{Clock, EventLoop, Flow, PlainDriver, VirtualClock};
 
-use crate::events::{self, LoopState};
+use crate::contextvars::{Context, copy_context};
+use crate::events::{self, Loop, LoopState};
 use crate::exceptions::{RunError, TaskError};
 use crate::tasks::{self, AnyTask};
 use crate::threads;
+
+pub use interruptible::run_interruptible;
 
 /// Runs `main` as the first task of a new loop, and answers what it resolves to (asyncio's
 /// `run`).
@@ -105,8 +112,9 @@ fn output<T>(result: Result<T, TaskError>) -> T {
 
 /// A loop that runs several programs, one after the other (asyncio's `Runner`).
 ///
-/// Tasks that one of them leaves behind go on with the next. Dropping the runner cancels them,
-/// waits until they have cleaned up, and closes the loop.
+/// Tasks that one of them leaves behind go on with the next, and what one sets in its [context](Context)
+/// is set in the next. Dropping the runner cancels the tasks, waits until they have cleaned up, and closes
+/// the loop.
 ///
 /// ```
 /// use rasyncio::{Runner, create_task};
@@ -117,6 +125,8 @@ fn output<T>(result: Result<T, TaskError>) -> T {
 /// # Ok::<_, rasyncio::RunError>(())
 /// ```
 pub struct Runner {
+    /// That of all runs, from the first one on.
+    context: OnceCell<Context>,
     // Dropped before the engine.
     host: Host,
     engine: EventLoop,
@@ -156,6 +166,7 @@ impl Runner {
     pub fn with_clock(clock: Clock) -> Result<Runner, RunError> {
         let engine = EventLoop::with_clock(clock)?;
         Ok(Runner {
+            context: OnceCell::new(),
             host: Host::new(&engine),
             engine,
         })
@@ -183,18 +194,136 @@ impl Runner {
         }
     }
 
+    /// [`run`](Runner::run) in a context (the `context` of asyncio's `Runner.run`), in place of the one that
+    /// the runs share.
+    ///
+    /// # Panics
+    ///
+    /// If a loop is running in this thread already.
+    ///
+    /// ```
+    /// use rasyncio::{ContextVar, Runner, contextvars::Context};
+    ///
+    /// static VISITS: ContextVar<u32> = ContextVar::with_default("visits", || 0);
+    ///
+    /// let runner = Runner::new()?;
+    /// let visit = || async {
+    ///     let _token = VISITS.set(VISITS.get().unwrap() + 1);
+    ///     VISITS.get()
+    /// };
+    /// assert_eq!((runner.run(visit()), runner.run(visit())), (Some(1), Some(2)));
+    /// assert_eq!(runner.run_in(&Context::new(), visit()), Some(1));
+    /// # Ok::<_, rasyncio::RunError>(())
+    /// ```
+    #[track_caller]
+    pub fn run_in<F: Future>(&self, context: &Context, main: F) -> F::Output {
+        match self.run_to_end_in(context.clone(), main) {
+            Ok(result) => output(result),
+            Err(error) => panic!("{error}"),
+        }
+    }
+
+    /// Runs until [`events::stop`] is called (asyncio's `loop.run_forever`). A stopped loop can go on
+    /// later.
+    ///
+    /// # Panics
+    ///
+    /// If a loop is running in this thread already.
+    ///
+    /// ```
+    /// use rasyncio::{Runner, create_task, events, yield_now};
+    ///
+    /// let runner = Runner::new()?;
+    /// runner.enter(|| {
+    ///     create_task(async {
+    ///         yield_now().await.unwrap();
+    ///         events::stop();
+    ///     })
+    /// });
+    /// runner.run_forever();
+    /// # Ok::<_, rasyncio::RunError>(())
+    /// ```
+    #[track_caller]
+    pub fn run_forever(&self) {
+        assert!(!events::is_running(), "{}", RunError::Nested);
+        self.enter(|| {
+            let state = &self.host.state;
+            if state.stopped.take() {
+                self.engine.stop();
+            }
+            state.forever.set(true);
+            let Ok(Flow::Continue | Flow::Stop) = self.engine.run(&mut PlainDriver);
+            state.forever.set(false);
+        });
+    }
+
+    /// Calls `f` with the loop as the running one, between two runs: to make callbacks and tasks for the
+    /// next.
+    ///
+    /// ```
+    /// use rasyncio::{Runner, create_task};
+    ///
+    /// let runner = Runner::new()?;
+    /// let task = runner.enter(|| create_task(async { 1 }));
+    /// assert_eq!(runner.run(task.into_future()).unwrap(), 1);
+    /// # Ok::<_, rasyncio::RunError>(())
+    /// ```
+    pub fn enter<R>(&self, f: impl FnOnce() -> R) -> R {
+        self.host.enter(&self.engine, f)
+    }
+
+    /// The loop, for other threads, and to be asked (asyncio's `Runner.get_loop`). It outlives the runner
+    /// harmlessly.
+    ///
+    /// ```
+    /// use rasyncio::{Runner, events};
+    ///
+    /// let runner = Runner::new()?;
+    /// let here = runner.get_loop();
+    /// assert_eq!(runner.run(async { events::get_running_loop() }), here);
+    /// drop(runner);
+    /// assert!(here.is_closed());
+    /// # Ok::<_, rasyncio::RunError>(())
+    /// ```
+    pub fn get_loop(&self) -> Loop {
+        Loop::of(&self.host.state.home)
+    }
+
     fn run_to_end<F: Future>(&self, main: F) -> Result<Result<F::Output, TaskError>, RunError> {
+        self.run_to_end_in(self.shared_context(), main)
+    }
+
+    fn shared_context(&self) -> Context {
+        self.context.get_or_init(copy_context).clone()
+    }
+
+    fn run_to_end_in<F: Future>(
+        &self,
+        context: Context,
+        main: F,
+    ) -> Result<Result<F::Output, TaskError>, RunError> {
+        self.run_task(context, main, |task| {
+            self.run_until_done(task);
+            self.settle();
+        })
+    }
+
+    fn run_task<F: Future>(
+        &self,
+        context: Context,
+        main: F,
+        drive: impl FnOnce(&AnyTask),
+    ) -> Result<Result<F::Output, TaskError>, RunError> {
         if events::is_running() {
             return Err(RunError::Nested);
         }
-        Ok(self.host.enter(&self.engine, || {
-            tasks::run_main(main, |task| {
-                self.run_until_done(task);
-                // As in asyncio, what was scheduled by then has its turn.
-                self.engine.stop();
-                let Ok(Flow::Continue | Flow::Stop) = self.engine.run(&mut PlainDriver);
-            })
-        }))
+        Ok(self.enter(|| tasks::run_main(main, Some(context), drive)))
+    }
+
+    /// As in asyncio, what was scheduled by then has its turn.
+    fn settle(&self) {
+        self.engine.stop();
+        let Ok(Flow::Continue | Flow::Stop) = self.engine.run(&mut PlainDriver);
     }
 
     // Once for all programs, and not for each type of a main future.
@@ -209,7 +338,7 @@ impl Runner {
 
     fn shut_down_executor(&self) {
         if self.host.state.executor.borrow().is_pool() {
-            let ended = tasks::run_main(threads::shutdown_default_executor(), |task| {
+            let ended = tasks::run_main(threads::shutdown_default_executor(), None, |task| {
                 self.run_until_done(task);
             });
             // Nobody cancels it: all tasks have ended.
@@ -249,6 +378,10 @@ impl Drop for Runner {
             if !panicking() {
                 self.cancel_all_tasks();
                 self.shut_down_executor();
+                // Those who are told of the last task's end.
+                if self.engine.ready_len() > 0 {
+                    self.settle();
+                }
             }
             self.host.close();
         });
@@ -326,6 +459,7 @@ impl Host {
     /// Ends all tasks, and those that are created from now on. None of them may be running.
     fn close(&self) {
         self.state.closed.set(true);
+        self.state.home.closed.store(true, Ordering::Relaxed);
         self.state.tasks.abandon_all();
     }
 }

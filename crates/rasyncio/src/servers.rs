@@ -441,7 +441,7 @@ impl Inner {
         let link = Link::Socket(socket);
         let opened = Transport::open_with(link, protocol, Some(attached), self.tls.as_ref());
         if let Err(error) = opened {
-            events::report_error(
+            events::call_exception_handler(
                 "Error on transport creation for incoming connection",
                 &error,
             );

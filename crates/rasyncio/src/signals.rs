@@ -17,7 +17,7 @@ use crate::events;
 use crate::locks::Event;
 
 /// The number of the signal that Ctrl-C sends.
-const INTERRUPT: c_int = libc::SIGINT;
+pub(crate) const INTERRUPT: c_int = libc::SIGINT;
 
 /// Calls `handler` in the loop's thread whenever the signal has arrived, several arrivals at once
 /// perhaps as one (asyncio's `loop.add_signal_handler`). It takes the place of the one before. A panic
@@ -126,6 +126,8 @@ pub async fn wait_for_signal(signal: c_int) -> io::Result<()> {
 }
 
 /// Waits until the user presses Ctrl-C. From the first call on that does not end the program any more.
+/// Where it should cancel the main task, as in Python, there is
+/// [`run_interruptible`](crate::runners::run_interruptible).
 ///
 /// # Errors
 ///
@@ -184,6 +186,11 @@ impl SignalHandlers {
         let descriptor = handlers.signals.as_fd().as_raw_fd();
         drop(engine.set_reader(descriptor, job)?);
         Ok(handlers)
+    }
+
+    /// Whether anything is to be done at this signal.
+    pub(crate) fn handles(&self, signal: c_int) -> bool {
+        self.handlers.borrow().contains_key(&signal) || self.arrivals.borrow().contains_key(&signal)
     }
 
     fn arrived(&self, signal: c_int) {

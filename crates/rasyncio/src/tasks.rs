@@ -23,6 +23,7 @@
 //! awaiting one only if the other gives in.
 
 mod as_completed;
+mod callbacks;
 mod cell;
 mod deaf;
 mod ended;
@@ -32,6 +33,7 @@ mod join;
 mod list;
 mod refs;
 mod reported;
+mod results;
 mod sent;
 mod shield;
 mod sleep;
@@ -51,6 +53,7 @@ use std::panic::Location;
 use std::sync::Arc;
 
 pub use as_completed::{AsCompleted, AsCompletedError, Next, as_completed};
+pub use callbacks::DoneCallback;
 pub(crate) use ended::{Ended, came_back};
 pub use fallible::Fallible;
 #[doc(hidden)]

@@ -190,3 +190,34 @@ async fn one_in_the_drop_of_an_output_is_reported() {
         ["a task's output could not be dropped: panicked: boom"]
     );
 }
+
+#[rasyncio::test]
+async fn a_handler_may_be_told_by_hand() {
+    let reports = reports();
+    events::call_exception_handler("a backup was left out", "no disk");
+    assert_eq!(reports.take(), ["a backup was left out: no disk"]);
+}
+
+#[rasyncio::test]
+async fn a_handler_may_hand_on_to_the_one_before() {
+    let reports = reports();
+    let former = events::get_exception_handler().unwrap();
+    events::set_exception_handler(move |context| {
+        if context.message != "ignored" {
+            former(context);
+        }
+    });
+    events::call_exception_handler("ignored", "");
+    events::call_exception_handler("told", "on");
+    assert_eq!(reports.take(), ["told: on"]);
+}
+
+#[rasyncio::test]
+async fn a_handler_that_was_taken_away_is_not_told() {
+    let reports = reports();
+    assert!(events::remove_exception_handler());
+    assert!(events::get_exception_handler().is_none());
+    assert!(!events::remove_exception_handler());
+    events::call_exception_handler("a line on stderr", "and nobody else");
+    assert!(reports.borrow().is_empty());
+}

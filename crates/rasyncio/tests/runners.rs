@@ -6,10 +6,11 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use common::{Dropped, Log};
+use rasyncio::contextvars::Context;
 use rasyncio::runners::{Host, Runner};
 use rasyncio::{
-    AnyTask, RunError, Task, all_tasks, create_task, current_task, events, sleep, try_run,
-    yield_now,
+    AnyTask, ContextVar, RunError, Task, all_tasks, create_task, current_task, events, sleep,
+    try_run, yield_now,
 };
 use rasyncio_engine::{EventLoop, PlainDriver};
 
@@ -125,6 +126,88 @@ fn a_runner_that_is_dropped_cleans_its_tasks_up() {
     });
     drop(runner);
     assert_eq!(log.take(), ["clean"]);
+}
+
+#[test]
+fn the_runs_of_a_runner_share_a_context() {
+    static VISITS: ContextVar<u32> = ContextVar::with_default("visits", || 0);
+    let visit = || async {
+        let _token = VISITS.set(VISITS.get().unwrap() + 1);
+        VISITS.get().unwrap()
+    };
+    let runner = Runner::new().unwrap();
+    let token = VISITS.set(10);
+    assert_eq!((runner.run(visit()), runner.run(visit())), (11, 12));
+    assert_eq!(runner.run_in(&Context::new(), visit()), 1);
+    assert_eq!((runner.run(visit()), VISITS.get()), (13, Some(10)));
+    VISITS.reset(token).unwrap();
+    assert_eq!(runner.run(visit()), 14);
+}
+
+#[test]
+fn a_loop_can_be_asked_before_during_and_after() {
+    let runner = Runner::new().unwrap();
+    let here = runner.get_loop();
+    let state = || (here.is_running(), here.is_closed());
+    assert_eq!(state(), (false, false));
+    assert_eq!(runner.run(async { state() }), (true, false));
+    assert_eq!(state(), (false, false));
+    runner.enter(|| {
+        // Entered twice, it is still entered when the inner one is over.
+        runner.enter(|| ());
+        assert!(here.is_running());
+    });
+    drop(runner);
+    assert_eq!(state(), (false, true));
+}
+
+#[test]
+fn a_loop_that_runs_forever_is_stopped_after_the_turn() {
+    let log = Log::default();
+    let runner = Runner::new().unwrap();
+    runner.enter(|| {
+        events::call_soon(events::stop);
+        events::call_soon(log.call("of the same turn"));
+        events::call_soon({
+            let log = log.clone();
+            move || drop(events::call_soon(log.call("of the next")))
+        });
+    });
+    runner.run_forever();
+    assert_eq!(log.take(), ["of the same turn"]);
+    assert_eq!(runner.run(async { 1 }), 1);
+    assert_eq!(log.take(), ["of the next"]);
+}
+
+#[test]
+fn a_loop_that_is_stopped_before_it_runs_makes_one_turn() {
+    let log = Log::default();
+    let runner = Runner::new().unwrap();
+    runner.enter(|| {
+        events::stop();
+        events::call_soon(log.call("called"));
+    });
+    runner.run_forever();
+    assert_eq!(log.take(), ["called"]);
+}
+
+#[test]
+fn stopping_does_not_end_a_main_task() {
+    let runner = Runner::new().unwrap();
+    let slept = runner.run(async {
+        events::stop();
+        sleep(Duration::from_millis(1)).await
+    });
+    assert_eq!(slept, Ok(()));
+    // The next run has that before it.
+    runner.run_forever();
+}
+
+#[test]
+#[should_panic(expected = "rasyncio::run() cannot be called from a running event loop")]
+fn a_loop_does_not_run_forever_inside_of_another() {
+    let inner = Runner::new().unwrap();
+    rasyncio::run(async { inner.run_forever() });
 }
 
 #[test]

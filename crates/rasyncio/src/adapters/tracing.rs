@@ -7,7 +7,7 @@
 use ::tracing::instrument::{Instrument, Instrumented};
 use ::tracing::{Level, error, event_enabled, info_span, warn};
 
-use crate::events::{ExceptionContext, SlowCallback, UNRETRIEVED};
+use crate::events::{ExceptionContext, SlowCallback};
 use crate::tasks::Origin;
 
 pub(crate) fn in_span<F: Future>(future: F, origin: &Origin) -> Instrumented<F> {
@@ -29,7 +29,7 @@ pub(crate) fn error(context: &ExceptionContext<'_>) -> bool {
     }
     let task = context.task.map(|task| task.name());
     let (message, text) = (context.message, context.panic.message());
-    match message == UNRETRIEVED {
+    match context.panic.is_error() {
         true => error!(target: "rasyncio", task, exception = text, "{message}"),
         false => error!(target: "rasyncio", task, panic = text, "{message}"),
     }

@@ -6,7 +6,7 @@ use std::panic::Location;
 use std::rc::Rc;
 use std::time::Duration;
 
-use super::{Watch, callback_job, time, with_running};
+use super::{Watch, callback_job, note_next_turn, time, with_running};
 use crate::contextvars::{self, Context};
 use crate::timer::{Timer, nanoseconds};
 
@@ -34,8 +34,7 @@ use crate::timer::{Timer, nanoseconds};
 #[track_caller]
 pub fn call_soon(callback: impl FnOnce() + 'static) -> Handle {
     let handle = Handle::new(callback);
-    let job = callback_job(handle.caller());
-    with_running(|_, engine| engine.schedule(job));
+    handle.schedule();
     handle
 }
 
@@ -169,8 +168,9 @@ impl<F: FnOnce()> Callback for Call<F> {
 }
 
 impl Handle {
+    /// Scheduled by whoever has made it.
     #[track_caller]
-    fn new(callback: impl FnOnce() + 'static) -> Handle {
+    pub(crate) fn new(callback: impl FnOnce() + 'static) -> Handle {
         Handle {
             callback: Rc::new(Call {
                 function: Cell::new(Some(callback)),
@@ -179,6 +179,22 @@ impl Handle {
                 cancelled: Cell::new(false),
             }),
         }
+    }
+
+    /// Has it called in the next turn.
+    ///
+    /// # Panics
+    ///
+    /// If no loop is running.
+    #[track_caller]
+    pub(crate) fn schedule(&self) {
+        let job = callback_job(self.caller());
+        with_running(|_, engine| engine.schedule(job));
+    }
+
+    /// Has it called in the next turn or, where no loop is running, calls it.
+    pub(crate) fn schedule_or_call(&self) {
+        note_next_turn(self.caller());
     }
 
     fn caller(&self) -> impl FnOnce() + use<> {

@@ -4,6 +4,7 @@ mod concurrent;
 
 use std::error::Error;
 use std::fmt;
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use rasyncio_engine::Job;
@@ -33,9 +34,7 @@ use crate::threads::Work;
 /// ```
 #[track_caller]
 pub fn get_running_loop() -> Loop {
-    with_running(|state, _| Loop {
-        home: state.home.clone(),
-    })
+    with_running(|state, _| Loop::of(&state.home))
 }
 
 /// A loop, for any thread. It outlives the loop harmlessly.
@@ -63,6 +62,10 @@ pub struct Loop {
 }
 
 impl Loop {
+    pub(crate) fn of(home: &Arc<Home>) -> Loop {
+        Loop { home: home.clone() }
+    }
+
     /// Calls `callback` in the loop's thread, soon (asyncio's `loop.call_soon_threadsafe`), and wakes
     /// the loop if it sleeps. A panic in it goes to the exception handler.
     ///
@@ -130,6 +133,32 @@ impl Loop {
         // Dropped, it tells who waits that the loop is closed.
         let _ = self.send(callback_job(run));
         future
+    }
+
+    /// Whether somebody is running it, in whatever thread (asyncio's `loop.is_running`).
+    ///
+    /// ```
+    /// use rasyncio::{Runner, events};
+    ///
+    /// let runner = Runner::new()?;
+    /// assert!(!runner.get_loop().is_running());
+    /// assert!(runner.run(async { events::get_running_loop().is_running() }));
+    /// # Ok::<_, rasyncio::RunError>(())
+    /// ```
+    pub fn is_running(&self) -> bool {
+        self.home.entered.load(Ordering::Relaxed)
+    }
+
+    /// Whether it has ended for good (asyncio's `loop.is_closed`).
+    ///
+    /// ```
+    /// use rasyncio::events;
+    ///
+    /// let over = rasyncio::run(async { events::get_running_loop() });
+    /// assert!(over.is_closed());
+    /// ```
+    pub fn is_closed(&self) -> bool {
+        self.home.closed.load(Ordering::Relaxed)
     }
 
     /// # Errors

@@ -6,11 +6,14 @@ use std::fmt;
 use std::mem;
 use std::pin::Pin;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
-use crate::events;
+use super::callbacks::{Callbacks, Key, Told};
+use crate::events::Handle;
 use crate::exceptions::Cancelled;
 use crate::scope::{self, Cancel};
+use crate::tasks::DoneCallback;
 
 /// A result that is not there yet, in two parts (asyncio's `loop.create_future`): who has the
 /// [`Promise`] sets it, and who has the [`Future`](struct@Future) awaits it.
@@ -26,10 +29,11 @@ use crate::scope::{self, Cancel};
 /// ```
 pub fn create_future<T, E>() -> (Promise<T, E>, Future<T, E>) {
     let state = Rc::new(State {
-        outcome: Cell::new(Outcome::Pending),
+        outcome: RefCell::new(Outcome::Pending),
         ended: Cell::new(Ended::No),
         waker: Cell::new(None),
-        callbacks: RefCell::default(),
+        came: Cell::default(),
+        callbacks: Callbacks::default(),
     });
     let promise = Promise {
         state: state.clone(),
@@ -72,19 +76,21 @@ pub struct Promise<T, E = Box<dyn Error>> {
 /// ```
 #[must_use = "futures do nothing unless awaited"]
 pub struct Future<T: 'static, E: 'static = Box<dyn Error>> {
-    state: Rc<State<T, E>>,
+    pub(super) state: Rc<State<T, E>>,
     suspended: bool,
 }
 
-struct State<T, E> {
-    outcome: Cell<Outcome<T, E>>,
-    ended: Cell<Ended>,
+pub(super) struct State<T, E> {
+    outcome: RefCell<Outcome<T, E>>,
+    pub(super) ended: Cell<Ended>,
+    /// Of whoever awaits the `Future`, and when that began.
     waker: Cell<Option<Waker>>,
-    callbacks: RefCell<Vec<Box<dyn FnOnce()>>>,
+    came: Cell<Key>,
+    pub(super) callbacks: Callbacks,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Ended {
+pub(super) enum Ended {
     No,
     Finished,
     Cancelled,
@@ -140,26 +146,28 @@ impl<T, E> State<T, E> {
             Err(FutureError::Cancelled(_)) => Ended::Cancelled,
             Ok(_) | Err(FutureError::Exception(_)) => Ended::Finished,
         });
-        self.outcome.set(Outcome::Ended(outcome));
-        for callback in self.callbacks.take() {
-            events::note_next_turn(callback);
-        }
-        if let Some(waker) = self.waker.take() {
-            waker.wake();
-        }
+        self.outcome.replace(Outcome::Ended(outcome));
+        self.callbacks.tell(self.waker.take(), self.came.get());
         Ok(())
     }
 
     fn cancel(&self, cancelled: Cancelled) -> bool {
         self.end(Err(FutureError::Cancelled(cancelled))).is_ok()
     }
+}
 
-    fn add_done_callback(&self, callback: Box<dyn FnOnce()>) {
-        if self.ended.get() == Ended::No {
-            self.callbacks.borrow_mut().push(callback);
-        } else {
-            events::note_next_turn(callback);
+impl<T: 'static, E: 'static> State<T, E> {
+    pub(super) fn add_done_callback(self: &Rc<Self>, handle: Handle) -> DoneCallback {
+        if self.ended.get() != Ended::No {
+            handle.schedule_or_call();
+            return DoneCallback::called();
         }
+        let key = self.callbacks.add(Told::Callback(handle));
+        let state = Rc::downgrade(self);
+        DoneCallback::new(move || {
+            let state = state.upgrade();
+            state.is_some_and(|state| state.callbacks.remove(key).is_some())
+        })
     }
 }
 
@@ -270,8 +278,13 @@ impl<T, E> Promise<T, E> {
     ///     assert!(promise.cancelled());
     /// });
     /// ```
-    pub fn add_done_callback(&self, callback: impl FnOnce() + 'static) {
-        self.state.add_done_callback(Box::new(callback));
+    #[track_caller]
+    pub fn add_done_callback(&self, callback: impl FnOnce() + 'static) -> DoneCallback
+    where
+        T: 'static,
+        E: 'static,
+    {
+        self.state.add_done_callback(Handle::new(callback))
     }
 }
 
@@ -287,6 +300,22 @@ impl<T, E> Future<T, E> {
     /// ```
     pub fn cancel(&self) -> bool {
         self.state.cancel(Cancelled::new())
+    }
+
+    /// Cancels the future, and says why (asyncio's `Future.cancel(msg)`). False if it has ended already.
+    ///
+    /// ```
+    /// use rasyncio::futures::{FutureError, create_future};
+    ///
+    /// rasyncio::run(async {
+    ///     let (_promise, future) = create_future::<(), ()>();
+    ///     assert!(future.cancel_with("changed my mind"));
+    ///     let Err(FutureError::Cancelled(cancelled)) = future.await else { unreachable!() };
+    ///     assert_eq!(cancelled.message(), Some("changed my mind"));
+    /// });
+    /// ```
+    pub fn cancel_with(&self, message: impl Into<Arc<str>>) -> bool {
+        self.state.cancel(Cancelled::with_message(message))
     }
 
     /// Whether the future has ended, in whatever way (asyncio's `Future.done`).
@@ -330,8 +359,40 @@ impl<T, E> Future<T, E> {
     ///     assert!(future.done() && !future.cancelled());
     /// });
     /// ```
-    pub fn add_done_callback(&self, callback: impl FnOnce() + 'static) {
-        self.state.add_done_callback(Box::new(callback));
+    #[track_caller]
+    pub fn add_done_callback(&self, callback: impl FnOnce() + 'static) -> DoneCallback {
+        self.state.add_done_callback(Handle::new(callback))
+    }
+
+    /// What awaiting it would give; `None` before the end (asyncio's `Future.result` and
+    /// `Future.exception`, and `InvalidStateError`).
+    ///
+    /// ```
+    /// use rasyncio::futures::create_future;
+    ///
+    /// let (promise, future) = create_future::<_, ()>();
+    /// assert_eq!(future.result(), None);
+    /// promise.set_result(1).unwrap();
+    /// assert_eq!(future.result(), Some(Ok(1)));
+    /// ```
+    pub fn result(&self) -> Option<Result<T, FutureError<E>>>
+    where
+        T: Clone,
+        E: Clone,
+    {
+        match &*self.state.outcome.borrow() {
+            Outcome::Ended(outcome) => Some(outcome.clone()),
+            Outcome::Pending | Outcome::Taken => None,
+        }
+    }
+
+    /// Nobody awaits it here any more.
+    pub(super) fn leave(&mut self) {
+        if mem::take(&mut self.suspended) {
+            let target: Rc<dyn Cancel> = self.state.clone();
+            scope::leave(&target);
+        }
+        drop(self.state.waker.take());
     }
 }
 
@@ -346,7 +407,11 @@ impl<T, E> std::future::Future for Future<T, E> {
                 return Poll::Ready(Err(FutureError::Cancelled(cancelled)));
             }
             self.suspended = true;
-            drop(self.state.waker.replace(Some(cx.waker().clone())));
+            let former = self.state.waker.replace(Some(cx.waker().clone()));
+            if former.is_none() {
+                self.state.came.set(self.state.callbacks.place());
+            }
+            drop(former);
             scope::suspend_on(self.state.clone());
             return Poll::Pending;
         }
@@ -378,11 +443,7 @@ impl<T, E> Drop for Promise<T, E> {
 
 impl<T: 'static, E: 'static> Drop for Future<T, E> {
     fn drop(&mut self) {
-        if self.suspended {
-            let target: Rc<dyn Cancel> = self.state.clone();
-            scope::leave(&target);
-        }
-        drop(self.state.waker.take());
+        self.leave();
         self.state
             .cancel(Cancelled::with_message("the future was dropped"));
         drop(self.state.outcome.replace(Outcome::Taken));

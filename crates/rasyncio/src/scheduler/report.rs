@@ -64,11 +64,10 @@ impl Scheduler {
                 events::quietly("Panic in the exception handler", || handler(self, &context));
             }
             None => {
-                let late = Panic::new(Box::new("the job did not end in time"));
+                let late = Panic::of_error("the job did not end in time".to_owned());
                 events::report(&ExceptionContext {
                     message,
                     task: job.task().as_ref(),
-                    // For the loop's handler it is as if somebody had panicked with it.
                     panic: panic.unwrap_or(&late),
                 });
             }

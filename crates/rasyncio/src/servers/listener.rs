@@ -80,7 +80,7 @@ impl Listener {
                     AcceptError::Nothing => {}
                     AcceptError::Exhausted => return self.rest(&error),
                     AcceptError::Fatal => {
-                        return events::report_error("Error in socket.accept()", &error);
+                        return events::call_exception_handler("Error in socket.accept()", &error);
                     }
                 },
                 None => return,
@@ -103,7 +103,7 @@ impl Listener {
     }
 
     fn rest(self: &Rc<Listener>, error: &io::Error) {
-        events::report_error("socket.accept() out of system resource", error);
+        events::call_exception_handler("socket.accept() out of system resource", error);
         let listener: Weak<Listener> = Rc::downgrade(self);
         let job = Job::from_fn(move || {
             if let Some(listener) = listener.upgrade() {

@@ -26,11 +26,11 @@ use super::refs::{Last, Refs};
 use super::sent::Sent;
 use super::spawn::Origin;
 use super::stage::VTable;
-use super::state::{FAILED, JOINABLE, OUTPUT, SETTLED, SHARED, State};
+use super::state::{FAILED, JOINABLE, OUTPUT, SEEN, SETTLED, SHARED, State};
 use super::waiters::{Key, Waiter, Waiters};
 use super::{AnyTask, Task};
 use crate::events::{self, Home, LoopState};
-use crate::exceptions::TaskError;
+use crate::exceptions::{Panic, TaskError};
 use crate::place::Place;
 use crate::scope::Scope;
 
@@ -327,9 +327,9 @@ impl AnyTask {
         self.header().waiters.add(waiter)
     }
 
-    /// Takes back what was added.
-    pub(super) fn remove_waiter(&self, key: Key) {
-        drop(self.header().waiters.remove(key));
+    /// Takes back what was added, and answers whether it was there.
+    pub(super) fn remove_waiter(&self, key: Key) -> bool {
+        self.header().waiters.remove(key).is_some()
     }
 
     /// The output, for whoever is first to ask.
@@ -358,15 +358,26 @@ impl AnyTask {
         }
         // SAFETY: `OUTPUT` said that it is there, and clearing it made it ours.
         if let Some(panic) = unsafe { (header.vtable.discard)(self.raw) } {
-            events::report(&events::ExceptionContext {
-                message: match header.state.has(FAILED) {
-                    true => events::UNRETRIEVED,
-                    false => "Task panic was never retrieved",
-                },
-                task: Some(self),
-                panic: &panic,
-            });
+            self.report_unretrieved(&panic);
         }
+    }
+
+    /// Tells of an error that was dropped, unless somebody has looked at it.
+    #[cold]
+    #[inline(never)]
+    fn report_unretrieved(&self, panic: &Panic) {
+        let state = &self.header().state;
+        if state.has(SEEN) {
+            return;
+        }
+        events::report(&events::ExceptionContext {
+            message: match state.has(FAILED) {
+                true => events::UNRETRIEVED,
+                false => "Task panic was never retrieved",
+            },
+            task: Some(self),
+            panic,
+        });
     }
 
     /// Nobody will ask for the output, or wait for the end.

@@ -167,9 +167,7 @@ impl<T, E: Display + 'static> Kind<Result<T, E>> for ResultKind {
 
     fn dropped(output: Result<T, E>) -> Option<Panic> {
         match output {
-            Err(error) if !is_cancellation(&error) => {
-                Some(Panic::new(Box::new(format!("{error:#}"))))
-            }
+            Err(error) if !is_cancellation(&error) => Some(Panic::of_error(format!("{error:#}"))),
             _ => None,
         }
     }
@@ -273,7 +271,7 @@ pub(super) mod sealed {
 
 impl AnyTask {
     /// Where the output is, as long as `OUTPUT`.
-    fn output_place(&self) -> *const () {
+    pub(super) fn output_place(&self) -> *const () {
         let header = self.header();
         // SAFETY: it only computes a place in the live cell.
         unsafe { (header.vtable.output)(self.raw).cast_const() }

@@ -52,7 +52,7 @@ impl<T, E: Display> OnDone for Reporter<T, E> {
 
 fn report<T, E: Display>(task: &Task<Result<T, E>>) {
     let (message, panic) = match task.take() {
-        Some(Ok(Err(error))) => (events::UNRETRIEVED, Panic::new(Box::new(error.to_string()))),
+        Some(Ok(Err(error))) => (events::UNRETRIEVED, Panic::of_error(error.to_string())),
         Some(Err(TaskError::Panicked(panic))) => ("Task panic was never retrieved", panic),
         Some(Ok(Ok(_)) | Err(TaskError::Cancelled(_))) | None => return,
     };

@@ -27,7 +27,8 @@ pub(crate) struct Origin {
 }
 
 impl Origin {
-    #[inline]
+    // Two make tasks, and it is not to be a call in either.
+    #[inline(always)]
     pub(super) fn new(
         owner: &LoopState,
         name: Option<Box<str>>,
@@ -71,13 +72,14 @@ where
     unsafe { spawn_unchecked::<F, K>(owner, future, origin, 0) }
 }
 
-/// Makes a task of the running loop, calls `drive`, which has to turn the loop until
-/// the task is done, and answers the task's output. Meanwhile the future may borrow.
+/// Makes a task of the running loop, in `context` or a copy of the current one, calls `drive`, which has
+/// to turn the loop until the task is done, and answers the task's output. Meanwhile the future may borrow.
 ///
 /// Whatever `drive` does, the future is gone when this returns or unwinds.
 #[track_caller]
 pub(crate) fn run_main<F: Future>(
     future: F,
+    context: Option<Context>,
     drive: impl FnOnce(&AnyTask),
 ) -> Result<F::Output, TaskError> {
     struct Guard<T>(Task<T>);
@@ -92,7 +94,7 @@ pub(crate) fn run_main<F: Future>(
     }
     let created = Location::caller();
     let task = events::with_running(|owner, _| {
-        let origin = Origin::new(owner, None, contextvars::inherit(), created);
+        let origin = Origin::new(owner, None, context.or_else(contextvars::inherit), created);
         // SAFETY: the guard ends the task before this function does, and the output leaves
         // through here or with the guard.
         Guard(unsafe { spawn_unchecked::<F, Plain>(owner, future, origin, MAIN) })

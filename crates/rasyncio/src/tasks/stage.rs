@@ -161,9 +161,12 @@ unsafe fn conclude<F: Future, K: Kind<F::Output>>(
     }
     if let Some(reason) = header.scope.take_reason()
         && result.is_ok()
-        && !header.state.has(MAIN)
     {
-        replace(&mut result, TaskError::Cancelled(reason));
+        if header.state.has(MAIN) {
+            header.state.insert(CANCELLED);
+        } else {
+            replace(&mut result, TaskError::Cancelled(reason));
+        }
     }
     header.state.insert(match &result {
         Ok(output) if K::is_error(output) => DONE | OUTPUT | FAILED,

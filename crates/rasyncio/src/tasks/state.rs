@@ -62,6 +62,9 @@ pub(super) const SHARED: u16 = 1 << 12;
 /// task, at the end of the step.
 pub(super) const LENT: u16 = 1 << 14;
 
+/// With `OUTPUT`: somebody has looked at it, so that an error in it needs no report.
+pub(super) const SEEN: u16 = 1 << 15;
+
 impl State {
     #[inline]
     pub(super) fn new(bits: u16) -> State {
