@@ -1,13 +1,14 @@
 """Transports of child processes.
 
-A process is started by the standard library's `Popen` and described by asyncio's transport; its pipes
-are native, and so is waiting for its end, which takes neither a child watcher nor a thread.
+A process is described by asyncio's transport and started past the standard library's `Popen`, or by it;
+its pipes are native, and so is waiting for its end, which takes neither a child watcher nor a thread.
 """
 
 from asyncio import base_subprocess as _stock_base
 from asyncio import events, tasks, unix_events
 from asyncio.log import logger
 
+from . import _starting
 from ._stock import fallback
 
 # How many turns lie between the end and `_process_exited`, as on the way through a child watcher.
@@ -31,6 +32,20 @@ _SHIELDS = (
 
 class _UnixSubprocessTransport(unix_events._UnixSubprocessTransport):
     """The transport of a child process, whose end the loop itself watches for."""
+
+    def _start(self, args, shell, stdin, stdout, stderr, bufsize, **kwargs):
+        streams = (stdin, stdout, stderr)
+        if bufsize == 0 and (not kwargs or kwargs.keys() <= _starting.KEYWORDS):
+            self._proc = _starting.start(args, shell, *streams, **kwargs)
+        if self._proc is None:
+            super()._start(args, shell, *streams, bufsize, **kwargs)
+
+    def get_extra_info(self, name, default=None):
+        """What is known of the process: its `Popen` by the name "subprocess"."""
+        info = super().get_extra_info(name, default)
+        if name == "subprocess":
+            _starting.complete(info)
+        return info
 
     def _child_ended(self, returncode):
         if returncode is None:

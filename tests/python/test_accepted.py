@@ -290,3 +290,40 @@ def test_an_audit_hook_hears_of_the_socket():
         heard.append(done.stdout)
     assert heard[0] == heard[1]
     assert "socket" in heard[0]
+
+
+def test_audit_hooks_hear_of_the_same_sockets():
+    program = (
+        "import asyncio, socket, sys\n"
+        "heard = []\n"
+        "sys.addaudithook(lambda event, arguments: heard.append(arguments[1:])\n"
+        "    if event == 'socket.__new__' else None)\n"
+        "async def main():\n"
+        "    loop = asyncio.get_running_loop()\n"
+        "    made = loop.create_future()\n"
+        "    def connected(reader, writer):\n"
+        "        made.set_result(writer.get_extra_info('socket').gettimeout())\n"
+        "        writer.close()\n"
+        "    server = await asyncio.start_server(connected, '127.0.0.1', 0)\n"
+        "    heard.clear()\n"
+        "    address = server.sockets[0].getsockname()\n"
+        "    reader, writer = await asyncio.open_connection(*address)\n"
+        "    print(await made, writer.get_extra_info('socket').gettimeout())\n"
+        "    await reader.read()\n"
+        "    writer.close()\n"
+        "    server.close()\n"
+        "    with socket.create_server(('127.0.0.1', 0)) as listening:\n"
+        "        listening.setblocking(False)\n"
+        "        with socket.create_connection(listening.getsockname()):\n"
+        "            accepted, _ = await loop.sock_accept(listening)\n"
+        "            print(accepted.gettimeout(), accepted.type)\n"
+        "            accepted.close()\n"
+        "asyncio.run(main())\n"
+        "print([tuple(map(int, arguments)) for arguments in heard])\n"
+    )
+
+    def told(prelude):
+        command = [sys.executable, "-c", prelude + program]
+        return subprocess.run(command, check=True, capture_output=True, text=True).stdout
+
+    assert told("import rasyncio; rasyncio.install()\n") == told("")

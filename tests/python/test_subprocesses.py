@@ -714,3 +714,116 @@ def test_a_waitpid_of_the_programs_own_is_asked(answer, returncode, monkeypatch)
         return await process.wait()
 
     assert ours(scenario) == returncode
+
+
+def test_how_a_process_was_started_cannot_be_seen_from_its_popen():
+    async def scenario(log):
+        process = await asyncio.create_subprocess_exec("cat", stdin=PIPE, stdout=PIPE)
+        popen = process._transport._proc
+        log(isinstance(popen, subprocess.Popen), type(popen).__name__, type(popen).__module__)
+        log(popen.args, popen.returncode, popen.stdin.mode, popen.stdout.mode, popen.stderr)
+        told = process._transport.get_extra_info("subprocess")
+        log(told is popen, type(popen) is subprocess.Popen, sorted(vars(popen)))
+        log(popen.universal_newlines, popen.poll(), hasattr(popen, "no_such_name"))
+        await process.communicate(b"")
+        log(popen.returncode, popen.wait())
+
+    same(scenario)
+
+
+def test_an_unknown_name_of_a_popen_is_an_attribute_error():
+    async def scenario(log):
+        process = await asyncio.create_subprocess_exec("true")
+        try:
+            process._transport._proc.no_such_name
+        except AttributeError as error:
+            log(error)
+        await process.wait()
+
+    same(scenario)
+
+
+def test_a_popen_of_the_programs_own_starts_the_process(monkeypatch):
+    made = []
+
+    class Popen(subprocess.Popen):
+        def __init__(self, *args, **keywords):
+            made.append(keywords["stdout"])
+            super().__init__(*args, **keywords)
+
+    async def scenario():
+        process = await asyncio.create_subprocess_exec("true", stdout=PIPE)
+        await process.communicate()
+        assert made == [PIPE]
+
+    monkeypatch.setattr(subprocess, "Popen", Popen)
+    ours(scenario)
+
+
+@pytest.mark.parametrize("name", ["__init__", "_execute_child"])
+def test_a_replaced_method_of_popen_is_called(name, monkeypatch):
+    called = []
+    real = getattr(subprocess.Popen, name)
+
+    def replaced(self, *args, **keywords):
+        called.append(name)
+        return real(self, *args, **keywords)
+
+    async def scenario():
+        process = await asyncio.create_subprocess_exec("true")
+        assert await process.wait() == 0
+
+    monkeypatch.setattr(subprocess.Popen, name, replaced)
+    ours(scenario)
+    assert called == [name]
+
+
+def test_audit_hooks_hear_of_a_process():
+    program = (
+        "import asyncio, sys\n"
+        "events = []\n"
+        "sys.addaudithook(lambda event, arguments: events.append((event, arguments))\n"
+        "    if event in ('subprocess.Popen', 'os.posix_spawn') else None)\n"
+        "async def main():\n"
+        "    process = await asyncio.create_subprocess_exec('/bin/true', env={'A': 'b'})\n"
+        "    await process.wait()\n"
+        "asyncio.run(main())\n"
+        "print(events)\n"
+    )
+
+    def told(prelude):
+        command = [sys.executable, "-c", prelude + program]
+        return subprocess.run(command, check=True, capture_output=True, text=True).stdout
+
+    events = told("import rasyncio; rasyncio.install()\n")
+    assert events == told("") and "subprocess.Popen" in events
+
+
+@pytest.mark.parametrize("env", [None, {"PATH": "/nowhere:/bin:/usr/bin"}, {}], ids=str)
+def test_programs_are_looked_for_where_the_environment_says(env):
+    async def scenario(log):
+        for name in ["true", "no-such-program-at-all", "./true"]:
+            try:
+                process = await asyncio.create_subprocess_exec(name, env=env)
+                log(name, await process.wait())
+            except OSError as error:
+                log(type(error).__name__, error)
+
+    same(scenario)
+
+
+@pytest.mark.parametrize("closed", [[0], [1], [2], [0, 1, 2]], ids=str)
+def test_standard_streams_that_this_process_has_closed(closed):
+    program = (
+        "import asyncio, os, sys\n"
+        "out = os.dup(1)\n"
+        f"for fd in {closed}: os.close(fd)\n"
+        "async def main():\n"
+        "    process = await asyncio.create_subprocess_exec('cat', stdin=-1, stdout=-1, stderr=-1)\n"
+        "    return await process.communicate(b'data')\n"
+        "answer = asyncio.run(main())\n"
+        "os.write(out, repr(answer).encode())\n"
+    )
+    command = [sys.executable, "-c", "import rasyncio; rasyncio.install()\n" + program]
+    done = subprocess.run(command, stdout=PIPE, stderr=PIPE, timeout=60)
+    assert done.stdout == b"(b'data', b'')", done.stderr

@@ -10,6 +10,7 @@ import socket
 import struct
 import warnings
 import weakref
+from unittest.mock import Mock
 
 import pytest
 from _sockets import Buffered, Recorder, connected, same, settled, turns
@@ -659,3 +660,25 @@ def test_a_socket_with_methods_of_its_own_keeps_them():
         await recorder.lost
 
     rasyncio.run(main())
+
+
+@pytest.mark.parametrize("cls", [asyncio.Transport, asyncio.BaseTransport])
+@pytest.mark.parametrize("kind", ["mock", "function"])
+def test_a_get_extra_info_put_into_asyncios_class_answers(cls, kind, monkeypatch):
+    def function(self, name, default=None):
+        return (isinstance(self, asyncio.Transport), name, default)
+
+    async def scenario(log):
+        server = await asyncio.start_server(lambda reader, writer: writer.close(), "127.0.0.1", 0)
+        reader, writer = await asyncio.open_connection(*server.sockets[0].getsockname())
+        before = writer.get_extra_info("peername")
+        mock = Mock(return_value=("host", 1))
+        with monkeypatch.context() as patched:
+            patched.setattr(cls, "get_extra_info", mock if kind == "mock" else function)
+            log(writer.get_extra_info("peername"), writer.get_extra_info("other", 5))
+            log(writer.transport.get_extra_info("sockname"), mock.call_args)
+        assert writer.get_extra_info("peername") == before
+        writer.close()
+        server.close()
+
+    same(scenario)

@@ -36,7 +36,9 @@ pub(crate) struct ChildWatch {
 
 static CLASS: Global<*mut PyTypeObject> = Global::new();
 
-/// `os.waitpid`. Where a program has put another function in its place, that one is asked.
+/// The module `os`, and its `waitpid`. Where a program has put another function in its place, that one
+/// is asked.
+static OS: Global<Ref> = Global::new();
 static WAITPID: Global<Ref> = Global::new();
 
 static WATCH: Signature = Signature::required("_watch_child", &["pid", "callback"]);
@@ -84,7 +86,7 @@ pub(crate) unsafe fn ended(this: *mut ChildWatch) -> Res<()> {
     // SAFETY: the job keeps `this` alive.
     unsafe {
         let core = event_loop::running_core()?;
-        let os = import(c"os")?;
+        let os = OS.get();
         let waitpid = os.attr(names().waitpid)?;
         let is_replaced = !waitpid.is(WAITPID.get().ptr());
         let outcome = match (*this).child.as_ref() {
@@ -106,7 +108,7 @@ pub(crate) unsafe fn ended(this: *mut ChildWatch) -> Res<()> {
         check(ffi::PyContext_Enter(context.ptr()))?;
         let outcome = boundary::result(|| {
             let code = match is_replaced {
-                true => ask(&os, &waitpid, (*this).pid)?,
+                true => ask(os, &waitpid, (*this).pid)?,
                 false => outcome?,
             };
             callback.call1(code.ptr()).map(drop)
@@ -176,7 +178,9 @@ pub(crate) unsafe fn init(module: *mut PyObject) -> Res<()> {
     // SAFETY: called once, before any reader, says the caller.
     unsafe {
         CLASS.set(builder.build(module, ptr::null_mut())?);
-        WAITPID.set(import(c"os")?.attr(names().waitpid)?);
+        let os = import(c"os")?;
+        WAITPID.set(os.attr(names().waitpid)?);
+        OS.set(os);
     }
     Ok(())
 }

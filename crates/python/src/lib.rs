@@ -9,6 +9,7 @@ mod macros;
 
 mod args;
 mod as_completed;
+mod audit;
 mod awaited_by;
 mod boundary;
 mod cancellation;
@@ -71,6 +72,7 @@ unsafe fn init(module: *mut pyo3::ffi::PyObject) -> Res<()> {
     // its base.
     unsafe {
         names::init()?;
+        audit::init(module)?;
         stdlib::init()?;
         contexts::init()?;
         tasks::current::init()?;

@@ -112,6 +112,8 @@ names! {
     cancelled = "cancelled",
     cancelling = "cancelling",
     close = "close",
+    setblocking = "setblocking",
+    detach = "detach",
     co_flags = "co_flags",
     connection_lost = "connection_lost",
     context = "context",

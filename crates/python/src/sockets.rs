@@ -27,6 +27,7 @@ mod accept;
 mod connect;
 mod connection;
 mod datagrams;
+pub(crate) mod opening;
 mod recv;
 mod sendall;
 mod watch;

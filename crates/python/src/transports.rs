@@ -36,6 +36,7 @@ mod object;
 mod pipes;
 mod pulling;
 mod reading;
+mod replaced;
 mod socket;
 mod watching;
 mod writing;
@@ -62,6 +63,7 @@ use crate::object::Res;
 pub(crate) unsafe fn init(module: *mut PyObject) -> Res<()> {
     // SAFETY: passed on.
     unsafe {
+        replaced::init()?;
         clients::init(module)?;
         methods::init(module)?;
         pipes::init(module)?;

@@ -5,6 +5,7 @@ use std::os::fd::{AsRawFd, FromRawFd, IntoRawFd, OwnedFd};
 use pyo3::ffi::PyObject;
 use rasyncio::transports::stream::is_blocked;
 
+use super::opening;
 use super::watch::until_read;
 use super::{
     ARGUMENT, KNOWN, SOCKET, SockSlots, common, held, is_known, never_blocks, rarely_as_given,
@@ -76,15 +77,8 @@ unsafe fn accept(fd: Fd, sock: *mut PyObject) -> Res<Option<Ref>> {
     // SAFETY: the system has just made it, for us.
     let number = unsafe { OwnedFd::from_raw_fd(number) };
     // SAFETY: a live plain socket, says the caller.
-    let [family, kind, proto] =
-        unsafe { plain_kind(sock) }.ok_or_else(|| runtime_error("the socket is gone"))?;
-    // The flag tells the object that it does not block.
-    let connection = KNOWN.get().plain.call(&[
-        Ref::int(i64::from(family))?.ptr(),
-        Ref::int(i64::from(kind | libc::SOCK_NONBLOCK))?.ptr(),
-        Ref::int(i64::from(proto))?.ptr(),
-        Ref::int(i64::from(number.as_raw_fd()))?.ptr(),
-    ])?;
+    let kind = unsafe { plain_kind(sock) }.ok_or_else(|| runtime_error("the socket is gone"))?;
+    let connection = opening::open(&KNOWN.get().plain, kind, Some(number.as_raw_fd()))?;
     // The socket closes it from now on.
     let _ = number.into_raw_fd();
     let peer = peer.to_python()?.unwrap_or_else(Ref::none);

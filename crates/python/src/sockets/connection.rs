@@ -10,6 +10,7 @@ use std::io;
 use pyo3::ffi::{self, PyObject, PyTypeObject};
 
 use super::connect::{connect, goes_on, outcome};
+use super::opening;
 use super::watch::{descriptor, wait_to_write};
 use super::{ARGUMENT, KNOWN, LOOP, SECOND, SOCKET, SockSlots, WAITER, WATCH};
 use crate::boundary;
@@ -342,16 +343,8 @@ unsafe fn new_socket(slots: SockSlots, family: c_int) -> Res<Fd> {
     } else {
         libc::IPPROTO_TCP
     };
-    let kind = libc::SOCK_STREAM | libc::SOCK_NONBLOCK;
-    let given = [
-        Ref::int(i64::from(family))?,
-        Ref::int(i64::from(kind))?,
-        Ref::int(i64::from(proto))?,
-    ];
-    let sock = KNOWN
-        .get()
-        .plain
-        .call(&[given[0].ptr(), given[1].ptr(), given[2].ptr()])?;
+    let kind = [family, libc::SOCK_STREAM, proto];
+    let sock = opening::open(&KNOWN.get().plain, kind, None)?;
     let sock = slots.set(SOCKET, sock);
     // SAFETY: the slot keeps the socket alive.
     let number = unsafe { ffi::PyObject_AsFileDescriptor(sock) };

@@ -20,6 +20,7 @@ use crate::object::{
     Raised, Ref, Res, check, import, raised_matches, restore_error, set_slot, stash_error,
     take_raised,
 };
+use crate::sockets;
 
 struct Known {
     /// `asyncio.trsock.TransportSocket`
@@ -280,10 +281,7 @@ pub(super) unsafe fn socket<S>(this: *mut TransportObject<S>) -> Res {
 }
 
 fn open_socket(kind: [c_int; 3], fd: c_int) -> Res {
-    let [family, kind, proto] = kind.map(|it| Ref::int(i64::from(it)));
-    let number = Ref::int(i64::from(fd))?;
-    let arguments = [family?, kind?, proto?, number];
-    KNOWN.get().socket.call(&arguments.each_ref().map(Ref::ptr))
+    sockets::opening::open(&KNOWN.get().socket, kind, Some(fd))
 }
 
 /// What a closed socket of that kind looks like.

@@ -1,6 +1,6 @@
 //! A new transport: what it knows of its socket, and how the protocol comes to know of it.
 
-use core::ffi::{c_char, c_int, c_void};
+use core::ffi::c_int;
 use core::ptr;
 use std::os::fd::{IntoRawFd, OwnedFd};
 
@@ -16,6 +16,7 @@ use super::object::{self, TransportObject};
 use super::socket::Fd;
 use super::watching::{Side, watch_in};
 use crate::args::Signature;
+use crate::audit;
 use crate::boundary;
 use crate::event_loop;
 use crate::futures;
@@ -24,11 +25,6 @@ use crate::handles::{self, HandleContext};
 use crate::jobs;
 use crate::names::names;
 use crate::object::{Raised, Ref, Res, check, import, runtime_error, set_slot};
-
-unsafe extern "C" {
-    // Variadic, and not in pyo3-ffi.
-    fn PySys_Audit(event: *const c_char, format: *const c_char, ...) -> c_int;
-}
 
 struct Known {
     /// `asyncio.futures._set_result_unless_cancelled`
@@ -148,7 +144,8 @@ pub(crate) unsafe fn accepted(
         let made = Ref::checked(made)?;
         let this = made.ptr().cast();
         described::of_accepted(this, fd.into_raw_fd(), kind, peer)?;
-        if audited() {
+        // Whoever hears of what is made expects a socket when it would be made.
+        if audit::is_heard() {
             described::socket(this)?;
         }
         Ok(made)
@@ -229,29 +226,6 @@ pub(crate) unsafe fn number_of(transport: *mut PyObject) -> c_int {
 pub(crate) unsafe fn socket_of(transport: *mut PyObject) -> Res {
     // SAFETY: alive, says the caller.
     unsafe { described::socket(transport.cast::<TransportObject>()) }
-}
-
-/// Whether somebody hears of what is made: then a socket is made when it would be.
-fn audited() -> bool {
-    /// Called for what an event tells, hence only if there are hooks; none gets to see it.
-    unsafe extern "C" fn heard(asked: *mut c_void) -> *mut PyObject {
-        // SAFETY: points to a flag of the caller; a static exception class.
-        unsafe {
-            *asked.cast::<bool>() = true;
-            ffi::PyErr_SetNone(ffi::PyExc_ValueError);
-        }
-        ptr::null_mut()
-    }
-    let mut asked = false;
-    // SAFETY: the format takes a function and what it is called with.
-    unsafe {
-        let function = heard as unsafe extern "C" fn(*mut c_void) -> *mut PyObject;
-        let event = c"socket.__new__".as_ptr();
-        if PySys_Audit(event, c"O&".as_ptr(), function, &raw mut asked) < 0 {
-            ffi::PyErr_Clear();
-        }
-    }
-    asked
 }
 
 /// Schedules what follows, by the public way: a program may look at it in debug mode.

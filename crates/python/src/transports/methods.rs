@@ -10,7 +10,7 @@ use super::chunk::Chunk;
 use super::described::{self, Untold};
 use super::object::{self, Kind, TransportObject};
 use super::watching::{Side, unwatch, watch};
-use super::{closing, making, pulling, reading, socket, writing};
+use super::{closing, making, pulling, reading, replaced, socket, writing};
 use crate::args::Signature;
 use crate::boundary;
 use crate::docs;
@@ -208,6 +208,12 @@ static GET_EXTRA_INFO: Signature =
     Signature::required("get_extra_info", &["name"]).optional(&["default"]);
 
 vectorcall!(get_extra_info, |slf, GET_EXTRA_INFO [name, default]| {
+    if let Some(other) = replaced::get_extra_info(slf)? {
+        return match Ref::borrow_opt(default) {
+            Some(default) => other.call(&[name, default.ptr()]),
+            None => other.call1(name),
+        };
+    }
     let this = slf.cast::<TransportObject>();
     let extra = described::with(this, name)?;
     let default = Ref::borrow_opt(default).unwrap_or_else(Ref::none);

@@ -1,7 +1,7 @@
 //! From the program to the socket: at once when nothing waits, otherwise when it is writable.
 
 use core::cell::Cell;
-use core::ffi::{CStr, c_char, c_int};
+use core::ffi::CStr;
 use std::io::{self, ErrorKind};
 
 use pyo3::ffi::{self, PyObject};
@@ -23,17 +23,12 @@ use crate::transports::socket::descriptor;
 use crate::transports::watching::{Side, unwatch, watch};
 use crate::transports::writing::tell_protocol;
 
-unsafe extern "C" {
-    // Exported by every supported version, and not in pyo3-ffi.
-    fn PySys_Audit(event: *const c_char, format: *const c_char, ...) -> c_int;
-}
-
 /// Tells audit hooks what the method of a socket tells them: the socket, and an address. What
 /// they raise forbids the call.
 #[inline]
 pub(crate) unsafe fn audit(event: &CStr, sock: *mut PyObject, address: *mut PyObject) -> Res<()> {
     // SAFETY: a format for two objects, which are alive, says the caller.
-    check(unsafe { PySys_Audit(event.as_ptr(), c"OO".as_ptr(), sock, address) })
+    check(unsafe { crate::audit::PySys_Audit(event.as_ptr(), c"OO".as_ptr(), sock, address) })
 }
 
 const FATAL: &str = "Fatal write error on datagram transport";
