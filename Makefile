@@ -26,7 +26,7 @@ help:
 	@echo 'make bench         measure beside stock asyncio, uvloop and rloop'
 	@echo 'make bench-net     measure an echo server beside theirs, and one in C'
 	@echo 'make bench-rust    measure the Rust crate beside tokio, smol and compio, its servers beside C, tokio and monoio'
-	@echo 'make fmt lint      format; check format, clippy and layering'
+	@echo 'make fmt lint      format; check format, clippy, layering, and that all that is public has an example'
 	@echo 'make build         the extension for $(PYTHON), into build/'
 	@echo 'make clean         remove what was built; distclean: downloaded Pythons and .venv too'
 	@echo
@@ -115,6 +115,8 @@ lint: python layers
 	cargo clippy --quiet --package rasyncio --all-targets --all-features -- -D warnings
 	@# Tests use debug builds; code for release builds alone must compile too.
 	PYO3_PYTHON=$$(command -v $(PYTHON)) cargo clippy --quiet --release --workspace -- -D warnings
+	RUSTDOCFLAGS='-D warnings' cargo doc --quiet --no-deps --all-features --package rasyncio-engine --package rasyncio-macros --package rasyncio
+	@$(PYTHON) scripts/check_examples.py
 
 # The stubs, as a type checker sees them; the checker is in .venv.
 types: venv

@@ -8,6 +8,8 @@ use std::io;
 use std::panic;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use crate::tasks;
+
 /// A request to cancel, delivered where the task was suspended (asyncio's `CancelledError`).
 ///
 /// Let it travel up with `?`, after awaiting what there is to clean up. To go on in spite of
@@ -73,6 +75,20 @@ impl Cancelled {
     /// ```
     pub fn of(error: &io::Error) -> Option<&Cancelled> {
         error.get_ref()?.downcast_ref()
+    }
+
+    /// The cancellation that an error is, or that is among its [sources](Error::source).
+    ///
+    /// ```
+    /// use std::io;
+    /// use rasyncio::{Cancelled, TaskError};
+    ///
+    /// let boxed: Box<dyn std::error::Error> = TaskError::from(Cancelled::new()).into();
+    /// assert_eq!(Cancelled::source_of(&*boxed), Some(&Cancelled::new()));
+    /// assert_eq!(Cancelled::source_of(&io::Error::other("no disk")), None);
+    /// ```
+    pub fn source_of<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a Cancelled> {
+        tasks::cancellation_in(error)
     }
 
     /// What was given to [`cancel_with`](crate::AnyTask::cancel_with).

@@ -13,7 +13,7 @@ pub use errors::{Failure, TaskGroupError};
 pub use running::Running;
 
 use crate::exceptions::Cancelled;
-use crate::tasks::Builder;
+use crate::tasks::{Builder, known_as_cancellation};
 use state::{Member, State};
 
 /// A group of tasks that is left when all have ended (asyncio's `TaskGroup`). Clones are the same
@@ -25,7 +25,15 @@ use state::{Member, State};
 /// and the errors come together in a [`TaskGroupError`].
 ///
 /// As everywhere, a task that was asked to end, and did not take that back, counts as cancelled
-/// whatever it resolves to. That is no failure.
+/// whatever it resolves to. That is no failure. What goes wrong while it cleans up is one, as in
+/// asyncio:
+///
+/// - a panic, always;
+/// - an error of which it is known that it is no cancellation on its way up: an
+///   [`io::Error`](std::io::Error), a [`TaskError`](crate::TaskError), a boxed error and the like, without
+///   one [among its sources](Cancelled::source_of); or text;
+/// - an error of another type if [`with_cancellation`](TaskGroup::with_cancellation) has said how to know.
+///   Otherwise such an error counts as the cancellation, for most have a place for one.
 ///
 /// ```
 /// use std::time::Duration;
@@ -86,8 +94,45 @@ impl<E> TaskGroup<E> {
     /// .unwrap();
     /// ```
     pub fn new() -> TaskGroup<E> {
+        TaskGroup::with_cancellation(|error| known_as_cancellation(error).unwrap_or(true))
+    }
+
+    /// A group without tasks, for errors of a type of your own: `is_cancellation` tells whether one says no
+    /// more than that its code was asked to end. Who was asked to and ends with any other has failed.
+    ///
+    /// For a type that names its sources, that is
+    /// `|error| Cancelled::source_of(error).is_some()`; see [`Cancelled::source_of`].
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use rasyncio::{Cancelled, TaskGroup, sleep};
+    ///
+    /// enum Error {
+    ///     Ended(Cancelled),
+    ///     NoDisk,
+    /// }
+    ///
+    /// impl From<Cancelled> for Error {
+    ///     fn from(cancelled: Cancelled) -> Error {
+    ///         Error::Ended(cancelled)
+    ///     }
+    /// }
+    ///
+    /// rasyncio::run(async {
+    ///     let group = TaskGroup::with_cancellation(|error| matches!(error, Error::Ended(_)));
+    ///     let body = async {
+    ///         group.create_task(async { Err::<(), _>(Error::NoDisk) });
+    ///         sleep(Duration::from_secs(3600)).await?;
+    ///         Ok(())
+    ///     };
+    ///     let failures = group.run(body).await.unwrap_err().into_failures();
+    ///     assert_eq!(failures.len(), 1);
+    ///     assert!(matches!(failures[0].error(), Some(Error::NoDisk)));
+    /// });
+    /// ```
+    pub fn with_cancellation(is_cancellation: fn(&E) -> bool) -> TaskGroup<E> {
         TaskGroup {
-            state: Rc::new(State::new()),
+            state: Rc::new(State::new(is_cancellation)),
         }
     }
 

@@ -58,6 +58,7 @@ pub(crate) use ended::{Ended, came_back};
 pub use fallible::Fallible;
 #[doc(hidden)]
 pub use fallible::kinds;
+pub(crate) use fallible::{cancellation_in, known_as_cancellation};
 pub use gather::{GatherResults, Gatherable, Gathered, Gathering, IntoTask, gather, gather_iter};
 pub use join::{Join, JoinMut};
 pub(crate) use list::TaskList;

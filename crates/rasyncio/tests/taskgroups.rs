@@ -170,6 +170,118 @@ async fn a_task_that_is_cancelled_alone_is_no_failure() {
     assert_eq!(result.unwrap(), "well");
 }
 
+/// What fails while it cleans up.
+async fn fail_at_the_end(message: &'static str) -> io::Result<()> {
+    match after(1000, ()).await {
+        Ok(()) => Ok(()),
+        Err(_) => Err(io::Error::other(message)),
+    }
+}
+
+#[rasyncio::test]
+async fn an_error_of_a_task_that_the_group_has_cancelled_is_a_failure_too() {
+    let group = Group::new();
+    let result = group
+        .run(async {
+            group.create_task(fail_at_the_end("clean-up"));
+            group.create_task(after(1000, ()));
+            group.create_task(fail(1, "first"));
+            Ok(())
+        })
+        .await;
+    assert_eq!(messages(result.unwrap_err()), ["first", "clean-up"]);
+}
+
+#[rasyncio::test]
+async fn a_panic_of_a_task_that_the_group_has_cancelled_is_a_failure_too() {
+    let group = Group::new();
+    let result = group
+        .run(async {
+            group.create_task(async {
+                after(1000, ()).await.expect("no end");
+                Ok(())
+            });
+            group.create_task(fail(1, "first"));
+            Ok(())
+        })
+        .await;
+    let failures = result.unwrap_err().into_failures();
+    assert_eq!(failures.len(), 2);
+    assert!(failures[1].panicked().is_some());
+}
+
+#[rasyncio::test]
+async fn an_error_of_a_task_that_was_cancelled_alone_is_a_failure() {
+    let group = Group::new();
+    let result = group
+        .run(async {
+            let task = group.create_task(fail_at_the_end("clean-up"));
+            yield_now().await?;
+            task.cancel();
+            after(1000, ()).await
+        })
+        .await;
+    assert_eq!(messages(result.unwrap_err()), ["clean-up"]);
+    assert_eq!(events::time(), Duration::ZERO);
+}
+
+#[rasyncio::test]
+async fn an_error_of_the_body_that_the_group_has_cancelled_is_a_failure_too() {
+    let group = Group::new();
+    let result = group
+        .run(async {
+            group.create_task(fail(1, "first"));
+            fail_at_the_end("body").await
+        })
+        .await;
+    assert_eq!(messages(result.unwrap_err()), ["first", "body"]);
+}
+
+#[rasyncio::test]
+async fn errors_of_those_who_were_cancelled_from_outside_are_failures() {
+    let task = create_task(async {
+        let group = Group::new();
+        let result = group
+            .run(async {
+                group.create_task(fail_at_the_end("task"));
+                fail_at_the_end("body").await
+            })
+            .await;
+        assert_eq!(messages(result.unwrap_err()), ["body", "task"]);
+        // The cancellation comes after them.
+        assert!(sleep(milliseconds(1)).await.is_err());
+    });
+    sleep(milliseconds(1)).await.unwrap();
+    task.cancel();
+    assert!(task.await.unwrap_err().cancelled().is_some());
+}
+
+#[rasyncio::test]
+async fn an_error_of_ones_own_counts_as_the_cancellation_unless_the_group_knows_better() {
+    #[derive(Debug)]
+    enum Error {
+        Ended,
+        NoDisk,
+    }
+    async fn work(milliseconds: u64, at_the_end: Error) -> Result<(), Error> {
+        let slept = sleep(Duration::from_millis(milliseconds)).await;
+        slept.map_err(|_| at_the_end)?;
+        Err(Error::NoDisk)
+    }
+    async fn failures(group: TaskGroup<Error>) -> usize {
+        let body = async {
+            group.create_task(work(1, Error::Ended));
+            group.create_task(work(1000, Error::Ended));
+            group.create_task(work(1000, Error::NoDisk));
+            work(1000, Error::Ended).await
+        };
+        group.run(body).await.unwrap_err().failures().len()
+    }
+    assert_eq!(failures(TaskGroup::new()).await, 1);
+    let knows = TaskGroup::with_cancellation(|error| matches!(error, Error::Ended));
+    assert_eq!(failures(knows).await, 2);
+}
+
 #[rasyncio::test]
 async fn who_runs_it_is_cancelled_in_the_body() {
     let task = create_task(async {

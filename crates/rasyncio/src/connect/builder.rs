@@ -227,14 +227,15 @@ impl Builder {
     ///
     /// ```
     /// use std::rc::Rc;
-    /// use rasyncio::{Protocol, create_connection, net::TcpListener};
+    /// use rasyncio::{Protocol, connect::{Builder, Family}, net::TcpListener};
     ///
     /// rasyncio::run(async {
     /// #     struct Quiet;
     /// #     impl Protocol for Quiet {}
     /// #     let listener = TcpListener::bind("127.0.0.1:0").await?;
-    ///     let (transport, _) = create_connection(|| Rc::new(Quiet), listener.local_addr()?).await?;
-    /// #     let (peer, _) = listener.accept().await?;
+    /// #     let host = ("localhost", listener.local_addr()?.port());
+    ///     let builder = Builder::new().family(Family::Inet);
+    ///     let (transport, _) = builder.create_connection(|| Rc::new(Quiet), host).await?;
     ///     transport.write(b"hello")?;
     ///     Ok::<_, Box<dyn std::error::Error>>(())
     /// })
@@ -287,6 +288,25 @@ impl Builder {
     /// # Errors
     ///
     /// If nobody listens there, and a cancellation.
+    ///
+    /// ```
+    /// use std::rc::Rc;
+    /// use rasyncio::{Protocol, connect::Builder, net::UnixListener};
+    ///
+    /// rasyncio::run(async {
+    /// #     struct Quiet;
+    /// #     impl Protocol for Quiet {}
+    /// #     let path = format!("\0rasyncio-builder-create-{}", std::process::id());
+    ///     let listener = UnixListener::bind(&path)?;
+    ///     let builder = Builder::new();
+    ///     let (transport, _) = builder.create_unix_connection(|| Rc::new(Quiet), &path).await?;
+    ///     let peer = listener.accept().await?;
+    ///     transport.write(b"hello")?;
+    ///     assert_eq!(peer.read(&mut [0; 16]).await?, 5);
+    ///     Ok::<_, Box<dyn std::error::Error>>(())
+    /// })
+    /// .unwrap();
+    /// ```
     pub async fn create_unix_connection<P, F>(
         &self,
         factory: F,
@@ -306,6 +326,22 @@ impl Builder {
     /// # Errors
     ///
     /// If nobody listens there, and a cancellation.
+    ///
+    /// ```
+    /// use rasyncio::{connect::Builder, net::UnixListener};
+    ///
+    /// rasyncio::run(async {
+    /// #     let path = format!("\0rasyncio-builder-open-{}", std::process::id());
+    ///     let listener = UnixListener::bind(&path)?;
+    ///     let builder = Builder::new().limit(1 << 20);
+    ///     let (mut reader, _writer) = builder.open_unix_connection(&path).await?;
+    ///     let peer = listener.accept().await?;
+    ///     peer.write_all(b"a line\n").await?;
+    ///     assert_eq!(reader.readline().await?, b"a line\n");
+    ///     Ok::<_, Box<dyn std::error::Error>>(())
+    /// })
+    /// .unwrap();
+    /// ```
     pub async fn open_unix_connection(
         &self,
         path: impl AsRef<Path>,
@@ -320,6 +356,28 @@ impl Builder {
     /// # Errors
     ///
     /// As there.
+    ///
+    /// ```
+    /// use std::net::TcpStream;
+    /// use std::rc::Rc;
+    /// use rasyncio::{Protocol, connect::Builder, servers};
+    ///
+    /// # struct Quiet;
+    /// # impl Protocol for Quiet {}
+    /// # mod examples { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/tls/localhost.rs")); }
+    /// # let (server_config, client_config) = examples::localhost();
+    /// rasyncio::run(async {
+    /// #     let server = servers::Builder::new().ssl(server_config);
+    /// #     let server = server.start_server(async |_, _| {}, "127.0.0.1:0").await?;
+    ///     // Connected by somebody else: through a proxy, perhaps.
+    ///     let socket = TcpStream::connect(server.local_addrs()[0])?;
+    ///     let builder = Builder::new().ssl(client_config).server_hostname("localhost");
+    ///     let (transport, _) = builder.connect_socket(|| Rc::new(Quiet), socket).await?;
+    ///     assert!(transport.tls_info().is_some());
+    ///     Ok::<_, Box<dyn std::error::Error>>(())
+    /// })
+    /// .unwrap();
+    /// ```
     pub async fn connect_socket<P, F>(
         &self,
         factory: F,
@@ -340,6 +398,21 @@ impl Builder {
     /// # Errors
     ///
     /// As there.
+    ///
+    /// ```
+    /// use std::os::unix::net::UnixStream;
+    /// use rasyncio::connect::Builder;
+    ///
+    /// rasyncio::run(async {
+    ///     let (one, two) = UnixStream::pair()?;
+    ///     let (_reader, writer) = Builder::new().open_socket(one).await?;
+    ///     let (mut reader, _writer) = Builder::new().limit(5).open_socket(two).await?;
+    ///     writer.write(b"too long\n")?;
+    ///     assert!(reader.readline().await.is_err());
+    ///     Ok::<_, Box<dyn std::error::Error>>(())
+    /// })
+    /// .unwrap();
+    /// ```
     pub async fn open_socket(
         &self,
         socket: impl Into<OwnedFd>,

@@ -19,24 +19,103 @@ pub(super) struct Keywords {
 
 impl Builder {
     /// Encrypts the connection (asyncio's `ssl`); see [`tls`](crate::tls).
+    ///
+    /// ```
+    /// use rasyncio::{connect, servers};
+    ///
+    /// # mod examples { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/tls/localhost.rs")); }
+    /// # let (server_config, client_config) = examples::localhost();
+    /// rasyncio::run(async {
+    /// #     let server = servers::Builder::new().ssl(server_config);
+    /// #     let server = server.start_server(async |_, _| {}, "127.0.0.1:0").await?;
+    /// #     let port = server.local_addrs()[0].port();
+    ///     let builder = connect::Builder::new().ssl(client_config);
+    ///     let (_reader, writer) = builder.open_connection(("localhost", port)).await?;
+    ///     assert!(writer.tls_info().is_some());
+    ///     Ok::<_, Box<dyn std::error::Error>>(())
+    /// })
+    /// .unwrap();
+    /// ```
     pub fn ssl(mut self, config: impl Into<Arc<ClientConfig>>) -> Builder {
         self.tls.config = Some(config.into());
         self
     }
 
     /// Whom the server's certificate has to be for, if it is not the host that is connected to.
+    ///
+    /// ```
+    /// use rasyncio::tls::error_of;
+    /// use rasyncio::{connect, servers};
+    ///
+    /// # mod examples { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/tls/localhost.rs")); }
+    /// # let (server_config, client_config) = examples::localhost();
+    /// rasyncio::run(async {
+    /// #     let server = servers::Builder::new().ssl(server_config);
+    /// #     let server = server.start_server(async |_, _| {}, "127.0.0.1:0").await?;
+    /// #     let address = server.local_addrs()[0];
+    ///     let builder = connect::Builder::new().ssl(client_config);
+    ///     // The certificate is for a name, not for the address.
+    ///     let refused = builder.open_connection(address).await.unwrap_err();
+    ///     assert!(error_of(&refused).is_some());
+    ///     builder.server_hostname("localhost").open_connection(address).await?;
+    ///     Ok::<_, Box<dyn std::error::Error>>(())
+    /// })
+    /// .unwrap();
+    /// ```
     pub fn server_hostname(mut self, name: impl Into<String>) -> Builder {
         self.tls.server_hostname = Some(name.into());
         self
     }
 
     /// How long the TLS handshake may take (60 seconds).
+    ///
+    /// ```
+    /// use std::io::ErrorKind;
+    /// use std::os::unix::net::UnixStream;
+    /// use std::time::Duration;
+    /// use rasyncio::connect::Builder;
+    ///
+    /// # mod examples { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/tls/localhost.rs")); }
+    /// # let (server_config, client_config) = examples::localhost();
+    /// rasyncio::run(async {
+    ///     let (silent, socket) = UnixStream::pair()?;
+    ///     let builder = Builder::new()
+    ///         .ssl(client_config)
+    ///         .server_hostname("localhost")
+    ///         .ssl_handshake_timeout(Duration::from_millis(1));
+    ///     let error = builder.open_socket(socket).await.unwrap_err();
+    ///     assert_eq!(error.kind(), ErrorKind::ConnectionAborted);
+    ///     Ok::<_, Box<dyn std::error::Error>>(())
+    /// })
+    /// .unwrap();
+    /// ```
     pub fn ssl_handshake_timeout(mut self, limit: Duration) -> Builder {
         self.tls.handshake_timeout = Some(limit);
         self
     }
 
     /// How long the peer may take to answer the close (30 seconds).
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use rasyncio::{connect, servers};
+    ///
+    /// # mod examples { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/tls/localhost.rs")); }
+    /// # let (server_config, client_config) = examples::localhost();
+    /// rasyncio::run(async {
+    /// #     let server = servers::Builder::new().ssl(server_config);
+    /// #     let server = server.start_server(async |_, _| {}, "127.0.0.1:0").await?;
+    /// #     let port = server.local_addrs()[0].port();
+    ///     let builder = connect::Builder::new()
+    ///         .ssl(client_config)
+    ///         .ssl_shutdown_timeout(Duration::from_secs(2));
+    ///     let (_reader, writer) = builder.open_connection(("localhost", port)).await?;
+    ///     writer.close();
+    ///     // Not longer than two seconds, whatever the server does.
+    ///     writer.wait_closed().await
+    /// })
+    /// .unwrap();
+    /// ```
     pub fn ssl_shutdown_timeout(mut self, limit: Duration) -> Builder {
         self.tls.shutdown_timeout = Some(limit);
         self

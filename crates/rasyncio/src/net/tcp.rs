@@ -299,6 +299,24 @@ impl TcpStream {
     /// # Errors
     ///
     /// The system's, and a cancellation. Some of the file may have been sent.
+    ///
+    /// ```
+    /// use rasyncio::net::{TcpListener, TcpStream};
+    /// use std::fs::File;
+    ///
+    /// rasyncio::run(async {
+    /// #     let listener = TcpListener::bind("127.0.0.1:0").await?;
+    /// #     let one = TcpStream::connect(listener.local_addr()?).await?;
+    /// #     let (two, _) = listener.accept().await?;
+    ///     let file = File::open("Cargo.toml")?;
+    ///     assert_eq!(one.sendfile(&file, 0, Some(9)).await?, 9);
+    ///     let mut buffer = [0; 16];
+    ///     let count = two.read(&mut buffer).await?;
+    ///     assert_eq!(&buffer[..count], b"[package]");
+    ///     Ok::<_, Box<dyn std::error::Error>>(())
+    /// })
+    /// .unwrap();
+    /// ```
     pub async fn sendfile(
         &self,
         file: impl AsFd,

@@ -262,6 +262,22 @@ impl UnixStream {
     /// # Errors
     ///
     /// The system's, and a cancellation. Some of the file may have been sent.
+    ///
+    /// ```
+    /// use rasyncio::net::UnixStream;
+    /// use std::fs::File;
+    ///
+    /// rasyncio::run(async {
+    ///     let (one, two) = UnixStream::pair()?;
+    ///     let file = File::open("Cargo.toml")?;
+    ///     assert_eq!(one.sendfile(&file, 0, Some(9)).await?, 9);
+    ///     let mut buffer = [0; 16];
+    ///     let count = two.read(&mut buffer).await?;
+    ///     assert_eq!(&buffer[..count], b"[package]");
+    ///     Ok::<_, Box<dyn std::error::Error>>(())
+    /// })
+    /// .unwrap();
+    /// ```
     pub async fn sendfile(
         &self,
         file: impl AsFd,

@@ -374,6 +374,29 @@ impl Builder {
     /// # Errors
     ///
     /// That of a handshake, and a cancellation.
+    ///
+    /// ```
+    /// use std::rc::Rc;
+    /// use rasyncio::{Protocol, net::TcpListener, open_connection, servers::Builder};
+    ///
+    /// struct Greeting;
+    /// impl Protocol for Greeting {
+    ///     fn connection_made(&self, transport: &rasyncio::Transport) {
+    ///         transport.write(b"welcome\n").ok();
+    ///     }
+    /// }
+    ///
+    /// rasyncio::run(async {
+    ///     let listener = TcpListener::bind("127.0.0.1:0").await?;
+    ///     let (mut reader, _writer) = open_connection(listener.local_addr()?).await?;
+    ///     let (socket, _) = listener.accept().await?;
+    ///     let builder = Builder::new();
+    ///     builder.connect_accepted_socket(|| Rc::new(Greeting), socket.into_std()).await?;
+    ///     assert_eq!(reader.readline().await?, b"welcome\n");
+    ///     Ok::<_, Box<dyn std::error::Error>>(())
+    /// })
+    /// .unwrap();
+    /// ```
     pub async fn connect_accepted_socket<P, F>(
         &self,
         factory: F,

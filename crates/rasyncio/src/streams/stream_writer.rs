@@ -137,6 +137,32 @@ impl StreamWriter {
     /// # Errors
     ///
     /// The handshake's, and a cancellation; the connection is closed then.
+    ///
+    /// ```
+    /// use rasyncio::connect::open_socket;
+    /// use rasyncio::tls::Tls;
+    /// use std::os::unix::net::UnixStream;
+    ///
+    /// # mod examples { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/tls/localhost.rs")); }
+    /// # let (server_config, client_config) = examples::localhost();
+    /// rasyncio::run(async {
+    ///     let (one, two) = UnixStream::pair()?;
+    ///     rasyncio::create_task(async move {
+    ///         let (mut reader, mut writer) = open_socket(one).await?;
+    ///         assert_eq!(reader.readline().await.unwrap(), b"STARTTLS\n");
+    ///         writer.start_tls(&Tls::server(server_config)).await?;
+    ///         writer.write(b"now nobody else can read\n")?;
+    ///         writer.drain().await?;
+    ///         Ok::<_, Box<dyn std::error::Error>>(())
+    ///     });
+    ///     let (mut reader, mut writer) = open_socket(two).await?;
+    ///     writer.write(b"STARTTLS\n")?;
+    ///     writer.start_tls(&Tls::client(client_config, "localhost")?).await?;
+    ///     assert_eq!(reader.readline().await?, b"now nobody else can read\n");
+    ///     Ok::<_, Box<dyn std::error::Error>>(())
+    /// })
+    /// .unwrap();
+    /// ```
     #[cfg(feature = "tls")]
     pub async fn start_tls(&mut self, tls: &crate::tls::Tls) -> io::Result<()> {
         self.drain().await?;
@@ -152,6 +178,26 @@ impl StreamWriter {
     }
 
     /// What is known of the encryption; see [`Transport::tls_info`].
+    ///
+    /// ```
+    /// use rasyncio::tls::rustls::ProtocolVersion;
+    /// use rasyncio::{connect, servers};
+    ///
+    /// # mod examples { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/tls/localhost.rs")); }
+    /// # let (server_config, client_config) = examples::localhost();
+    /// rasyncio::run(async {
+    /// #     let server = servers::Builder::new().ssl(server_config);
+    /// #     let server = server.start_server(async |_, _| {}, "127.0.0.1:0").await?;
+    /// #     let port = server.local_addrs()[0].port();
+    ///     let builder = connect::Builder::new().ssl(client_config);
+    ///     let (_reader, writer) = builder.open_connection(("localhost", port)).await?;
+    ///     let info = writer.tls_info().unwrap();
+    ///     assert_eq!(info.protocol_version, Some(ProtocolVersion::TLSv1_3));
+    ///     assert_eq!(info.peer_certificates.len(), 1);
+    ///     Ok::<_, Box<dyn std::error::Error>>(())
+    /// })
+    /// .unwrap();
+    /// ```
     #[cfg(feature = "tls")]
     pub fn tls_info(&self) -> Option<crate::tls::TlsInfo> {
         self.transport.tls_info()
@@ -162,6 +208,23 @@ impl StreamWriter {
     /// # Errors
     ///
     /// As there.
+    ///
+    /// ```
+    /// use rasyncio::connect::open_socket;
+    /// use std::fs::File;
+    /// use std::os::unix::net::UnixStream;
+    ///
+    /// rasyncio::run(async {
+    ///     let (one, two) = UnixStream::pair()?;
+    ///     let (_reader, writer) = open_socket(one).await?;
+    ///     let (mut reader, _writer) = open_socket(two).await?;
+    ///     writer.write(b"a file: ")?;
+    ///     assert_eq!(writer.sendfile(File::open("Cargo.toml")?, 0, Some(9)).await?, 9);
+    ///     assert_eq!(reader.read(100).await?, b"a file: [package]");
+    ///     Ok::<_, Box<dyn std::error::Error>>(())
+    /// })
+    /// .unwrap();
+    /// ```
     pub async fn sendfile(
         &self,
         file: impl AsFd,

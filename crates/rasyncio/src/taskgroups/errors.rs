@@ -156,6 +156,10 @@ impl<E: fmt::Display> fmt::Display for Failure<E> {
     }
 }
 
-impl<E: Error> Error for TaskGroupError<E> {}
+impl<E: Error> Error for TaskGroupError<E> {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        self.cancelled().map(|cancelled| cancelled as _)
+    }
+}
 
 impl<E: Error> Error for Failure<E> {}

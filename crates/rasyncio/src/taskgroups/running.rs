@@ -133,15 +133,16 @@ fn leave_body<T, E: 'static>(
             exit.output = Some(output);
             return exit;
         }
-        Ok(Err(error)) => match scope::ending() {
-            Some(cancelled) => {
-                exit.cancelled = Some(cancelled);
+        Ok(Err(error)) => {
+            exit.cancelled = scope::ending();
+            // Somebody has ended it, perhaps the group itself; and it has no more to say than that.
+            let ended = exit.cancelled.is_some() || from_inside && state.is_aborting();
+            if ended && state.is_cancellation(&error) {
                 drop(error);
+            } else {
+                state.fail(Failure::Error(error));
             }
-            // The group has ended it itself.
-            None if from_inside && state.is_aborting() => drop(error),
-            None => state.fail(Failure::Error(error)),
-        },
+        }
         Err(panic) => state.fail(Failure::Panicked(panic)),
     }
     if !state.is_aborting() {

@@ -39,6 +39,8 @@ pub(super) struct State<E> {
     /// What those that have not ended tell. Weak, for it holds this.
     listener: RefCell<Weak<Told>>,
     failures: RefCell<Vec<Failure<E>>>,
+    /// Whether an error is a cancellation on its way up.
+    is_cancellation: fn(&E) -> bool,
     /// An end will be taken note of.
     noting: Cell<bool>,
     /// Who waits for the tasks.
@@ -56,7 +58,7 @@ struct Tasks {
 const FEW: usize = 16;
 
 impl<E: 'static> State<E> {
-    pub(super) fn new() -> State<E> {
+    pub(super) fn new(is_cancellation: fn(&E) -> bool) -> State<E> {
         State {
             stage: Cell::new(Stage::Created),
             aborting: Cell::new(false),
@@ -65,6 +67,7 @@ impl<E: 'static> State<E> {
             tasks: RefCell::default(),
             listener: RefCell::default(),
             failures: RefCell::default(),
+            is_cancellation,
             noting: Cell::new(false),
             waker: Cell::new(None),
         }
@@ -163,6 +166,11 @@ impl<E: 'static> State<E> {
             return unseen(failure);
         }
         self.failures.borrow_mut().push(failure);
+    }
+
+    /// Whether an error says no more than that its code was asked to end.
+    pub(super) fn is_cancellation(&self, error: &E) -> bool {
+        (self.is_cancellation)(error)
     }
 
     fn note(&self) {
@@ -278,8 +286,12 @@ where
             Poll::Ready(Err(panic)) => Failure::Panicked(panic),
         };
         match failure {
-            // It was asked to end, and counts as cancelled. The error says no more than that.
-            Failure::Error(error) if scope::ending().is_some() => drop(error),
+            // It was asked to end, and counts as cancelled.
+            Failure::Error(error)
+                if scope::ending().is_some() && this.group.is_cancellation(&error) =>
+            {
+                drop(error);
+            }
             failure => this.group.fail(failure),
         }
         Poll::Ready(None)

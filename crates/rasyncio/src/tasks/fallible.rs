@@ -7,15 +7,23 @@
 #![allow(unsafe_code)]
 
 use std::any::Any;
+use std::borrow::Cow;
+use std::convert::Infallible;
 use std::error::Error;
-use std::fmt::Display;
+use std::fmt::{self, Display};
 use std::io;
+use std::num::{ParseFloatError, ParseIntError};
+use std::str::Utf8Error;
+use std::string::FromUtf8Error;
 
 use super::stage::Kind;
 use super::state::{FAILED, OUTPUT, PANICKED};
 use super::{AnyTask, AsCompletedError, Builder, Task};
-use crate::exceptions::{Cancelled, Panic, TaskError};
+use crate::exceptions::{Cancelled, Panic, TaskError, TimeoutError};
+use crate::locks::BarrierError;
 use crate::queues::GetError;
+use crate::scheduler::{JobError, SpawnError};
+use crate::streams::ReadError;
 
 impl Builder {
     /// Makes a task as [`create_task`](Builder::create_task) does, of a future that may fail. An `Err`
@@ -179,29 +187,84 @@ fn is_error<T, E: 'static>(output: &Result<T, E>) -> bool {
 
 /// Whether an error is a cancellation on its way up, in one of the types that carry it.
 fn is_cancellation(error: &dyn Any) -> bool {
-    if let Some(error) = error.downcast_ref::<io::Error>() {
-        return Cancelled::of(error).is_some();
-    }
-    if let Some(error) = error.downcast_ref::<Box<dyn Error>>() {
-        return is_cancellation_error(&**error);
-    }
-    if let Some(error) = error.downcast_ref::<Box<dyn Error + Send + Sync>>() {
-        return is_cancellation_error(&**error);
-    }
-    error.is::<Cancelled>()
-        || matches!(error.downcast_ref(), Some(TaskError::Cancelled(_)))
-        || matches!(error.downcast_ref(), Some(AsCompletedError::Cancelled(_)))
-        || matches!(error.downcast_ref(), Some(GetError::Cancelled(_)))
+    known_as_cancellation(error).unwrap_or(false)
 }
 
-fn is_cancellation_error(error: &(dyn Error + 'static)) -> bool {
-    if let Some(error) = error.downcast_ref::<io::Error>() {
-        return Cancelled::of(error).is_some();
+/// Whether an error is a cancellation on its way up; `None` if its type is none of those that are known.
+pub(crate) fn known_as_cancellation(error: &dyn Any) -> Option<bool> {
+    macro_rules! known {
+        ($($type:ty),+ $(,)?) => {
+            $(if let Some(error) = error.downcast_ref::<$type>() {
+                return Some(cancellation_in(error).is_some());
+            })+
+        };
     }
-    error.is::<Cancelled>()
-        || matches!(error.downcast_ref(), Some(TaskError::Cancelled(_)))
-        || matches!(error.downcast_ref(), Some(AsCompletedError::Cancelled(_)))
-        || matches!(error.downcast_ref(), Some(GetError::Cancelled(_)))
+    known!(Cancelled, TaskError, io::Error, ReadError, TimeoutError);
+    known!(
+        AsCompletedError,
+        BarrierError,
+        GetError,
+        JobError,
+        SpawnError
+    );
+    known!(
+        Infallible,
+        fmt::Error,
+        ParseIntError,
+        ParseFloatError,
+        Utf8Error,
+        FromUtf8Error
+    );
+    if let Some(error) = error.downcast_ref::<Box<dyn Error>>() {
+        return Some(cancellation_in(&**error).is_some());
+    }
+    if let Some(error) = error.downcast_ref::<Box<dyn Error + Send>>() {
+        return Some(cancellation_in(&**error).is_some());
+    }
+    if let Some(error) = error.downcast_ref::<Box<dyn Error + Send + Sync>>() {
+        return Some(cancellation_in(&**error).is_some());
+    }
+    let is_text = error.is::<String>() || error.is::<&str>() || error.is::<Cow<'static, str>>();
+    is_text.then_some(false)
+}
+
+/// The cancellation that an error is, or one of its sources.
+pub(crate) fn cancellation_in<'a>(mut error: &'a (dyn Error + 'static)) -> Option<&'a Cancelled> {
+    loop {
+        if let Some(cancelled) = own_cancellation(error) {
+            return Some(cancelled);
+        }
+        error = error.source()?;
+    }
+}
+
+/// Of errors that show what they carry as if they were it, and so do not call it their source.
+fn own_cancellation<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a Cancelled> {
+    if let Some(cancelled) = error.downcast_ref::<Cancelled>() {
+        return Some(cancelled);
+    }
+    if let Some(error) = error.downcast_ref::<io::Error>() {
+        return cancellation_in(error.get_ref()?);
+    }
+    if let Some(ReadError::Io(error)) = error.downcast_ref() {
+        return cancellation_in(error);
+    }
+    macro_rules! carried_by {
+        ($($type:ident),+) => {
+            $(if let Some($type::Cancelled(cancelled)) = error.downcast_ref() {
+                return Some(cancelled);
+            })+
+        };
+    }
+    carried_by!(
+        TaskError,
+        AsCompletedError,
+        BarrierError,
+        GetError,
+        JobError,
+        SpawnError
+    );
+    None
 }
 
 impl AnyTask {
@@ -246,18 +309,8 @@ pub(super) mod sealed {
 
     impl<T, E: 'static> Fallible for Task<Result<T, E>> {
         unsafe fn has_failed(task: &AnyTask) -> bool {
-            let header = task.header();
-            if task.has_raised() || !header.state.has(OUTPUT) {
-                return task.has_raised();
-            }
-            // SAFETY: `OUTPUT` says that it is there, and the caller that it is of this type. What looks
-            // at it calls nobody who could take it out.
-            let output = unsafe {
-                &*task
-                    .output_place()
-                    .cast::<Result<Result<T, E>, TaskError>>()
-            };
-            output.as_ref().is_ok_and(is_error)
+            // SAFETY: as the caller says.
+            task.has_raised() || unsafe { output::<T, E>(task) }.is_some_and(is_error)
         }
     }
 
@@ -276,4 +329,19 @@ impl AnyTask {
         // SAFETY: it only computes a place in the live cell.
         unsafe { (header.vtable.output)(self.raw).cast_const() }
     }
+}
+
+/// The output of a task, if it is there. Whoever looks at it must call nobody who could take it out.
+///
+/// # Safety
+///
+/// The task is one that resolves to a `Result<T, E>`.
+unsafe fn output<T, E>(task: &AnyTask) -> Option<&Result<T, E>> {
+    if !task.header().state.has(OUTPUT) {
+        return None;
+    }
+    let place = task.output_place();
+    // SAFETY: `OUTPUT` says that it is there, and the caller that it is of this type.
+    let output = unsafe { &*place.cast::<Result<Result<T, E>, TaskError>>() };
+    output.as_ref().ok()
 }

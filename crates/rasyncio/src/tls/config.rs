@@ -19,6 +19,25 @@ pub const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// How one side of a connection speaks TLS: a configuration of [rustls](super::rustls), and
 /// asyncio's keywords for it.
+///
+/// ```
+/// use rasyncio::connect::open_socket;
+/// use rasyncio::tls::Tls;
+/// use std::os::unix::net::UnixStream;
+/// use std::time::Duration;
+///
+/// # mod examples { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/tls/localhost.rs")); }
+/// # let (server_config, client_config) = examples::localhost();
+/// rasyncio::run(async {
+///     let tls = Tls::client(client_config, "localhost")?
+///         .handshake_timeout(Duration::from_millis(10));
+///     let (_silent, socket) = UnixStream::pair()?;
+///     let (_reader, mut writer) = open_socket(socket).await?;
+///     assert!(writer.start_tls(&tls).await.is_err());
+///     Ok::<_, std::io::Error>(())
+/// })
+/// .unwrap();
+/// ```
 #[derive(Clone)]
 pub struct Tls {
     side: Side,
@@ -67,6 +86,16 @@ impl Tls {
     /// # Errors
     ///
     /// `InvalidInput` if it is neither a name nor an address.
+    ///
+    /// ```
+    /// use rasyncio::tls::Tls;
+    ///
+    /// # mod examples { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/tls/localhost.rs")); }
+    /// # let (server_config, client_config) = examples::localhost();
+    /// let tls = Tls::client(client_config, "example.org").unwrap();
+    /// # let (_, client_config) = examples::localhost();
+    /// assert!(Tls::client(client_config, "no name").is_err());
+    /// ```
     pub fn client(config: impl Into<Arc<ClientConfig>>, server_hostname: &str) -> io::Result<Tls> {
         let name = ServerName::try_from(server_hostname)
             .map_err(|error| io::Error::new(ErrorKind::InvalidInput, error))?
@@ -75,6 +104,14 @@ impl Tls {
     }
 
     /// The side that was connected to.
+    ///
+    /// ```
+    /// use rasyncio::tls::Tls;
+    ///
+    /// # mod examples { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/tls/localhost.rs")); }
+    /// # let (server_config, client_config) = examples::localhost();
+    /// let tls = Tls::server(server_config);
+    /// ```
     pub fn server(config: impl Into<Arc<ServerConfig>>) -> Tls {
         Tls::new(Side::Server(asked::noting(config.into())))
     }
@@ -87,6 +124,15 @@ impl Tls {
     }
 
     /// How long the handshake may take: 60 seconds ([`HANDSHAKE_TIMEOUT`]) unless told otherwise.
+    ///
+    /// ```
+    /// use rasyncio::tls::Tls;
+    /// use std::time::Duration;
+    ///
+    /// # mod examples { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/tls/localhost.rs")); }
+    /// # let (server_config, client_config) = examples::localhost();
+    /// let tls = Tls::server(server_config).handshake_timeout(Duration::from_secs(5));
+    /// ```
     pub fn handshake_timeout(mut self, limit: Duration) -> Tls {
         self.limits.handshake = limit;
         self
@@ -94,6 +140,15 @@ impl Tls {
 
     /// How long the peer may take to answer the close: 30 seconds ([`SHUTDOWN_TIMEOUT`]) unless told
     /// otherwise.
+    ///
+    /// ```
+    /// use rasyncio::tls::Tls;
+    /// use std::time::Duration;
+    ///
+    /// # mod examples { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/tls/localhost.rs")); }
+    /// # let (server_config, client_config) = examples::localhost();
+    /// let tls = Tls::server(server_config).shutdown_timeout(Duration::from_secs(5));
+    /// ```
     pub fn shutdown_timeout(mut self, limit: Duration) -> Tls {
         self.limits.shutdown = limit;
         self
@@ -151,6 +206,27 @@ impl TlsInfo {
 
 /// What rustls has said, inside of an [`io::Error`], if it is from there: that a certificate is not
 /// trusted, for example.
+///
+/// ```
+/// use rasyncio::tls::error_of;
+/// use rasyncio::tls::rustls::Error;
+/// use rasyncio::{connect, servers};
+///
+/// # mod examples { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/tls/localhost.rs")); }
+/// # let (server_config, client_config) = examples::localhost();
+/// # let (_, stranger) = examples::localhost();
+/// rasyncio::run(async {
+/// #     let server = servers::Builder::new().ssl(server_config);
+/// #     let server = server.start_server(async |_, _| {}, "127.0.0.1:0").await?;
+/// #     let host = ("localhost", server.local_addrs()[0].port());
+///     // One that does not trust the server's certificate.
+///     let builder = connect::Builder::new().ssl(stranger);
+///     let error = builder.open_connection(host).await.unwrap_err();
+///     assert!(matches!(error_of(&error), Some(Error::InvalidCertificate(_))));
+///     Ok::<_, std::io::Error>(())
+/// })
+/// .unwrap();
+/// ```
 pub fn error_of(error: &io::Error) -> Option<&rustls::Error> {
     error.get_ref()?.downcast_ref()
 }

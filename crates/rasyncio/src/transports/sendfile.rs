@@ -43,6 +43,25 @@ impl Transport {
     ///
     /// The system's; `NotConnected` if the connection is closing; `ResourceBusy` if another file is
     /// being sent; a cancellation, after which some of the file may have been sent.
+    ///
+    /// ```
+    /// use std::fs::File;
+    /// use std::rc::Rc;
+    /// use rasyncio::{Protocol, create_connection, net::TcpListener};
+    ///
+    /// rasyncio::run(async {
+    /// #     struct Quiet;
+    /// #     impl Protocol for Quiet {}
+    /// #     let listener = TcpListener::bind("127.0.0.1:0").await?;
+    ///     let (transport, _) = create_connection(|| Rc::new(Quiet), listener.local_addr()?).await?;
+    /// #     let (peer, _) = listener.accept().await?;
+    ///     let file = File::open("Cargo.toml")?;
+    ///     let sent = transport.sendfile(&file, 0, None).await?;
+    ///     assert_eq!(sent, file.metadata()?.len());
+    ///     Ok::<_, Box<dyn std::error::Error>>(())
+    /// })
+    /// .unwrap();
+    /// ```
     pub async fn sendfile(
         &self,
         file: impl AsFd,

@@ -135,6 +135,31 @@ impl Transport {
 
     /// What is known of the encryption (asyncio's `get_extra_info` of `peercert`, `cipher` and so
     /// on). None where there is none.
+    ///
+    /// ```
+    /// use std::rc::Rc;
+    /// use rasyncio::{Protocol, connect, servers};
+    ///
+    /// # struct Quiet;
+    /// # impl Protocol for Quiet {}
+    /// # mod examples { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/tls/localhost.rs")); }
+    /// # let (server_config, client_config) = examples::localhost();
+    /// # let mut server_config = server_config;
+    /// # let mut client_config = client_config;
+    /// # server_config.alpn_protocols = vec![b"h2".to_vec()];
+    /// rasyncio::run(async {
+    /// #     let server = servers::Builder::new().ssl(server_config);
+    /// #     let server = server.start_server(async |_, _| {}, "127.0.0.1:0").await?;
+    /// #     let host = ("localhost", server.local_addrs()[0].port());
+    ///     client_config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+    ///     let builder = connect::Builder::new().ssl(client_config);
+    ///     let (transport, _) = builder.create_connection(|| Rc::new(Quiet), host).await?;
+    ///     let info = transport.tls_info().unwrap();
+    ///     assert_eq!(info.alpn_protocol.as_deref(), Some(&b"h2"[..]));
+    ///     Ok::<_, Box<dyn std::error::Error>>(())
+    /// })
+    /// .unwrap();
+    /// ```
     pub fn tls_info(&self) -> Option<TlsInfo> {
         Some(self.tls()?.records.info())
     }
