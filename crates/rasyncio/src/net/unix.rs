@@ -493,7 +493,7 @@ pub(crate) fn remove_stale(path: &Path) {
     if let Err(error) = removed
         && error.kind() != ErrorKind::NotFound
     {
-        events::report_error("Unable to check or remove stale UNIX socket", &error);
+        events::call_exception_handler("Unable to check or remove stale UNIX socket", &error);
     }
 }
 
