@@ -109,6 +109,16 @@ impl EventLoop {
         self.ready.len()
     }
 
+    /// Whether a turn that began now would do no more than look for events: nothing is ready, nobody has
+    /// called from another thread, or to stop. (Timers are not looked at.)
+    #[inline]
+    pub fn is_idle(&self) -> bool {
+        self.ready.is_empty()
+            && !self.stopping.get()
+            && !self.shared.inbox.has_values()
+            && self.known_events.borrow().is_empty()
+    }
+
     /// The loop's time in nanoseconds (asyncio's `time`).
     #[inline]
     pub fn now(&self) -> u64 {

@@ -1,11 +1,14 @@
 //! Whether another datagram waits.
 //!
 //! A poll for each datagram is a system call more than is needed while several wait. So, after one,
-//! the next is looked for in the next turn, where the event of a poll would be. If the first look after an
+//! the next is looked for in the next turn, where the event of a poll would be; or at once, if that turn
+//! would do nothing else, as where each datagram is answered on the spot. If the first look after an
 //! event finds nothing, as where one question is asked at a time, it is not tried again for a while.
 
 use core::cell::Cell;
 
+/// So many are received in one turn: others want to be looked at, too.
+pub(super) const MOST: usize = 16;
 /// For so many events at most nothing is tried.
 const LONGEST: u8 = 63;
 
@@ -55,6 +58,16 @@ impl Ahead {
         self.scheduled.set(false);
         self.got.set(Got::Other);
         self.first.replace(false)
+    }
+
+    /// After a look. True: it has brought a datagram, and the next may begin at once.
+    pub(super) fn goes_on(&self) -> bool {
+        let goes_on = self.got.get() == Got::Datagram;
+        if goes_on {
+            self.got.set(Got::Other);
+            self.wait.set(0);
+        }
+        goes_on
     }
 
     /// After a look. True: schedule another.

@@ -6,7 +6,7 @@ use pyo3::ffi::{self, PyObject};
 use rasyncio::transports::datagram::MAX_DATAGRAM;
 use rasyncio::transports::stream::is_blocked;
 
-use super::ahead::Got;
+use super::ahead::{Got, MOST};
 use super::{DatagramObject, call_protocol};
 use crate::event_loop;
 use crate::handles;
@@ -42,12 +42,30 @@ pub(crate) unsafe fn again(this: *mut DatagramObject) -> Res<()> {
     // SAFETY: the job keeps `this` alive.
     unsafe {
         let ahead = &TransportObject::state(this).ahead;
-        let is_first = ahead.begins();
+        let mut is_first = ahead.begins();
         read(this)?;
+        for _ in 1..MOST {
+            if !(is_alone(this) && ahead.goes_on()) {
+                break;
+            }
+            is_first = false;
+            read(this)?;
+        }
         if ahead.after_look(is_first) {
             look_again(this);
         }
         Ok(())
+    }
+}
+
+/// Whether the next turn would do nothing but look for events. (In debug mode each datagram is a callback
+/// of its own, which may be slow.)
+#[inline]
+unsafe fn is_alone(this: *mut DatagramObject) -> bool {
+    // SAFETY: alive, says the caller.
+    unsafe {
+        event_loop::any_native((*this).loop_)
+            .is_some_and(|core| core.engine().is_idle() && !core.debug())
     }
 }
 
