@@ -574,6 +574,33 @@ def test_the_order_among_several_sockets():
     same(scenario)
 
 
+@pytest.mark.parametrize("after", [1, 2, 3, 5])
+def test_a_loop_that_is_stopped_in_the_midst_of_many_receives_no_more(after):
+    class Stopping(asyncio.DatagramProtocol):
+        count = 0
+
+        def datagram_received(self, data, addr):
+            self.count += 1
+            if self.count in (after, 10):
+                asyncio.get_running_loop().stop()
+
+    def received(factory):
+        with asyncio.Runner(loop_factory=factory) as runner, socket.socket(type=socket.SOCK_DGRAM) as other:
+            loop = runner.get_loop()
+            endpoint = loop.create_datagram_endpoint(Stopping, local_addr=("127.0.0.1", 0))
+            transport, protocol = loop.run_until_complete(endpoint)
+            for number in range(10):
+                other.sendto(b"%d" % number, transport.get_extra_info("sockname"))
+            counts = []
+            for _ in range(2):
+                loop.run_forever()
+                counts.append(protocol.count)
+            transport.close()
+            return counts
+
+    assert received(rasyncio.new_event_loop) == received(asyncio.SelectorEventLoop) == [after, 10]
+
+
 @pytest.mark.parametrize("call", ["pause_reading", "close", "abort"])
 @pytest.mark.parametrize("after", [1, 2, 3, 5])
 def test_no_datagram_after_a_call_in_the_midst_of_many(call, after):

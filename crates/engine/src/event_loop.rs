@@ -109,11 +109,15 @@ impl EventLoop {
         self.ready.len()
     }
 
-    /// Whether a turn that began now would do no more than look for events: nothing is ready, nobody has
-    /// called from another thread, or to stop. (Timers are not looked at.)
-    #[inline]
-    pub fn is_idle(&self) -> bool {
-        self.ready.is_empty()
+    /// Whether a turn that began now would do no more than look for events: nothing is ready but one job
+    /// with this [data](Job::data) perhaps, nobody has called from another thread, or to stop. (Timers are
+    /// not looked at.)
+    pub fn is_idle_but_for(&self, data: *mut ()) -> bool {
+        let mut is_idle = self.ready.len() <= 1;
+        if is_idle {
+            self.ready.for_each(&mut |job| is_idle = job.data() == data);
+        }
+        is_idle
             && !self.stopping.get()
             && !self.shared.inbox.has_values()
             && self.known_events.borrow().is_empty()

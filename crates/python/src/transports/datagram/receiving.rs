@@ -58,14 +58,14 @@ pub(crate) unsafe fn again(this: *mut DatagramObject) -> Res<()> {
     }
 }
 
-/// Whether the next turn would do nothing but look for events. (In debug mode each datagram is a callback
-/// of its own, which may be slow.)
+/// Whether the next turn would do nothing but look for events, of which this socket's is known. (In debug
+/// mode each datagram is a callback of its own, which may be slow.)
 #[inline]
 unsafe fn is_alone(this: *mut DatagramObject) -> bool {
     // SAFETY: alive, says the caller.
     unsafe {
         event_loop::any_native((*this).loop_)
-            .is_some_and(|core| core.engine().is_idle() && !core.debug())
+            .is_some_and(|core| core.engine().is_idle_but_for(this.cast()) && !core.debug())
     }
 }
 
