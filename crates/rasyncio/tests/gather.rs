@@ -84,6 +84,55 @@ async fn its_tasks_start_even_if_it_is_never_awaited() {
     assert_eq!(all_tasks().len(), 1);
 }
 
+#[rasyncio::test]
+async fn with_first_exception_the_first_err_ends_it_and_the_others_run_on() {
+    let slow = create_task(after(10, Ok(())));
+    let slow_any = (*slow).clone();
+    let later = after(3, Err::<u8, _>("later"));
+    let gathering = gather((slow, later, after(1, Err::<&str, _>("first"))));
+    assert_eq!(gathering.first_exception().await.unwrap(), Err("first"));
+    assert!(!slow_any.done());
+    sleep(Duration::from_millis(10)).await.unwrap();
+    assert!(slow_any.done() && !slow_any.cancelled());
+}
+
+#[rasyncio::test]
+async fn with_first_exception_values_come_in_order_without_their_results() {
+    let values = gather((after(2, Ok::<_, ()>(1)), after(1, Ok("two")))).first_exception();
+    assert_eq!(values.await.unwrap(), Ok((1, "two")));
+    let values = gather([after(2, Ok::<_, ()>(1)), after(1, Ok(2))]).first_exception();
+    assert_eq!(values.await.unwrap(), Ok([1, 2]));
+    let values = gather_iter((0..3).map(|n| after(3 - n, Ok::<_, ()>(n)))).first_exception();
+    assert_eq!(values.await.unwrap(), Ok(vec![0, 1, 2]));
+}
+
+#[rasyncio::test]
+async fn with_first_exception_errors_from_before_count() {
+    let failed = create_task(async { Err::<(), _>("before") });
+    yield_now().await.unwrap();
+    let gathering = gather((after(60_000, Ok::<(), _>(())), failed)).first_exception();
+    assert_eq!(gathering.await.unwrap(), Err("before"));
+}
+
+#[rasyncio::test]
+async fn with_first_exception_a_panic_is_still_a_task_error() {
+    let failing = async { panic!("oops") };
+    let gathering = gather((after(60_000, Ok::<(), ()>(())), failing));
+    let error: Result<Result<((), ()), ()>, _> = gathering.first_exception().await;
+    assert_eq!(error.unwrap_err().panicked().unwrap().message(), "oops");
+}
+
+#[rasyncio::test]
+async fn with_first_exception_cancelling_it_cancels_the_tasks() {
+    let tasks = [(); 2].map(|()| create_task(after(60_000, Ok::<(), ()>(()))));
+    let watched = tasks.each_ref().map(|task| (**task).clone());
+    let gathering = create_task(gather(tasks).first_exception());
+    yield_now().await.unwrap();
+    assert!(gathering.cancel());
+    assert!(gathering.await.unwrap_err().cancelled().is_some());
+    assert!(watched.iter().all(|task| task.cancelled()));
+}
+
 mod cancelled_at_any_time {
     //! A gathering of tasks that sleep, fail or refuse to end, cancelled at some moment, against
     //! a model of what has to come of it.
