@@ -150,13 +150,22 @@ mod cancelled_at_any_time {
         /// Never a multiple of ten, as the moment of the cancellation is.
         sleeps: u64,
         panics: bool,
+        errs: bool,
         refuses: bool,
+    }
+
+    #[derive(Clone, Copy, Debug, PartialEq)]
+    enum Form {
+        Plain,
+        FirstException,
+        ReturnExceptions,
     }
 
     #[derive(Clone, Copy, Debug, PartialEq)]
     enum End {
         Outputs,
         Cancelled,
+        Err(usize),
         Panicked(usize),
     }
 
@@ -165,25 +174,44 @@ mod cancelled_at_any_time {
             0..10_u64,
             1..10_u64,
             prop::bool::weighted(0.2),
+            prop::bool::weighted(0.2),
             any::<bool>(),
         );
-        let child = child.prop_map(|(tens, ones, panics, refuses)| Child {
+        let child = child.prop_map(|(tens, ones, panics, errs, refuses)| Child {
             sleeps: tens * 10 + ones,
             panics,
+            errs,
             refuses,
         });
         prop::collection::vec(child, 1..8)
     }
 
+    fn form() -> impl Strategy<Value = Form> {
+        prop_oneof![
+            Just(Form::Plain),
+            Just(Form::FirstException),
+            Just(Form::ReturnExceptions),
+        ]
+    }
+
     /// Asyncio's documentation, as a function.
-    fn model(children: &[Child], cancel_at: u64, return_exceptions: bool) -> End {
-        let first_panic = (0..children.len())
-            .filter(|&which| children[which].panics && !return_exceptions)
+    fn model(children: &[Child], cancel_at: u64, form: Form) -> End {
+        let fails = |child: &Child| match form {
+            Form::Plain => child.panics,
+            Form::FirstException => child.panics || child.errs,
+            Form::ReturnExceptions => false,
+        };
+        let first = (0..children.len())
+            .filter(|&which| fails(&children[which]))
             .min_by_key(|&which| children[which].sleeps);
-        if let Some(which) = first_panic
+        if let Some(which) = first
             && children[which].sleeps < cancel_at
         {
-            return End::Panicked(which);
+            return if children[which].panics {
+                End::Panicked(which)
+            } else {
+                End::Err(which)
+            };
         }
         if children.iter().all(|child| child.sleeps < cancel_at) {
             return End::Outputs;
@@ -191,7 +219,7 @@ mod cancelled_at_any_time {
         End::Cancelled
     }
 
-    fn outcome(children: Vec<Child>, cancel_at: u64, return_exceptions: bool) -> (End, Vec<bool>) {
+    fn outcome(children: Vec<Child>, cancel_at: u64, form: Form) -> (End, Vec<bool>) {
         let ended = Rc::new(RefCell::new(vec![false; children.len()]));
         let futures: Vec<_> = children
             .into_iter()
@@ -206,9 +234,10 @@ mod cancelled_at_any_time {
                         Err(_) if child.refuses => {
                             current_task().unwrap().uncancel();
                         }
+                        Ok(()) if child.errs => return Err(which),
                         _ => {}
                     }
-                    which
+                    Ok(which)
                 }
             })
             .collect();
@@ -217,19 +246,25 @@ mod cancelled_at_any_time {
             events::set_exception_handler(|_| {});
             let count = futures.len();
             let task = create_task(async move {
-                if return_exceptions {
-                    let results = gather_iter(futures).return_exceptions().await;
-                    results
-                        .map_err(TaskError::from)
-                        .map(|results| results.len())
-                } else {
-                    gather_iter(futures).await.map(|outputs| outputs.len())
+                let group = gather_iter(futures);
+                match form {
+                    Form::Plain => group.await.map(|outputs| Ok(outputs.len())),
+                    Form::FirstException => {
+                        let ended = group.first_exception().await;
+                        ended.map(|outputs| outputs.map(|outputs| outputs.len()))
+                    }
+                    Form::ReturnExceptions => {
+                        let results = group.return_exceptions().await;
+                        let results = results.map_err(TaskError::from);
+                        results.map(|results| Ok(results.len()))
+                    }
                 }
             });
             sleep(Duration::from_millis(cancel_at)).await.unwrap();
             task.cancel();
             let end = match task.await {
-                Ok(Ok(outputs)) => {
+                Ok(Ok(Err(which))) => End::Err(which),
+                Ok(Ok(Ok(outputs))) => {
                     assert_eq!(outputs, count);
                     End::Outputs
                 }
@@ -249,15 +284,15 @@ mod cancelled_at_any_time {
         #![proptest_config(ProptestConfig { cases: 128, failure_persistence: None, ..Default::default() })]
 
         #[test]
-        fn it_ends_as_asyncio_says(children in children(), tens in 0..11_u64, results in any::<bool>()) {
+        fn it_ends_as_asyncio_says(children in children(), tens in 0..11_u64, form in form()) {
             std::panic::set_hook(Box::new(|info| {
                 if info.payload().downcast_ref::<usize>().is_none() {
                     eprintln!("{info}");
                 }
             }));
             let cancel_at = tens * 10 + 10;
-            let (end, ended) = outcome(children.clone(), cancel_at, results);
-            prop_assert_eq!(end, model(&children, cancel_at, results));
+            let (end, ended) = outcome(children.clone(), cancel_at, form);
+            prop_assert_eq!(end, model(&children, cancel_at, form));
             prop_assert!(ended.iter().all(|&ended| ended), "a task never ended: {:?}", ended);
         }
     }
