@@ -1,8 +1,10 @@
 //! What a gathering answers.
 
+use std::cell::RefCell;
+use std::rc::Rc;
 use std::time::Duration;
 
-use rasyncio::{TaskError, all_tasks, create_task, gather, gather_iter, sleep, yield_now};
+use rasyncio::{TaskError, all_tasks, create_task, events, gather, gather_iter, sleep, yield_now};
 
 async fn after<T>(milliseconds: u64, value: T) -> T {
     // Cancelled or not: what the future resolves to does not matter then.
@@ -131,6 +133,22 @@ async fn with_first_exception_cancelling_it_cancels_the_tasks() {
     assert!(gathering.cancel());
     assert!(gathering.await.unwrap_err().cancelled().is_some());
     assert!(watched.iter().all(|task| task.cancelled()));
+}
+
+#[rasyncio::test]
+async fn with_first_exception_later_errors_are_told_only_of_tasks_that_tell_theirs() {
+    let told = Rc::new(RefCell::new(Vec::new()));
+    events::set_exception_handler({
+        let told = told.clone();
+        move |context| told.borrow_mut().push(context.panic.message().to_owned())
+    });
+    let first = create_task!(after(1, Err::<(), _>("first")));
+    let silent = after(2, Err::<(), _>("silent"));
+    let later = create_task!(after(3, Err::<(), _>("later")));
+    let error = gather((first, silent, later)).first_exception().await;
+    assert_eq!(error.unwrap(), Err("first"));
+    sleep(Duration::from_millis(5)).await.unwrap();
+    assert_eq!(*told.borrow(), ["later"]);
 }
 
 mod cancelled_at_any_time {
