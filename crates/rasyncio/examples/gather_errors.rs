@@ -1,8 +1,7 @@
 //! `gather` and errors.
 //!
-//! What a future resolves to is its output, be it an error: a gathering answers all outputs. What
-//! fails a gathering is a panic or a cancellation; whoever wants the first error looks for it, or
-//! takes a task group.
+//! What a future resolves to is its output, be it an error: a gathering answers all outputs, and
+//! fails by a panic or a cancellation only. With `first_exception` it ends with the first error.
 
 use rasyncio::{create_task, gather, wait, yield_now};
 
@@ -29,11 +28,10 @@ async fn factorial(name: &'static str, number: Result<i64, &'static str>) -> Fac
 
 async fn first_error() -> Result<(), Box<dyn std::error::Error>> {
     println!("the first error is raised:");
-    let others = [("A", 3), ("B", 4)].map(|(name, n)| create_task(factorial(name, Ok(n))));
-    let broken = create_task(factorial("C", Ok(-1)));
-    let all = others.iter().chain([&broken]);
-    wait(all).first_exception().await?;
-    if let Err(error) = broken.await? {
+    let tasks = [("A", Ok(3)), ("B", Ok(4)), ("C", Ok(-1))];
+    let tasks = tasks.map(|(name, number)| create_task(factorial(name, number)));
+    let others = [0, 1].map(|which: usize| (*tasks[which]).clone());
+    if let Err(error) = gather(tasks).first_exception().await? {
         println!("  raised: {error}");
     }
     let state = |done| if done { "done" } else { "still running" };

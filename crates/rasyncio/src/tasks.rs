@@ -59,7 +59,10 @@ pub use fallible::Fallible;
 #[doc(hidden)]
 pub use fallible::kinds;
 pub(crate) use fallible::{cancellation_in, known_as_cancellation};
-pub use gather::{GatherResults, Gatherable, Gathered, Gathering, IntoTask, gather, gather_iter};
+pub use gather::{
+    FallibleGroup, GatherFirst, GatherResults, Gatherable, Gathered, Gathering, IntoTask, gather,
+    gather_iter,
+};
 pub use join::{Join, JoinMut};
 pub(crate) use list::TaskList;
 pub use shield::{Shield, Shieldable, shield};

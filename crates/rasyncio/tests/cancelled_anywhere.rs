@@ -30,6 +30,8 @@ enum Tree {
     Task(Box<Tree>),
     Shield(Box<Tree>),
     Gather(Vec<Tree>),
+    /// With the cancellations of its children as errors.
+    GatherFirst(Vec<Tree>),
     WaitForFirst(Vec<Tree>),
     WaitForAll(u64, Vec<Tree>),
     AsCompleted(Vec<Tree>),
@@ -58,6 +60,7 @@ fn tree() -> impl Strategy<Value = Tree> {
             one().prop_map(Tree::Task),
             one().prop_map(Tree::Shield),
             some.clone().prop_map(Tree::Gather),
+            some.clone().prop_map(Tree::GatherFirst),
             some.clone().prop_map(Tree::WaitForFirst),
             (0..40_u64, some.clone()).prop_map(|(limit, trees)| Tree::WaitForAll(limit, trees)),
             some.clone().prop_map(Tree::AsCompleted),
@@ -189,6 +192,15 @@ fn build(tree: Tree, counts: &Rc<Counts>) -> Built {
                 }
             })
         }
+        Tree::GatherFirst(trees) => {
+            let inner = build_all(trees, &counts);
+            Box::pin(async move {
+                match gather_iter(inner).first_exception().await {
+                    Ok(outputs) => outputs.map(drop),
+                    Err(error) => Err(error.cancelled().cloned().unwrap()),
+                }
+            })
+        }
         Tree::WaitForFirst(trees) => {
             let inner = build_all(trees, &counts);
             Box::pin(async move {
@@ -295,7 +307,10 @@ fn duration(tree: &Tree) -> Option<u64> {
         Tree::Turns(_) => Some(0),
         Tree::Sequence(trees) | Tree::GroupInDepth(trees) => trees.iter().map(duration).sum(),
         Tree::Task(tree) | Tree::Shield(tree) | Tree::CleanUp(_, tree) => duration(tree),
-        Tree::Gather(trees) | Tree::AsCompleted(trees) | Tree::Group(trees) => longest(trees),
+        Tree::Gather(trees)
+        | Tree::GatherFirst(trees)
+        | Tree::AsCompleted(trees)
+        | Tree::Group(trees) => longest(trees),
         Tree::WaitForFirst(trees) => {
             let times = trees.iter().map(duration).collect::<Option<Vec<_>>>()?;
             times.into_iter().min()

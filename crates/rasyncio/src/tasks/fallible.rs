@@ -336,7 +336,7 @@ impl AnyTask {
 /// # Safety
 ///
 /// The task is one that resolves to a `Result<T, E>`.
-unsafe fn output<T, E>(task: &AnyTask) -> Option<&Result<T, E>> {
+pub(super) unsafe fn output<T, E>(task: &AnyTask) -> Option<&Result<T, E>> {
     if !task.header().state.has(OUTPUT) {
         return None;
     }

@@ -17,6 +17,11 @@ use crate::events;
 use crate::exceptions::{Cancelled, TaskError};
 use crate::scope::{self, Cancel};
 
+use first_exception::HasErr;
+pub use first_exception::{FallibleGroup, GatherFirst};
+
+mod first_exception;
+
 /// Runs several futures at once and answers all their outputs, in order, or the first error
 /// (asyncio's `gather`).
 ///
@@ -25,7 +30,8 @@ use crate::scope::{self, Cancel};
 /// the gathering is awaited.
 ///
 /// - An error is a [`TaskError`]. The other tasks run on after it. What the futures resolve to
-///   is for the caller to look at, should it be a `Result`.
+///   is for the caller to look at, should it be a `Result`; or
+///   [`first_exception`](Gathering::first_exception) ends with the first `Err` as well.
 /// - Cancelling the task that awaits the gathering cancels all its tasks.
 /// - [`return_exceptions`](Gathering::return_exceptions) waits for all, and answers one result
 ///   for each.
@@ -317,6 +323,8 @@ struct State {
     unfinished: Cell<usize>,
     failed: Cell<Option<usize>>,
     return_exceptions: Cell<bool>,
+    /// How to find an `Err` that counts as a failure: none does, if this is empty.
+    has_err: Cell<&'static [HasErr]>,
     /// Somebody has asked all tasks to end.
     cancelled: Cell<Option<Cancelled>>,
     /// The decision was taken note of.
@@ -333,6 +341,7 @@ impl<G: Gathered> Gathering<G> {
             tasks,
             failed: Cell::new(None),
             return_exceptions: Cell::new(false),
+            has_err: Cell::new(&[]),
             cancelled: Cell::new(None),
             over: Cell::new(false),
             waker: Cell::new(None),
@@ -449,9 +458,14 @@ impl State {
         self.unfinished.get() == 0 || self.error().is_some()
     }
 
+    /// Whether the end of the task is a failure.
+    fn fails_by(&self, task: &AnyTask) -> bool {
+        task.has_failed() || self.has_err(task)
+    }
+
     fn note(&self, task: &AnyTask) {
         self.unfinished.set(self.unfinished.get() - 1);
-        if task.has_failed() && self.failed.get().is_none() {
+        if self.failed.get().is_none() && self.fails_by(task) {
             let which = self.tasks.iter().position(|it| it == task);
             self.failed.set(which);
         }
