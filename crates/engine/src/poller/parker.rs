@@ -44,8 +44,9 @@ impl Parker {
     /// Waits until somebody unparks, a signal arrives, or `timeout` (`None`: never) is over. For the loop,
     /// after it has chosen to.
     pub(crate) fn park(&self, timeout: Option<Duration>) -> std::io::Result<()> {
-        // The kernel compares and falls asleep in one step. Nothing is handed over: that is the inbox's.
-        while self.futex.word().load(Ordering::Relaxed) == PARKED {
+        // The kernel compares and falls asleep in one step. Acquire: what the waker has put into the inbox
+        // comes before its word.
+        while self.futex.word().load(Ordering::Acquire) == PARKED {
             if self.futex.wait(PARKED, timeout)? {
                 break;
             }
@@ -56,9 +57,9 @@ impl Parker {
     /// Ends the loop's wait if it goes by parking, and says whether it does. For whoever has found that
     /// the loop sleeps.
     pub(crate) fn unpark(&self) -> bool {
-        // Relaxed: nothing is handed over.
+        // Release, for the loop to find what is in the inbox.
         let parked = self.futex.word().load(Ordering::Relaxed) == PARKED
-            && self.futex.word().swap(POLLER, Ordering::Relaxed) == PARKED;
+            && self.futex.word().swap(POLLER, Ordering::Release) == PARKED;
         if parked {
             self.futex.wake();
         }
