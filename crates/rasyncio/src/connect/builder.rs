@@ -362,6 +362,10 @@ impl Builder {
     /// use std::rc::Rc;
     /// use rasyncio::{Protocol, connect::Builder, servers};
     ///
+    /// # #[cfg(not(feature = "tls"))]
+    /// # fn main() {}
+    /// # #[cfg(feature = "tls")]
+    /// # fn main() {
     /// # struct Quiet;
     /// # impl Protocol for Quiet {}
     /// # mod examples { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/tls/localhost.rs")); }
@@ -377,6 +381,7 @@ impl Builder {
     ///     Ok::<_, Box<dyn std::error::Error>>(())
     /// })
     /// .unwrap();
+    /// # }
     /// ```
     pub async fn connect_socket<P, F>(
         &self,
