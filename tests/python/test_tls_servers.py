@@ -188,8 +188,9 @@ def test_running_out_of_descriptors(monkeypatch):
         serving.server.close()
 
     ours = run(scenario, rasyncio.new_event_loop)
-    # Stock asyncio says it a hundred times.
-    assert ours == list(dict.fromkeys(run(scenario, asyncio.SelectorEventLoop)))
+    # Stock asyncio says it a hundred times, and tries again as often: on a busy machine even after the close.
+    stock = [line for line in run(scenario, asyncio.SelectorEventLoop) if "_start_serving(" not in line]
+    assert ours == list(dict.fromkeys(stock))
     assert "socket.accept() out of system resource" in ours[0]
 
 
