@@ -5,6 +5,14 @@ and ends with its standard input. A client reads a port and a count from each li
 many times, and says when it has.
 """
 
+import ctypes
+import random
+
+# The kernel copies 100 KiB a third slower from some places in a page than from others, as the processor
+# takes a load for one of what was stored 4 KiB before. A program has one place all its life, by chance. So
+# the heap goes on somewhere else in each process, and it takes several rounds to be lucky.
+ctypes.CDLL(None).sbrk(ctypes.c_ssize_t(random.randrange(0, 4096, 16)))
+
 import asyncio
 import os
 import socket
