@@ -481,7 +481,14 @@ impl<E: fmt::Display> fmt::Display for FutureError<E> {
     }
 }
 
-impl<E: fmt::Display + fmt::Debug> Error for FutureError<E> {}
+impl<E: fmt::Display + fmt::Debug> Error for FutureError<E> {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        match self {
+            FutureError::Cancelled(cancelled) => Some(cancelled),
+            FutureError::Exception(_) => None,
+        }
+    }
+}
 
 impl<T> fmt::Debug for InvalidStateError<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
