@@ -52,6 +52,7 @@ test: venv lint types test-rust test-python
 
 test-rust: python
 	@$(PYTHON) scripts/setup.py
+	$(LIMITED) cargo test --quiet --package rasyncio
 	$(LIMITED) cargo test --quiet --all-features --package rasyncio --package rasyncio-macros
 	$(LIMITED) cargo test --quiet --package rasyncio-engine
 	$(LIMITED) cargo test --quiet --package rasyncio-engine --features portable-poller
@@ -113,6 +114,7 @@ lint: python layers
 	cargo fmt --manifest-path fuzz/Cargo.toml --check
 	PYO3_PYTHON=$$(command -v $(PYTHON)) cargo clippy --quiet --workspace --all-targets -- -D warnings
 	cargo clippy --quiet --package rasyncio --all-targets --all-features -- -D warnings
+	@$(PYTHON) scripts/check_features.py
 	@# Tests use debug builds; code for release builds alone must compile too.
 	PYO3_PYTHON=$$(command -v $(PYTHON)) cargo clippy --quiet --release --workspace -- -D warnings
 	RUSTDOCFLAGS='-D warnings' cargo doc --quiet --no-deps --all-features --package rasyncio-engine --package rasyncio-macros --package rasyncio
