@@ -2,8 +2,10 @@
 //! `futures`).
 
 mod callbacks;
+mod future;
 mod promise;
 mod shared;
+mod state;
 
 use std::future::Future as StdFuture;
 use std::pin::Pin;
@@ -11,7 +13,8 @@ use std::task::{Context, Poll};
 
 use pin_project_lite::pin_project;
 
-pub use promise::{Future, FutureError, InvalidStateError, Promise, create_future};
+pub use future::Future;
+pub use promise::{FutureError, InvalidStateError, Promise, create_future};
 pub use shared::Shared;
 
 use crate::exceptions::Cancelled;

@@ -35,6 +35,7 @@ mod descriptor;
 mod registration;
 mod resolve;
 pub(crate) mod socket;
+mod stream;
 mod tcp;
 mod udp;
 mod unix;

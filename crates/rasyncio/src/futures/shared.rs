@@ -7,7 +7,8 @@ use std::rc::Rc;
 use std::task::{Context, Poll};
 
 use super::callbacks::{Key, Told};
-use super::promise::{Ended, Future, FutureError};
+use super::state::Ended;
+use super::{Future, FutureError};
 use crate::events::Handle;
 use crate::scope::{self, Cancel};
 use crate::tasks::DoneCallback;

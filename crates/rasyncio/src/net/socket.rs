@@ -19,6 +19,25 @@ use crate::transports::sendfile::{SENT_AT_ONCE, is_unsupported, read as read_fil
 /// What is written to a peer that has gone is an error, and no signal.
 pub(crate) const SEND: SendFlags = SendFlags::NOSIGNAL;
 
+/// The descriptor of a socket can be borrowed, and taken.
+macro_rules! owns_descriptor {
+    ($($Socket:ident),+) => {$(
+        impl std::os::fd::AsFd for $Socket {
+            fn as_fd(&self) -> std::os::fd::BorrowedFd<'_> {
+                self.io.get().as_fd()
+            }
+        }
+
+        impl From<$Socket> for std::os::fd::OwnedFd {
+            fn from(socket: $Socket) -> std::os::fd::OwnedFd {
+                socket.into_std().into()
+            }
+        }
+    )+};
+}
+
+pub(super) use owns_descriptor;
+
 /// A new socket that does not block.
 pub(crate) fn open(family: AddressFamily, kind: SocketType) -> io::Result<OwnedFd> {
     open_with(family, kind, None)

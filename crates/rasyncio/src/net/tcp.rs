@@ -1,15 +1,16 @@
 //! TCP.
 
-use std::io::{self, IoSlice};
-use std::net::{self, Shutdown, SocketAddr};
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::io;
+use std::net::{self, SocketAddr};
+use std::os::fd::OwnedFd;
 
 use rasyncio_engine::Direction;
 use rustix::net::{SocketType, sockopt};
 
 use super::Watched;
 use super::resolve::{ToAddrs, each_addr};
-use super::socket;
+use super::socket::{self, owns_descriptor};
+use super::stream::stream_methods;
 
 /// A TCP connection.
 ///
@@ -56,11 +57,6 @@ pub struct TcpListener {
 const BACKLOG: i32 = 1024;
 
 impl TcpStream {
-    #[cfg(feature = "_poll-io")]
-    pub(crate) fn watched(&self) -> &Watched<net::TcpStream> {
-        &self.io
-    }
-
     /// Connects to the first of the addresses that answers, one after the other. For more say in it
     /// see [`connect`](crate::connect).
     ///
@@ -126,77 +122,6 @@ impl TcpStream {
         }
     }
 
-    /// The connection, to be used by other means. It is non-blocking still.
-    ///
-    /// ```
-    /// use rasyncio::net::{TcpListener, TcpStream};
-    ///
-    /// rasyncio::run(async {
-    ///     let listener = TcpListener::bind("127.0.0.1:0").await?;
-    ///     let stream = TcpStream::connect(listener.local_addr()?).await?.into_std();
-    ///     stream.set_nonblocking(false)?;
-    ///     Ok::<_, Box<dyn std::error::Error>>(())
-    /// })
-    /// .unwrap();
-    /// ```
-    pub fn into_std(self) -> net::TcpStream {
-        self.io.into_inner()
-    }
-
-    /// Reads what there is, at most as much as the buffer holds (asyncio's `sock_recv_into`). 0 is
-    /// the end.
-    ///
-    /// # Errors
-    ///
-    /// The system's, and a cancellation.
-    ///
-    /// ```
-    /// use rasyncio::net::{TcpListener, TcpStream};
-    ///
-    /// rasyncio::run(async {
-    /// #     let listener = TcpListener::bind("127.0.0.1:0").await?;
-    /// #     let one = TcpStream::connect(listener.local_addr()?).await?;
-    /// #     let (two, _) = listener.accept().await?;
-    ///     let mut buffer = [0; 16];
-    ///     two.write_all(b"hello").await?;
-    ///     let count = one.read(&mut buffer).await?;
-    ///     assert_eq!(&buffer[..count], b"hello");
-    ///     Ok::<_, Box<dyn std::error::Error>>(())
-    /// })
-    /// .unwrap();
-    /// ```
-    pub fn read<'a>(
-        &'a self,
-        buffer: &'a mut [u8],
-    ) -> impl Future<Output = io::Result<usize>> + 'a {
-        socket::read(&self.io, buffer)
-    }
-
-    /// Reads until the buffer is full.
-    ///
-    /// # Errors
-    ///
-    /// `UnexpectedEof` if the end comes before, the system's, and a cancellation.
-    ///
-    /// ```
-    /// use rasyncio::net::{TcpListener, TcpStream};
-    ///
-    /// rasyncio::run(async {
-    /// #     let listener = TcpListener::bind("127.0.0.1:0").await?;
-    /// #     let one = TcpStream::connect(listener.local_addr()?).await?;
-    /// #     let (two, _) = listener.accept().await?;
-    ///     let mut buffer = [0; 3];
-    ///     two.write_all(b"hello").await?;
-    ///     one.read_exact(&mut buffer).await?;
-    ///     assert_eq!(&buffer, b"hel");
-    ///     Ok::<_, Box<dyn std::error::Error>>(())
-    /// })
-    /// .unwrap();
-    /// ```
-    pub async fn read_exact(&self, buffer: &mut [u8]) -> io::Result<()> {
-        socket::read_exact(&self.io, buffer).await
-    }
-
     /// Looks at what there is without taking it.
     ///
     /// # Errors
@@ -222,132 +147,6 @@ impl TcpStream {
         let io = &self.io;
         io.when_ready(Direction::Read, || io.get().peek(buffer))
             .await
-    }
-
-    /// Writes as much as goes, and answers how much that was.
-    ///
-    /// # Errors
-    ///
-    /// The system's, and a cancellation.
-    ///
-    /// ```
-    /// use rasyncio::net::{TcpListener, TcpStream};
-    ///
-    /// rasyncio::run(async {
-    /// #     let listener = TcpListener::bind("127.0.0.1:0").await?;
-    /// #     let one = TcpStream::connect(listener.local_addr()?).await?;
-    /// #     let (two, _) = listener.accept().await?;
-    ///     assert_eq!(one.write(b"hello").await?, 5);
-    ///     Ok::<_, Box<dyn std::error::Error>>(())
-    /// })
-    /// .unwrap();
-    /// ```
-    pub fn write<'a>(&'a self, data: &'a [u8]) -> impl Future<Output = io::Result<usize>> + 'a {
-        socket::write(&self.io, data)
-    }
-
-    /// Writes as much as goes of several slices.
-    ///
-    /// # Errors
-    ///
-    /// The system's, and a cancellation.
-    ///
-    /// ```
-    /// use rasyncio::net::{TcpListener, TcpStream};
-    /// use std::io::IoSlice;
-    ///
-    /// rasyncio::run(async {
-    /// #     let listener = TcpListener::bind("127.0.0.1:0").await?;
-    /// #     let one = TcpStream::connect(listener.local_addr()?).await?;
-    /// #     let (two, _) = listener.accept().await?;
-    ///     let slices = [IoSlice::new(b"hello "), IoSlice::new(b"world")];
-    ///     assert_eq!(one.write_vectored(&slices).await?, 11);
-    ///     Ok::<_, Box<dyn std::error::Error>>(())
-    /// })
-    /// .unwrap();
-    /// ```
-    pub async fn write_vectored(&self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
-        socket::write_vectored(&self.io, slices).await
-    }
-
-    /// Writes everything (asyncio's `sock_sendall`).
-    ///
-    /// # Errors
-    ///
-    /// The system's, and a cancellation. Some of the data may have been written.
-    ///
-    /// ```
-    /// use rasyncio::net::{TcpListener, TcpStream};
-    ///
-    /// rasyncio::run(async {
-    /// #     let listener = TcpListener::bind("127.0.0.1:0").await?;
-    /// #     let one = TcpStream::connect(listener.local_addr()?).await?;
-    /// #     let (two, _) = listener.accept().await?;
-    ///     one.write_all(b"hello").await?;
-    ///     Ok::<_, Box<dyn std::error::Error>>(())
-    /// })
-    /// .unwrap();
-    /// ```
-    pub fn write_all<'a>(&'a self, data: &'a [u8]) -> impl Future<Output = io::Result<()>> + 'a {
-        socket::write_all(&self.io, data)
-    }
-
-    /// Sends `count` bytes of a file from `offset` on, or all the rest, and answers how many that
-    /// were (asyncio's `sock_sendfile`). The system moves them where it can. The position of the
-    /// file is neither used nor moved.
-    ///
-    /// # Errors
-    ///
-    /// The system's, and a cancellation. Some of the file may have been sent.
-    ///
-    /// ```
-    /// use rasyncio::net::{TcpListener, TcpStream};
-    /// use std::fs::File;
-    ///
-    /// rasyncio::run(async {
-    /// #     let listener = TcpListener::bind("127.0.0.1:0").await?;
-    /// #     let one = TcpStream::connect(listener.local_addr()?).await?;
-    /// #     let (two, _) = listener.accept().await?;
-    ///     let file = File::open("Cargo.toml")?;
-    ///     assert_eq!(one.sendfile(&file, 0, Some(9)).await?, 9);
-    ///     let mut buffer = [0; 16];
-    ///     let count = two.read(&mut buffer).await?;
-    ///     assert_eq!(&buffer[..count], b"[package]");
-    ///     Ok::<_, Box<dyn std::error::Error>>(())
-    /// })
-    /// .unwrap();
-    /// ```
-    pub async fn sendfile(
-        &self,
-        file: impl AsFd,
-        offset: u64,
-        count: Option<u64>,
-    ) -> io::Result<u64> {
-        socket::sendfile(&self.io, file, offset, count).await
-    }
-
-    /// Ends one direction, or both.
-    ///
-    /// # Errors
-    ///
-    /// The system's.
-    ///
-    /// ```
-    /// use rasyncio::net::{TcpListener, TcpStream};
-    /// use std::net::Shutdown;
-    ///
-    /// rasyncio::run(async {
-    /// #     let listener = TcpListener::bind("127.0.0.1:0").await?;
-    /// #     let one = TcpStream::connect(listener.local_addr()?).await?;
-    /// #     let (two, _) = listener.accept().await?;
-    ///     one.shutdown(Shutdown::Write)?;
-    ///     assert_eq!(two.read(&mut [0; 1]).await?, 0);
-    ///     Ok::<_, Box<dyn std::error::Error>>(())
-    /// })
-    /// .unwrap();
-    /// ```
-    pub fn shutdown(&self, how: Shutdown) -> io::Result<()> {
-        self.io.get().shutdown(how)
     }
 
     /// The address of this end.
@@ -439,6 +238,16 @@ impl TcpStream {
         self.io.get().set_nodelay(nodelay)
     }
 }
+
+stream_methods!(
+    TcpStream,
+    net::TcpStream,
+    uses: "use rasyncio::net::{TcpListener, TcpStream};",
+    pair: r#"
+#     let listener = TcpListener::bind("127.0.0.1:0").await?;
+#     let one = TcpStream::connect(listener.local_addr()?).await?;
+#     let (two, _) = listener.accept().await?;"#,
+);
 
 impl TcpListener {
     /// Listens on the first of the addresses that can be had, with `SO_REUSEADDR`. For more say in
@@ -563,26 +372,4 @@ impl TcpListener {
     }
 }
 
-impl AsFd for TcpStream {
-    fn as_fd(&self) -> BorrowedFd<'_> {
-        self.io.get().as_fd()
-    }
-}
-
-impl AsFd for TcpListener {
-    fn as_fd(&self) -> BorrowedFd<'_> {
-        self.io.get().as_fd()
-    }
-}
-
-impl From<TcpStream> for OwnedFd {
-    fn from(socket: TcpStream) -> OwnedFd {
-        socket.into_std().into()
-    }
-}
-
-impl From<TcpListener> for OwnedFd {
-    fn from(socket: TcpListener) -> OwnedFd {
-        socket.into_std().into()
-    }
-}
+owns_descriptor!(TcpStream, TcpListener);

@@ -2,13 +2,13 @@
 
 use std::io;
 use std::net::{self, SocketAddr};
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use rasyncio_engine::Direction;
 use rustix::net::{RecvFlags, SocketType};
 
+use super::Watched;
 use super::resolve::{ToAddrs, each_addr};
-use super::{Watched, socket};
+use super::socket::{self, owns_descriptor};
 
 /// A UDP socket.
 ///
@@ -288,14 +288,4 @@ impl UdpSocket {
     }
 }
 
-impl AsFd for UdpSocket {
-    fn as_fd(&self) -> BorrowedFd<'_> {
-        self.io.get().as_fd()
-    }
-}
-
-impl From<UdpSocket> for OwnedFd {
-    fn from(socket: UdpSocket) -> OwnedFd {
-        socket.into_std().into()
-    }
-}
+owns_descriptor!(UdpSocket);

@@ -1,16 +1,16 @@
 //! Unix sockets.
 
 use std::fs;
-use std::io::{self, ErrorKind, IoSlice};
-use std::net::Shutdown;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::io::{self, ErrorKind};
 use std::os::unix::fs::FileTypeExt;
 use std::os::unix::net::{self, SocketAddr};
 use std::path::Path;
 
 use rustix::net::{AddressFamily, SocketAddrUnix, SocketType};
 
-use super::{Watched, socket};
+use super::Watched;
+use super::socket::{self, owns_descriptor};
+use super::stream::stream_methods;
 use crate::events;
 
 /// A connection through a Unix socket.
@@ -55,11 +55,6 @@ pub struct UnixListener {
 }
 
 impl UnixStream {
-    #[cfg(feature = "_poll-io")]
-    pub(crate) fn watched(&self) -> &Watched<net::UnixStream> {
-        &self.io
-    }
-
     /// Connects to the socket at `path`; one that begins with a zero byte is an abstract name.
     ///
     /// # Errors
@@ -130,185 +125,6 @@ impl UnixStream {
         })
     }
 
-    /// The connection, to be used by other means. It is non-blocking still.
-    ///
-    /// ```
-    /// use rasyncio::net::UnixStream;
-    ///
-    /// rasyncio::run(async {
-    ///     let (one, _two) = UnixStream::pair()?;
-    ///     one.into_std().set_nonblocking(false)?;
-    ///     Ok::<_, Box<dyn std::error::Error>>(())
-    /// })
-    /// .unwrap();
-    /// ```
-    pub fn into_std(self) -> net::UnixStream {
-        self.io.into_inner()
-    }
-
-    /// Reads what there is, at most as much as the buffer holds. 0 is the end.
-    ///
-    /// # Errors
-    ///
-    /// The system's, and a cancellation.
-    ///
-    /// ```
-    /// use rasyncio::net::UnixStream;
-    ///
-    /// rasyncio::run(async {
-    ///     let (one, two) = UnixStream::pair()?;
-    ///     two.write_all(b"hello").await?;
-    ///     assert_eq!(one.read(&mut [0; 16]).await?, 5);
-    ///     Ok::<_, Box<dyn std::error::Error>>(())
-    /// })
-    /// .unwrap();
-    /// ```
-    pub fn read<'a>(
-        &'a self,
-        buffer: &'a mut [u8],
-    ) -> impl Future<Output = io::Result<usize>> + 'a {
-        socket::read(&self.io, buffer)
-    }
-
-    /// Reads until the buffer is full.
-    ///
-    /// # Errors
-    ///
-    /// `UnexpectedEof` if the end comes before, the system's, and a cancellation.
-    ///
-    /// ```
-    /// use rasyncio::net::UnixStream;
-    ///
-    /// rasyncio::run(async {
-    ///     let (one, two) = UnixStream::pair()?;
-    ///     let mut buffer = [0; 3];
-    ///     two.write_all(b"hello").await?;
-    ///     one.read_exact(&mut buffer).await?;
-    ///     assert_eq!(&buffer, b"hel");
-    ///     Ok::<_, Box<dyn std::error::Error>>(())
-    /// })
-    /// .unwrap();
-    /// ```
-    pub async fn read_exact(&self, buffer: &mut [u8]) -> io::Result<()> {
-        socket::read_exact(&self.io, buffer).await
-    }
-
-    /// Writes as much as goes, and answers how much that was.
-    ///
-    /// # Errors
-    ///
-    /// The system's, and a cancellation.
-    ///
-    /// ```
-    /// use rasyncio::net::UnixStream;
-    ///
-    /// rasyncio::run(async {
-    ///     let (one, two) = UnixStream::pair()?;
-    ///     assert_eq!(one.write(b"hello").await?, 5);
-    ///     Ok::<_, Box<dyn std::error::Error>>(())
-    /// })
-    /// .unwrap();
-    /// ```
-    pub fn write<'a>(&'a self, data: &'a [u8]) -> impl Future<Output = io::Result<usize>> + 'a {
-        socket::write(&self.io, data)
-    }
-
-    /// Writes as much as goes of several slices.
-    ///
-    /// # Errors
-    ///
-    /// The system's, and a cancellation.
-    ///
-    /// ```
-    /// use rasyncio::net::UnixStream;
-    /// use std::io::IoSlice;
-    ///
-    /// rasyncio::run(async {
-    ///     let (one, two) = UnixStream::pair()?;
-    ///     let slices = [IoSlice::new(b"hello "), IoSlice::new(b"world")];
-    ///     assert_eq!(one.write_vectored(&slices).await?, 11);
-    ///     Ok::<_, Box<dyn std::error::Error>>(())
-    /// })
-    /// .unwrap();
-    /// ```
-    pub async fn write_vectored(&self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
-        socket::write_vectored(&self.io, slices).await
-    }
-
-    /// Writes everything.
-    ///
-    /// # Errors
-    ///
-    /// The system's, and a cancellation. Some of the data may have been written.
-    ///
-    /// ```
-    /// use rasyncio::net::UnixStream;
-    ///
-    /// rasyncio::run(async {
-    ///     let (one, two) = UnixStream::pair()?;
-    ///     one.write_all(b"hello").await?;
-    ///     Ok::<_, Box<dyn std::error::Error>>(())
-    /// })
-    /// .unwrap();
-    /// ```
-    pub fn write_all<'a>(&'a self, data: &'a [u8]) -> impl Future<Output = io::Result<()>> + 'a {
-        socket::write_all(&self.io, data)
-    }
-
-    /// Sends `count` bytes of a file from `offset` on, or all the rest, and answers how many that
-    /// were (asyncio's `sock_sendfile`). The system moves them where it can. The position of the
-    /// file is neither used nor moved.
-    ///
-    /// # Errors
-    ///
-    /// The system's, and a cancellation. Some of the file may have been sent.
-    ///
-    /// ```
-    /// use rasyncio::net::UnixStream;
-    /// use std::fs::File;
-    ///
-    /// rasyncio::run(async {
-    ///     let (one, two) = UnixStream::pair()?;
-    ///     let file = File::open("Cargo.toml")?;
-    ///     assert_eq!(one.sendfile(&file, 0, Some(9)).await?, 9);
-    ///     let mut buffer = [0; 16];
-    ///     let count = two.read(&mut buffer).await?;
-    ///     assert_eq!(&buffer[..count], b"[package]");
-    ///     Ok::<_, Box<dyn std::error::Error>>(())
-    /// })
-    /// .unwrap();
-    /// ```
-    pub async fn sendfile(
-        &self,
-        file: impl AsFd,
-        offset: u64,
-        count: Option<u64>,
-    ) -> io::Result<u64> {
-        socket::sendfile(&self.io, file, offset, count).await
-    }
-
-    /// Ends one direction, or both.
-    ///
-    /// # Errors
-    ///
-    /// The system's.
-    ///
-    /// ```
-    /// use rasyncio::net::UnixStream;
-    /// use std::net::Shutdown;
-    ///
-    /// rasyncio::run(async {
-    ///     let (one, two) = UnixStream::pair()?;
-    ///     one.shutdown(Shutdown::Write)?;
-    ///     assert_eq!(two.read(&mut [0; 1]).await?, 0);
-    ///     Ok::<_, Box<dyn std::error::Error>>(())
-    /// })
-    /// .unwrap();
-    /// ```
-    pub fn shutdown(&self, how: Shutdown) -> io::Result<()> {
-        self.io.get().shutdown(how)
-    }
-
     /// The address of this end.
     ///
     /// # Errors
@@ -349,6 +165,13 @@ impl UnixStream {
         self.io.get().peer_addr()
     }
 }
+
+stream_methods!(
+    UnixStream,
+    net::UnixStream,
+    uses: "use rasyncio::net::UnixStream;",
+    pair: "    let (one, two) = UnixStream::pair()?;",
+);
 
 impl UnixListener {
     /// Listens at `path`, which must not exist; one that begins with a zero byte is an
@@ -497,26 +320,4 @@ pub(crate) fn remove_stale(path: &Path) {
     }
 }
 
-impl AsFd for UnixStream {
-    fn as_fd(&self) -> BorrowedFd<'_> {
-        self.io.get().as_fd()
-    }
-}
-
-impl AsFd for UnixListener {
-    fn as_fd(&self) -> BorrowedFd<'_> {
-        self.io.get().as_fd()
-    }
-}
-
-impl From<UnixStream> for OwnedFd {
-    fn from(socket: UnixStream) -> OwnedFd {
-        socket.into_std().into()
-    }
-}
-
-impl From<UnixListener> for OwnedFd {
-    fn from(socket: UnixListener) -> OwnedFd {
-        socket.into_std().into()
-    }
-}
+owns_descriptor!(UnixStream, UnixListener);

@@ -1,7 +1,6 @@
 //! Datagrams through Unix sockets.
 
 use std::io;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::net::{self, SocketAddr};
 use std::path::Path;
 
@@ -9,7 +8,7 @@ use rasyncio_engine::Direction;
 use rustix::io::Errno;
 use rustix::net::{AddressFamily, RecvFlags, SocketType};
 
-use super::socket::{self, SEND};
+use super::socket::{self, SEND, owns_descriptor};
 use super::unix_room::{Obstacle, Room, when_writable};
 use super::{Watched, unix_address};
 
@@ -333,14 +332,4 @@ impl UnixDatagram {
     }
 }
 
-impl AsFd for UnixDatagram {
-    fn as_fd(&self) -> BorrowedFd<'_> {
-        self.io.get().as_fd()
-    }
-}
-
-impl From<UnixDatagram> for OwnedFd {
-    fn from(socket: UnixDatagram) -> OwnedFd {
-        socket.into_std().into()
-    }
-}
+owns_descriptor!(UnixDatagram);

@@ -1,27 +1,25 @@
-//! The keywords of a server, and its sockets.
+//! The keywords of a server.
 
-use std::fs;
-use std::io::{self, ErrorKind};
-use std::net::SocketAddr;
+mod sockets;
+
+use std::io;
 use std::os::fd::OwnedFd;
-use std::os::unix::fs::MetadataExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::rc::Rc;
 
-use rustix::io::Errno;
-use rustix::net::{AddressFamily, SocketType, sockopt};
-
 use super::Server;
+use super::inner::Inner;
 use super::listener::Listener;
 #[cfg(doc)]
 use super::{create_server, create_unix_server, start_server, start_unix_server};
 use crate::connect;
-use crate::net::{ToAddrs, remove_stale_socket, socket, unix_address};
+use crate::net::ToAddrs;
 use crate::protocols::Protocol;
 use crate::streams::{self, DEFAULT_LIMIT, StreamReader, StreamWriter};
 use crate::tasks::create_task;
 use crate::tls::Tls;
 use crate::transports::{Link, Transport};
+pub(super) use sockets::SocketFile;
 
 /// How to serve: the keywords of asyncio's `create_server` and its like.
 ///
@@ -305,62 +303,6 @@ impl Builder {
         }
     }
 
-    fn bind(&self, mut addresses: Vec<SocketAddr>) -> io::Result<Vec<OwnedFd>> {
-        let mut seen = Vec::new();
-        addresses.retain(|address| {
-            let new = !seen.contains(address);
-            seen.push(*address);
-            new
-        });
-        let mut sockets = Vec::new();
-        for address in &addresses {
-            // A family that the system does not have is passed over.
-            let Ok(socket) = socket::open(socket::family(address), SocketType::STREAM) else {
-                continue;
-            };
-            if self.reuse_address {
-                sockopt::set_socket_reuseaddr(&socket, true)?;
-            }
-            if self.reuse_port {
-                sockopt::set_socket_reuseport(&socket, true)?;
-            }
-            if self.keep_alive {
-                sockopt::set_socket_keepalive(&socket, true)?;
-            }
-            if address.is_ipv6() {
-                // The other family has a socket of its own.
-                sockopt::set_ipv6_v6only(&socket, true)?;
-            }
-            match rustix::net::bind(&socket, address) {
-                Ok(()) => sockets.push(socket),
-                Err(Errno::ADDRNOTAVAIL) => {}
-                Err(error) => {
-                    let message =
-                        format!("error while attempting to bind on address {address}: {error}");
-                    return Err(io::Error::new(error.kind(), message));
-                }
-            }
-        }
-        if sockets.is_empty() {
-            let message = format!("could not bind on any address out of {addresses:?}");
-            return Err(io::Error::new(ErrorKind::AddrNotAvailable, message));
-        }
-        Ok(sockets)
-    }
-
-    fn bind_path(&self, path: &Path) -> io::Result<(OwnedFd, Option<SocketFile>)> {
-        let address = unix_address(path)?;
-        let socket = socket::open(AddressFamily::UNIX, SocketType::STREAM)?;
-        remove_stale_socket(path);
-        rustix::net::bind(&socket, &address)?;
-        let file = if self.cleanup_socket {
-            SocketFile::of(path)
-        } else {
-            None
-        };
-        Ok((socket, file))
-    }
-
     fn tls(&self) -> io::Result<Option<Tls>> {
         #[cfg(feature = "tls")]
         return self.tls.tls();
@@ -428,44 +370,17 @@ impl Builder {
             .map(|socket| Rc::new(Listener::new(socket)))
             .collect();
         let factory = Box::new(move || -> Rc<dyn Protocol> { factory() });
-        let server = Server::new(
+        let server = Server::of(Inner::new(
             listeners,
             factory,
             self.backlog,
             self.tls()?,
             internet,
             file,
-        );
+        ));
         if self.start_serving {
             server.start_serving().await?;
         }
         Ok(server)
-    }
-}
-
-/// The file of a Unix socket, removed when this is dropped if it is the same one still.
-#[derive(Debug)]
-pub(super) struct SocketFile {
-    path: PathBuf,
-    inode: u64,
-}
-
-impl SocketFile {
-    fn of(path: &Path) -> Option<SocketFile> {
-        // None of an abstract name.
-        let inode = fs::metadata(path).ok()?.ino();
-        Some(SocketFile {
-            path: path.to_owned(),
-            inode,
-        })
-    }
-}
-
-impl Drop for SocketFile {
-    fn drop(&mut self) {
-        if fs::metadata(&self.path).is_ok_and(|found| found.ino() == self.inode) {
-            // There is nobody to tell.
-            let _ = fs::remove_file(&self.path);
-        }
     }
 }

@@ -9,8 +9,8 @@ use std::rc::{Rc, Weak};
 use rasyncio_engine::{Direction, Job, TimerKey};
 use rustix::net::SocketFlags;
 
-use super::Inner;
 use super::accept::{ACCEPT_RETRY_DELAY, AcceptError};
+use super::inner::Inner;
 use crate::events;
 use crate::net::Registration;
 

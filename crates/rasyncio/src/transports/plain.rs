@@ -13,7 +13,7 @@ use super::sendfile::Sending;
 use super::stream::{
     Closing, Drained, Flushed, MAX_RECEIVE, Received, StreamState, WriteRefused, Written, received,
 };
-use super::transport::{Transport, WeakTransport};
+use super::{Transport, WeakTransport};
 use crate::events;
 use crate::locks::Event;
 use crate::net::Registration;
