@@ -13,7 +13,11 @@
 //!
 //! Whoever replaces `SLEEPING` must wake the loop, and nobody else need: so of a thousand
 //! jobs that arrive together one costs a system call.
+//!
+//! A node is made on one thread and done with on another, which allocators are slow at. So the loop keeps
+//! one for whoever comes next: a thread and a loop that wake each other in turn allocate none.
 
+use std::mem::MaybeUninit;
 use std::ptr;
 
 #[cfg(loom)]
@@ -23,12 +27,48 @@ use std::sync::atomic::{AtomicPtr, Ordering};
 
 pub(crate) struct Inbox<T> {
     state: AtomicPtr<Node<T>>,
+    /// A node without a value, or null. Only the loop puts one there; whoever takes it out owns it.
+    spare: AtomicPtr<Node<T>>,
 }
 
 struct Node<T> {
-    value: T,
+    /// Of one that is in the list.
+    value: MaybeUninit<T>,
     /// The node that was put in before, or null.
     older: *mut Node<T>,
+    #[cfg(loom)]
+    touched: loom::cell::UnsafeCell<()>,
+}
+
+impl<T> Node<T> {
+    /// One that has no value yet.
+    fn new() -> *mut Node<T> {
+        Box::into_raw(Box::new(Node {
+            value: MaybeUninit::uninit(),
+            older: ptr::null_mut(),
+            #[cfg(loom)]
+            touched: loom::cell::UnsafeCell::new(()),
+        }))
+    }
+
+    /// Has the model checker see that nobody else uses the node.
+    #[cfg(loom)]
+    unsafe fn touch(node: *mut Node<T>) {
+        // SAFETY: alive, says the caller.
+        unsafe { (*node).touched.with_mut(|_| ()) }
+    }
+
+    #[cfg(not(loom))]
+    #[inline(always)]
+    unsafe fn touch(_node: *mut Node<T>) {}
+
+    /// # Safety
+    ///
+    /// It is the caller's, and has no value.
+    unsafe fn free(node: *mut Node<T>) {
+        // SAFETY: every node comes from the box of `new`.
+        drop(unsafe { Box::from_raw(node) });
+    }
 }
 
 /// Whether the loop sleeps and has to be woken, by whoever is told so.
@@ -64,21 +104,57 @@ impl<T> Inbox<T> {
     pub(crate) fn new() -> Inbox<T> {
         Inbox {
             state: AtomicPtr::new(empty()),
+            spare: AtomicPtr::new(ptr::null_mut()),
+        }
+    }
+
+    /// A node without a value, of the caller's own; from any thread.
+    fn node(&self) -> *mut Node<T> {
+        if self.spare.load(Ordering::Relaxed).is_null() {
+            return Node::new();
+        }
+        // Acquire: the loop has read what was in it before.
+        let spare = self.spare.swap(ptr::null_mut(), Ordering::Acquire);
+        if spare.is_null() { Node::new() } else { spare }
+    }
+
+    /// Takes the value out of a node and keeps that, or frees it. For the loop only.
+    ///
+    /// # Safety
+    ///
+    /// The node was in the list, and is the caller's.
+    unsafe fn open(&self, node: *mut Node<T>) -> T {
+        // SAFETY: what was in the list has a value, which is read once.
+        unsafe {
+            Node::touch(node);
+            let value = (*node).value.assume_init_read();
+            // Others only take it away, so an empty place stays empty.
+            if self.spare.load(Ordering::Relaxed).is_null() {
+                self.spare.store(node, Ordering::Release);
+            } else {
+                Node::free(node);
+            }
+            value
         }
     }
 
     /// Puts `value` in; from any thread. A closed inbox gives it back.
     pub(crate) fn push(&self, value: T) -> Result<Wake, T> {
-        let node = Box::into_raw(Box::new(Node {
-            value,
-            older: ptr::null_mut(),
-        }));
+        let node = self.node();
+        // SAFETY: nobody else has the node.
+        unsafe {
+            Node::touch(node);
+            (*node).value.write(value);
+        }
         let mut state = self.state.load(Ordering::Relaxed);
         loop {
             if state == closed() {
-                // SAFETY: the node comes from the box above and nobody else has seen it.
-                let node = unsafe { Box::from_raw(node) };
-                return Err(node.value);
+                // SAFETY: nobody else has seen it, and the value is taken out before the node goes.
+                return Err(unsafe {
+                    let value = (*node).value.assume_init_read();
+                    Node::free(node);
+                    value
+                });
             }
             // SAFETY: nobody else has seen the node yet.
             unsafe {
@@ -130,14 +206,12 @@ impl<T> Inbox<T> {
     /// Takes everything out, oldest first. For the loop only.
     ///
     /// Leaves `WOKEN` alone: it is to keep the loop from falling asleep later in this turn.
-    pub(crate) fn take(&self) -> Taken<T> {
+    pub(crate) fn take(&self) -> Taken<'_, T> {
         if self.has_values() {
             // Only the loop takes nodes away, so there still are some.
-            Taken::reversed(self.state.swap(empty(), Ordering::Acquire))
+            Taken::reversed(self, self.state.swap(empty(), Ordering::Acquire))
         } else {
-            Taken {
-                oldest: ptr::null_mut(),
-            }
+            Taken::reversed(self, empty())
         }
     }
 
@@ -151,14 +225,12 @@ impl<T> Inbox<T> {
     }
 
     /// Ends a sleep, or the attempt, and takes everything out. For the loop only.
-    pub(crate) fn wake_up(&self) -> Taken<T> {
+    pub(crate) fn wake_up(&self) -> Taken<'_, T> {
         // The loop alone closes, so this look cannot be outdated.
         if self.state.load(Ordering::Relaxed) == closed() {
-            return Taken {
-                oldest: ptr::null_mut(),
-            };
+            return Taken::reversed(self, empty());
         }
-        Taken::reversed(self.state.swap(empty(), Ordering::Acquire))
+        Taken::reversed(self, self.state.swap(empty(), Ordering::Acquire))
     }
 
     /// Whether somebody has ended the sleep, or there is news. For the loop only.
@@ -167,25 +239,31 @@ impl<T> Inbox<T> {
     }
 
     /// Refuses everything from now on and takes out what is inside. For the loop only.
-    pub(crate) fn close(&self) -> Taken<T> {
-        Taken::reversed(self.state.swap(closed(), Ordering::Acquire))
+    pub(crate) fn close(&self) -> Taken<'_, T> {
+        Taken::reversed(self, self.state.swap(closed(), Ordering::Acquire))
     }
 }
 
 impl<T> Drop for Inbox<T> {
     fn drop(&mut self) {
         drop(self.close());
+        let spare = self.spare.load(Ordering::Acquire);
+        if !spare.is_null() {
+            // SAFETY: nobody else has the inbox any more.
+            unsafe { Node::free(spare) };
+        }
     }
 }
 
 /// What came out of the inbox, oldest first. Dropping it drops the rest.
-pub(crate) struct Taken<T> {
+pub(crate) struct Taken<'a, T> {
+    inbox: &'a Inbox<T>,
     oldest: *mut Node<T>,
 }
 
-impl<T> Taken<T> {
+impl<T> Taken<'_, T> {
     /// Turns the list around, for it leads from the newest to the oldest.
-    fn reversed(newest: *mut Node<T>) -> Taken<T> {
+    fn reversed(inbox: &Inbox<T>, newest: *mut Node<T>) -> Taken<'_, T> {
         let mut node = if is_node(newest) {
             newest
         } else {
@@ -198,25 +276,30 @@ impl<T> Taken<T> {
             behind = node;
             node = older;
         }
-        Taken { oldest: behind }
+        Taken {
+            inbox,
+            oldest: behind,
+        }
     }
 }
 
-impl<T> Iterator for Taken<T> {
+impl<T> Iterator for Taken<'_, T> {
     type Item = T;
 
     fn next(&mut self) -> Option<T> {
         if self.oldest.is_null() {
             return None;
         }
-        // SAFETY: every node comes from `Box::into_raw` in `push` and is ours alone.
-        let node = unsafe { Box::from_raw(self.oldest) };
-        self.oldest = node.older;
-        Some(node.value)
+        let node = self.oldest;
+        // SAFETY: the list is ours, and leads from node to node.
+        unsafe {
+            self.oldest = (*node).older;
+            Some(self.inbox.open(node))
+        }
     }
 }
 
-impl<T> Drop for Taken<T> {
+impl<T> Drop for Taken<'_, T> {
     fn drop(&mut self) {
         self.for_each(drop);
     }
@@ -268,6 +351,20 @@ mod tests {
         assert_eq!(inbox.take().count(), 0);
         assert_eq!(inbox.push(3), Err(3));
         assert!(!inbox.fall_asleep());
+    }
+
+    #[test]
+    fn a_node_serves_again() {
+        let inbox = Inbox::new();
+        let node = |inbox: &Inbox<i32>| inbox.state.load(Ordering::Relaxed);
+        assert!(inbox.push(1).is_ok());
+        let first = node(&inbox);
+        assert_eq!(Vec::from_iter(inbox.take()), [1]);
+        assert!(inbox.push(2).is_ok());
+        assert_eq!(node(&inbox), first);
+        assert!(inbox.push(3).is_ok());
+        assert_ne!(node(&inbox), first);
+        assert_eq!(Vec::from_iter(inbox.take()), [2, 3]);
     }
 
     #[test]

@@ -371,7 +371,7 @@ impl EventLoop {
         self.enqueue(self.shared.inbox.take());
     }
 
-    fn enqueue(&self, jobs: Taken<RemoteJob>) {
+    fn enqueue(&self, jobs: Taken<'_, RemoteJob>) {
         for RemoteJob(job) in jobs {
             self.schedule(job);
         }
