@@ -70,9 +70,7 @@ impl<B> TlsState<B> {
             }
         }
         self.queue(lines);
-        if let Err(error) = self.encrypt(host) {
-            host.fatal(error, During::Data)?;
-        }
+        self.try_encrypt(host)?;
         Ok(Written::Taken)
     }
 
@@ -140,6 +138,22 @@ impl<B> TlsState<B> {
     }
 
     // What goes out.
+
+    /// Encrypts what waits where reading, which does so else, is paused.
+    pub(super) fn write_backlog<H: Host<B>>(&self, host: &H) -> Result<(), H::Error> {
+        let stands = matches!(self.phase.get(), Phase::Wrapped | Phase::Flushing);
+        if stands && self.reading_paused.get() && self.backlog_len.get() > 0 {
+            self.try_encrypt(host)?;
+        }
+        Ok(())
+    }
+
+    fn try_encrypt<H: Host<B>>(&self, host: &H) -> Result<(), H::Error> {
+        match self.encrypt(host) {
+            Ok(()) => Ok(()),
+            Err(error) => host.fatal(error, During::Data),
+        }
+    }
 
     pub(super) fn encrypt<H: Host<B>>(&self, host: &H) -> Result<(), H::Error> {
         if self.backlog_len.get() > 0 && !self.encrypting.replace(true) {
