@@ -101,6 +101,26 @@ fn who_closes_with_much_unread_is_not_kept_waiting() -> Outcome {
 }
 
 #[test]
+fn who_still_writes_after_what_is_no_tls_harms_nobody() -> Outcome {
+    let _alone = alone();
+    let sides = Sides::new();
+    run(async {
+        let ((mut reader, writer), (_peer, peer_writer)) = sides.connect().await?;
+        // Behind the back of TLS.
+        let say = |fd: std::os::fd::BorrowedFd<'_>| Ok(rustix::io::write(fd, &[0; 100])?);
+        peer_writer.transport().with_fd(say)?;
+        // Once at least before it is told that the connection is lost.
+        for _ in 0..100 {
+            writer.write(b"still there?")?;
+            yield_now().await?;
+        }
+        assert_eq!(kind(reader.read(1).await), ErrorKind::InvalidData);
+        assert_eq!(kind(writer.wait_closed().await), ErrorKind::InvalidData);
+        Ok(())
+    })
+}
+
+#[test]
 fn an_abort_drops_everything() -> Outcome {
     let _alone = alone();
     let sides = Sides::new();
