@@ -167,9 +167,10 @@ impl<B> TlsState<B> {
     pub fn link_free<H: Host<B>>(&self, host: &H) -> Result<(), H::Error> {
         self.link_full.set(false);
         // A session may take nothing while the link is full.
-        match self.phase.get() {
-            Phase::Wrapped | Phase::Flushing => self.encrypt(host),
-            Phase::Unwrapped | Phase::Handshake | Phase::Shutdown => self.send(host),
+        if self.may_encrypt() {
+            self.try_encrypt(host)
+        } else {
+            self.send(host)
         }
     }
 

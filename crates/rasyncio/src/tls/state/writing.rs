@@ -141,14 +141,19 @@ impl<B> TlsState<B> {
 
     /// Encrypts what waits where reading, which does so else, is paused.
     pub(super) fn write_backlog<H: Host<B>>(&self, host: &H) -> Result<(), H::Error> {
-        let stands = matches!(self.phase.get(), Phase::Wrapped | Phase::Flushing);
-        if stands && self.reading_paused.get() && self.backlog_len.get() > 0 {
+        if self.reading_paused.get() && self.may_encrypt() {
             self.try_encrypt(host)?;
         }
         Ok(())
     }
 
-    fn try_encrypt<H: Host<B>>(&self, host: &H) -> Result<(), H::Error> {
+    /// Whether something waits, and the connection stands.
+    pub(super) fn may_encrypt(&self) -> bool {
+        let stands = matches!(self.phase.get(), Phase::Wrapped | Phase::Flushing);
+        stands && self.backlog_len.get() > 0
+    }
+
+    pub(super) fn try_encrypt<H: Host<B>>(&self, host: &H) -> Result<(), H::Error> {
         match self.encrypt(host) {
             Ok(()) => Ok(()),
             Err(error) => host.fatal(error, During::Data),

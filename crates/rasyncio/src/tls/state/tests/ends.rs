@@ -379,7 +379,8 @@ pub(crate) fn carry<E: Engine>(from: &End<E>, to: &End<E>, most: usize) -> bool 
     if count == 0 {
         return false;
     }
-    let data: Vec<u8> = from.sent.borrow_mut().drain(..count).collect();
+    let rest = from.sent.borrow_mut().split_off(count);
+    let data = Vec::from(from.sent.replace(rest));
     to.engine
         .with_input(&data, || to.state.received(to).unwrap());
     if from.sent.borrow().is_empty() && from.state.is_link_full() {
