@@ -20,7 +20,7 @@ help:
 	@echo 'make test-long     a million of each workload, 20000 connections leave nothing behind; 40000 random programs'
 	@echo 'make test-asan     the tests under AddressSanitizer'
 	@echo 'make test-loom     what threads share under the loom model checker'
-	@echo 'make fuzz          coverage-guided fuzzing of what parses and buffers bytes; SECONDS=60 in all'
+	@echo 'make fuzz          coverage-guided fuzzing of what parses and buffers bytes, and of TLS; SECONDS=60 in all'
 	@echo 'make conformance   CPython tests alone, those that are only reported included'
 	@echo 'make ecosystem     the own tests of aiohttp, anyio, redis, uvicorn and uvloop, with asyncio and with rasyncio'
 	@echo 'make bench         measure beside stock asyncio, uvloop and rloop'

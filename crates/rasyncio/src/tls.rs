@@ -15,6 +15,8 @@
 mod asked;
 #[cfg(feature = "tls")]
 pub(crate) mod config;
+#[cfg(all(fuzzing, feature = "tls"))]
+pub mod fuzzing;
 #[cfg(feature = "tls")]
 pub(crate) mod records;
 pub mod session;

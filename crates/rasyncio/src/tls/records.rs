@@ -49,6 +49,9 @@ pub(crate) struct Records {
     server_name: RefCell<Option<Box<str>>>,
     peer_closed: Cell<bool>,
     said_goodbye: Cell<bool>,
+    /// Why rustls has given up. It is not asked again: it would look at the same again, and refuse it
+    /// and say so once more, which it takes for a mistake of its own.
+    refused: RefCell<Option<rustls::Error>>,
 }
 
 enum Connection {
@@ -112,6 +115,7 @@ impl Records {
             server_name: RefCell::default(),
             peer_closed: Cell::new(false),
             said_goodbye: Cell::new(false),
+            refused: RefCell::default(),
         })
     }
 
@@ -282,6 +286,9 @@ impl Records {
         decrypted: &mut Vec<u8>,
         limit: usize,
     ) -> io::Result<Step> {
+        if let Some(error) = &*self.refused.borrow() {
+            return Err(to_io(error.clone()));
+        }
         let mut connection = self.connection.borrow_mut();
         let mut input = self.input.borrow_mut();
         let mut output = self.output.borrow_mut();
@@ -317,8 +324,8 @@ impl Records {
                     return Ok(end);
                 }
                 Err(Failed::Refused(error)) => {
-                    // rustls has something to tell the peer of that. Asked once more than that, it
-                    // would find the same again.
+                    // rustls has something to tell the peer of that.
+                    drop(self.refused.replace(Some(error.clone())));
                     while connection.wants_write() {
                         let bytes = &mut input.bytes[input.start..input.end];
                         let told = match &mut *connection {

@@ -167,7 +167,11 @@ impl<B> TlsState<B> {
     pub fn link_free<H: Host<B>>(&self, host: &H) -> Result<(), H::Error> {
         self.link_full.set(false);
         // A session may take nothing while the link is full.
-        self.encrypt(host)
+        if self.may_encrypt() {
+            self.try_encrypt(host)
+        } else {
+            self.send(host)
+        }
     }
 
     /// Whether the link takes no more for now.
@@ -251,7 +255,8 @@ impl<B> TlsState<B> {
             host.connection_made()?;
         }
         host.connected()?;
-        self.read(host)
+        self.read(host)?;
+        self.write_backlog(host)
     }
 
     fn refuse<H: Host<B>>(&self, host: &H, error: H::Error) -> Result<(), H::Error> {
@@ -265,6 +270,7 @@ impl<B> TlsState<B> {
 
     fn flush<H: Host<B>>(&self, host: &H) -> Result<(), H::Error> {
         self.read(host)?;
+        self.write_backlog(host)?;
         if self.phase.get() != Phase::Flushing {
             return Ok(());
         }
@@ -276,7 +282,10 @@ impl<B> TlsState<B> {
         if !self.link_eof.get() {
             match host.unwrap() {
                 Ok(Answer::Done) => {}
-                Ok(Answer::Again) => return self.send(host),
+                Ok(Answer::Again) => {
+                    self.send(host)?;
+                    return self.let_read(host);
+                }
                 Err(error) => {
                     host.fatal(error, During::Shutdown)?;
                     return host.cancel_timer(Deadline::Shutdown);

@@ -65,6 +65,62 @@ fn what_was_written_before_the_close_arrives() -> Outcome {
 }
 
 #[test]
+fn it_arrives_also_from_who_has_paused_reading() -> Outcome {
+    let _alone = alone();
+    let sides = Sides::new();
+    run(async {
+        let ((_reader, writer), (mut peer, _peer_writer)) = sides.connect().await?;
+        writer.transport().pause_reading();
+        // More than the link takes.
+        writer.writelines([vec![1; 3_000_000], vec![2; 1_000_000]])?;
+        writer.close();
+        assert_eq!(peer.read_to_end().await?.len(), 4_000_000);
+        writer.wait_closed().await?;
+        Ok(())
+    })
+}
+
+#[test]
+fn who_closes_with_much_unread_is_not_kept_waiting() -> Outcome {
+    let _alone = alone();
+    let sides = Sides::new();
+    run_virtual(async {
+        let ((_reader, writer), (mut peer, peer_writer)) = sides.connect().await?;
+        writer.transport().pause_reading();
+        // So much comes that the link below pauses, too.
+        peer_writer.write(&vec![1; 1_000_000])?;
+        sleep(Duration::from_secs(1)).await?;
+        let start = events::time();
+        writer.close();
+        assert!(peer.read_to_end().await?.is_empty());
+        writer.wait_closed().await?;
+        peer_writer.wait_closed().await?;
+        assert!((events::time() - start).as_secs() < 30, "its time was over");
+        Ok(())
+    })
+}
+
+#[test]
+fn who_still_writes_after_what_is_no_tls_harms_nobody() -> Outcome {
+    let _alone = alone();
+    let sides = Sides::new();
+    run(async {
+        let ((mut reader, writer), (_peer, peer_writer)) = sides.connect().await?;
+        // Behind the back of TLS.
+        let say = |fd: std::os::fd::BorrowedFd<'_>| Ok(rustix::io::write(fd, &[0; 100])?);
+        peer_writer.transport().with_fd(say)?;
+        // Once at least before it is told that the connection is lost.
+        for _ in 0..100 {
+            writer.write(b"still there?")?;
+            yield_now().await?;
+        }
+        assert_eq!(kind(reader.read(1).await), ErrorKind::InvalidData);
+        assert_eq!(kind(writer.wait_closed().await), ErrorKind::InvalidData);
+        Ok(())
+    })
+}
+
+#[test]
 fn an_abort_drops_everything() -> Outcome {
     let _alone = alone();
     let sides = Sides::new();

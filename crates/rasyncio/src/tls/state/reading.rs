@@ -80,6 +80,14 @@ impl<B> TlsState<B> {
         }
     }
 
+    /// Resumes the link, if it is paused and the session has looked at what has come.
+    pub(super) fn let_read<H: Host<B>>(&self, host: &H) -> Result<(), H::Error> {
+        if self.read_flow.is_paused() && self.read_flow.shrunk(host.incoming()?) {
+            host.resume_link()?;
+        }
+        Ok(())
+    }
+
     /// Passes on what has come, and sends what that leads to.
     pub(super) fn read<H: Host<B>>(&self, host: &H) -> Result<(), H::Error> {
         if !matches!(self.phase.get(), Phase::Wrapped | Phase::Flushing) {

@@ -70,9 +70,7 @@ impl<B> TlsState<B> {
             }
         }
         self.queue(lines);
-        if let Err(error) = self.encrypt(host) {
-            host.fatal(error, During::Data)?;
-        }
+        self.try_encrypt(host)?;
         Ok(Written::Taken)
     }
 
@@ -140,6 +138,27 @@ impl<B> TlsState<B> {
     }
 
     // What goes out.
+
+    /// Encrypts what waits where reading, which does so else, is paused.
+    pub(super) fn write_backlog<H: Host<B>>(&self, host: &H) -> Result<(), H::Error> {
+        if self.reading_paused.get() && self.may_encrypt() {
+            self.try_encrypt(host)?;
+        }
+        Ok(())
+    }
+
+    /// Whether something waits, and the connection stands.
+    pub(super) fn may_encrypt(&self) -> bool {
+        let stands = matches!(self.phase.get(), Phase::Wrapped | Phase::Flushing);
+        stands && self.backlog_len.get() > 0
+    }
+
+    pub(super) fn try_encrypt<H: Host<B>>(&self, host: &H) -> Result<(), H::Error> {
+        match self.encrypt(host) {
+            Ok(()) => Ok(()),
+            Err(error) => host.fatal(error, During::Data),
+        }
+    }
 
     pub(super) fn encrypt<H: Host<B>>(&self, host: &H) -> Result<(), H::Error> {
         if self.backlog_len.get() > 0 && !self.encrypting.replace(true) {
