@@ -84,7 +84,12 @@ fn main() {
 fn run(options: &Options, runtimes: &Runtimes, row: &Row) {
     let operations = options.operations.unwrap_or(row.operations);
     let mut times = vec![Vec::new(); NAMES.len()];
+    let mut floor = Vec::new();
     for round in 0..=options.rounds {
+        if let Some(program) = row.floor.filter(|_| options.only.is_none()) {
+            let time = measure(row.clock, || program(runtimes, operations));
+            floor.push(time / f64::from(operations));
+        }
         for (which, name) in NAMES.iter().enumerate() {
             let Some(program) = row.programs[which] else {
                 continue;
@@ -123,5 +128,8 @@ fn run(options: &Options, runtimes: &Runtimes, row: &Row) {
     match options.only.is_some() {
         true => println!(),
         false => println!("{:>11.2}x", median(ratio)),
+    }
+    if !floor.is_empty() {
+        println!("{:<34}{:>15.1}", "  without a runtime", best(&floor));
     }
 }

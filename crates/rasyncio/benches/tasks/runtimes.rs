@@ -25,6 +25,8 @@ pub(crate) struct Row {
     pub(crate) clock: ClockId,
     /// In the order of `NAMES`.
     pub(crate) programs: [Option<Program>; 5],
+    /// The same without a runtime, where that can be: what nobody can be faster than.
+    pub(crate) floor: Option<Program>,
 }
 
 pub(crate) struct Runtimes {
@@ -294,6 +296,41 @@ mod with_compio {
     }
 }
 
+/// A thread that sleeps until it is woken, and no more than that.
+mod no_runtime {
+    use std::pin::pin;
+    use std::sync::Arc;
+    use std::task::{Context, Poll, Wake, Waker};
+    use std::thread::{self, Thread};
+
+    use super::{Far, Runtimes};
+
+    struct Unpark(Thread);
+
+    impl Wake for Unpark {
+        fn wake(self: Arc<Self>) {
+            self.0.unpark();
+        }
+    }
+
+    fn run(future: impl Future<Output = ()>) {
+        let waker = Waker::from(Arc::new(Unpark(thread::current())));
+        let mut future = pin!(future);
+        while let Poll::Pending = future.as_mut().poll(&mut Context::from_waker(&waker)) {
+            thread::park();
+        }
+    }
+
+    pub(crate) fn cross_thread(_: &Runtimes, operations: u32) {
+        run(async {
+            let far = Far::new();
+            for _ in 0..operations {
+                far.call().await;
+            }
+        });
+    }
+}
+
 macro_rules! each {
     ($program:ident) => {
         [
@@ -316,6 +353,7 @@ pub(crate) fn rows() -> Vec<Row> {
         operations,
         clock,
         programs: programs.map(Some),
+        floor: None,
     };
     let (here, all) = (ClockId::ThreadCPUTime, ClockId::ProcessCPUTime);
     vec![
@@ -330,7 +368,10 @@ pub(crate) fn rows() -> Vec<Row> {
             each!(timers_dropped),
         ),
         row("timers due, 1000 at once", 50_000, all, each!(timers_due)),
-        row("woken by another thread", 2_000, all, each!(cross_thread)),
+        Row {
+            floor: Some(no_runtime::cross_thread),
+            ..row("woken by another thread", 2_000, all, each!(cross_thread))
+        },
         row("blocking call by a thread", 2_000, all, each!(blocking)),
     ]
 }
