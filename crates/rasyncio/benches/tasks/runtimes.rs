@@ -300,7 +300,7 @@ mod with_compio {
 mod no_runtime {
     use std::pin::pin;
     use std::sync::Arc;
-    use std::task::{Context, Poll, Wake, Waker};
+    use std::task::{Context, Wake, Waker};
     use std::thread::{self, Thread};
 
     use super::{Far, Runtimes};
@@ -316,7 +316,11 @@ mod no_runtime {
     fn run(future: impl Future<Output = ()>) {
         let waker = Waker::from(Arc::new(Unpark(thread::current())));
         let mut future = pin!(future);
-        while let Poll::Pending = future.as_mut().poll(&mut Context::from_waker(&waker)) {
+        while future
+            .as_mut()
+            .poll(&mut Context::from_waker(&waker))
+            .is_pending()
+        {
             thread::park();
         }
     }
