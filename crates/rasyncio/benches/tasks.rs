@@ -7,6 +7,8 @@
 //! (the median over rounds of neighbouring measurements or, with other threads, by the best rounds;
 //! above 1 rasyncio is faster).
 //!
+//! *Without a runtime* is what the row takes with a thread that does nothing but that.
+//!
 //! `-- WORD...` runs only the rows whose name has one of the words; `-- --only NAME` only one of the
 //! runtimes, for a profiler; `-- --rounds N` and `-- --operations N` say how much.
 //!

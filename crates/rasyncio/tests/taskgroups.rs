@@ -8,6 +8,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use common::{Dropped, Log};
+use rasyncio::futures::create_future;
 use rasyncio::taskgroups::{Failure, TaskGroupError};
 use rasyncio::{
     Cancelled, TaskGroup, all_tasks, create_task, current_task, events, sleep, timeout, yield_now,
@@ -280,6 +281,21 @@ async fn an_error_of_ones_own_counts_as_the_cancellation_unless_the_group_knows_
     assert_eq!(failures(TaskGroup::new()).await, 1);
     let knows = TaskGroup::with_cancellation(|error| matches!(error, Error::Ended));
     assert_eq!(failures(knows).await, 2);
+}
+
+#[rasyncio::test]
+async fn the_cancellation_of_a_future_is_none_of_the_failures() {
+    type Error = Box<dyn std::error::Error>;
+    let group = TaskGroup::new();
+    let (_promise, future) = create_future::<(), &str>();
+    let body = async {
+        group.create_task(async { Ok::<_, Error>(future.await?) });
+        yield_now().await?;
+        Err::<(), Error>("no disk".into())
+    };
+    let failures = group.run(body).await.unwrap_err().into_failures();
+    let failures: Vec<_> = failures.iter().map(ToString::to_string).collect();
+    assert_eq!(failures, ["no disk"]);
 }
 
 #[rasyncio::test]

@@ -48,7 +48,7 @@ impl<T> IntoTask for Task<T> {
     }
 }
 
-/// What [`gather`] takes.
+/// What [`gather`](super::gather) takes.
 pub trait Gatherable {
     /// The same, of tasks.
     type Tasks: Gathered;
