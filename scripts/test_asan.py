@@ -8,6 +8,7 @@ leaves many at its exit, and tests/python measures ours.
 """
 
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -66,5 +67,7 @@ def test_extension():
 
 
 if __name__ == "__main__":
+    # Where this runs in the background of a script it is ignored, and tests of Ctrl-C would wait for ever.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     test_crates()
     test_extension()

@@ -21,7 +21,11 @@ const HOUR: Duration = Duration::from_secs(3600);
 
 fn turn() -> MutexGuard<'static, ()> {
     static TURN: Mutex<()> = Mutex::new(());
-    TURN.lock().unwrap_or_else(PoisonError::into_inner)
+    let turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
+    // Who runs this in the background of a shell has it ignored, and that would stay so.
+    // SAFETY: a plain system call, and nobody else changes it during a turn.
+    unsafe { libc::signal(libc::SIGINT, libc::SIG_DFL) };
+    turn
 }
 
 /// In this thread, so that the handler has run when this returns.
