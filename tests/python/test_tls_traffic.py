@@ -11,40 +11,11 @@ import ssl
 
 import pytest
 from _leaks import growth
-from _sockets import Buffered, Recorder, same, settled
+from _sockets import same, settled
 from _tls import CERTIFICATE, client_context, secured, server_context
-
-import rasyncio
+from _tls_recorders import KINDS, Quiet, QuietBuffered, ours, silent
 
 VERSIONS = pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
-
-
-class Quiet(Recorder):
-    """What is told of a transport is its class: its address is another one in each run."""
-
-    def _told(self, name, *what):
-        if name == "connection_made":
-            what = (type(what[0]).__name__,)
-        return super()._told(name, *what)
-
-
-class QuietBuffered(Quiet, Buffered):
-    def __init__(self, log, size=65536, **then):
-        super().__init__(log, size, **then)
-        # A slice of it is no copy.
-        self.buffer = memoryview(self.buffer)
-
-
-KINDS = pytest.mark.parametrize("protocol", [Quiet, QuietBuffered])
-
-
-def silent(*what):
-    """No log."""
-
-
-def ours(scenario):
-    with asyncio.Runner(loop_factory=rasyncio.new_event_loop) as runner:
-        return runner.run(scenario())
 
 
 def client(version):
