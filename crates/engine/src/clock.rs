@@ -30,6 +30,15 @@ impl Clock {
             Clock::Virtual(clock) => clock.now(),
         }
     }
+
+    /// How long to wait in real time for what is `patience` away (`None`: for ever).
+    #[inline]
+    pub(crate) fn patience(&self, patience: Option<Duration>) -> Option<Duration> {
+        match self {
+            Clock::Monotonic => patience,
+            Clock::Virtual(clock) => clock.patience(patience),
+        }
+    }
 }
 
 /// Time that moves only when told. Clones are the same clock.
@@ -84,9 +93,8 @@ impl VirtualClock {
         self.state.holds.get() > 0
     }
 
-    /// How long to wait in real time for what is `patience` away in virtual time: not at all,
-    /// for it comes by jumping; or, if the clock is held, until something happens.
-    pub(crate) fn patience(&self, patience: Option<Duration>) -> Option<Duration> {
+    /// Not at all, for what is away comes by jumping; or, if the clock is held, until something happens.
+    fn patience(&self, patience: Option<Duration>) -> Option<Duration> {
         if self.is_held() {
             None
         } else {

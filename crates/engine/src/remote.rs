@@ -17,6 +17,7 @@ pub struct Remote {
 }
 
 /// What the loop shares with other threads.
+#[repr(align(64))]
 pub(crate) struct Shared {
     pub(crate) inbox: Inbox<RemoteJob>,
     waker: Waker,

@@ -27,7 +27,7 @@ use std::cell::Cell;
 use std::io::{self, ErrorKind};
 use std::time::Duration;
 
-use crate::clock::{Clock, VirtualClock, monotonic_coarse};
+use crate::clock::{Clock, monotonic_coarse};
 use crate::driver::Driver;
 use crate::event_loop::EventLoop;
 use crate::inbox::Taken;
@@ -175,7 +175,11 @@ impl EventLoop {
         let due = self.polled.jobs.get() >= JOBS_PER_POLL || D::EVERY_TURN && driver.selects();
         if self.ready.is_empty() || !later && due {
             self.polled.stride.set(JOBS_PER_LOOK);
-            return self.poll(driver, monotonic_coarse());
+            // A loop that waits looks at the clock when it has.
+            if !self.ready.is_empty() {
+                self.polled.at.set(monotonic_coarse());
+            }
+            return self.poll(driver);
         }
         let deadline = self.deadline.get();
         if deadline == u64::MAX && (later || self.polled.jobs.get() < self.polled.look.get()) {
@@ -184,7 +188,8 @@ impl EventLoop {
         let coarse = monotonic_coarse();
         if !later && coarse != self.polled.at.get() {
             self.polled.stride.set(1);
-            return self.poll(driver, coarse);
+            self.polled.at.set(coarse);
+            return self.poll(driver);
         }
         self.polled.look_later();
         self.look_too(driver, later)?;
@@ -233,10 +238,9 @@ impl EventLoop {
         }
     }
 
-    /// Polls. `coarse` is what the coarse clock says.
-    fn poll<D: Driver>(&self, driver: &mut D, coarse: u64) -> Result<(), D::Error> {
+    /// Polls.
+    fn poll<D: Driver>(&self, driver: &mut D) -> Result<(), D::Error> {
         self.polled.jobs.set(0);
-        self.polled.at.set(coarse);
         self.polled.look_later();
         // Before anything is decided: it may run signal handlers, which schedule and stop.
         driver.tick()?;
@@ -271,8 +275,6 @@ impl EventLoop {
                 self.ready.shrink();
                 let result = self.sleep(driver, patience);
                 self.enqueue(self.shared.inbox.wake_up());
-                // The clock has moved on meanwhile.
-                self.polled.at.set(monotonic_coarse());
                 result
             }
         }
@@ -282,6 +284,9 @@ impl EventLoop {
     fn patience<D: Driver>(&self, driver: &mut D) -> Result<Option<Duration>, D::Error> {
         if !self.ready.is_empty() || self.stopping.get() || self.is_closed() {
             return Ok(Some(Duration::ZERO));
+        }
+        if self.deadline.get() == u64::MAX {
+            return Ok(None);
         }
         match self.next_timer() {
             None | Some(u64::MAX) => Ok(None),
@@ -300,35 +305,49 @@ impl EventLoop {
         let mut events = self.events.take();
         let result = self
             .poller
-            .waiter(false)
+            .waiter()
             .and_then(|it| it.wait(&mut events, self.batch.next(), Some(Duration::ZERO)));
         self.finish(events, result)
     }
 
     /// Waits, in the arms of the driver, until something is ready.
     fn sleep<D: Driver>(&self, driver: &mut D, patience: Option<Duration>) -> io::Result<usize> {
-        let waiter = self.poller.waiter(D::ALONE && self.watchers.is_empty());
+        #[cfg(target_os = "linux")]
+        if D::ALONE && self.watchers.is_empty() {
+            return self.nap(driver, patience);
+        }
+        let waiter = self.poller.waiter();
         if !self.shared.inbox.fall_asleep() {
             return self.look();
         }
-        let patience = match &self.clock {
-            Clock::Monotonic => patience,
-            Clock::Virtual(clock) => clock.patience(patience),
-        };
+        let patience = self.clock.patience(patience);
         let mut events = self.events.take();
         // The wait holds nothing of the loop: other threads may use it meanwhile, if the
         // driver gives up the lock that covers it.
         let most = self.batch.next();
         let result = waiter.and_then(|it| driver.park(|| it.wait(&mut events, most, patience)));
+        // The clock has moved on meanwhile.
+        self.polled.at.set(monotonic_coarse());
         let count = self.finish(events, result)?;
-        if let Clock::Virtual(clock) = &self.clock {
-            self.jump(clock);
-        }
+        self.jump();
         Ok(count)
     }
 
+    /// Waits with no descriptor to watch, so without the poller: for other threads and for signals.
+    #[cfg(target_os = "linux")]
+    fn nap<D: Driver>(&self, driver: &mut D, patience: Option<Duration>) -> io::Result<usize> {
+        let patience = self.clock.patience(patience);
+        // Nothing is left to do between the announcement and the sleep: who comes then wakes in vain.
+        driver.park(|| self.shared.inbox.park(patience))?;
+        self.jump();
+        Ok(0)
+    }
+
     /// Lets virtual time pass, if there is still nothing to do.
-    fn jump(&self, clock: &VirtualClock) {
+    fn jump(&self) {
+        let Clock::Virtual(clock) = &self.clock else {
+            return;
+        };
         let idle = self.ready.is_empty() && !self.shared.inbox.is_woken() && !clock.is_held();
         if idle && let Some(when) = self.next_timer().filter(|&when| when != u64::MAX) {
             clock.advance_to(when);

@@ -8,7 +8,6 @@ use loom::sync::{Arc, Condvar, Mutex};
 use loom::thread;
 
 use super::*;
-use crate::poller::parker::Parker;
 
 /// All interleavings with at most three preemptions, which is where the bugs of such
 /// algorithms show; all of them for three threads would take hours.
@@ -26,25 +25,21 @@ fn read(value: &Value) -> u32 {
     value.with(|value| unsafe { *value })
 }
 
-/// The eventfd and the parker: each remembers a wake that comes before the wait.
+/// The eventfd: it remembers a wake that comes before the wait.
 struct Bell {
     rung: Mutex<bool>,
     changed: Condvar,
-    parker: Parker,
 }
 
 impl Bell {
     fn ring(&self, wake: Wake) {
-        if wake == Wake::Needed && !self.parker.unpark() {
+        if wake == Wake::Needed {
             *self.rung.lock().unwrap() = true;
             self.changed.notify_one();
         }
     }
 
-    fn wait(&self, park: bool) {
-        if park {
-            return self.parker.park(None).unwrap();
-        }
+    fn wait(&self) {
         let mut rung = self.rung.lock().unwrap();
         while !*rung {
             rung = self.changed.wait(rung).unwrap();
@@ -65,24 +60,27 @@ impl Loop {
             bell: Bell {
                 rung: Mutex::default(),
                 changed: Condvar::default(),
-                parker: Parker::new(),
             },
         })
     }
 
     /// One turn that waits. A lost wake-up is a deadlock, which loom reports.
     fn turn(&self, park: bool) -> Vec<u32> {
-        self.bell.parker.choose(park);
-        if self.inbox.fall_asleep() {
-            self.bell.wait(park);
+        if park {
+            self.inbox.park(None).unwrap();
+        } else if self.inbox.fall_asleep() {
+            self.bell.wait();
         }
         self.inbox.wake_up().map(|value| read(&value)).collect()
     }
 
     /// One turn whose wait ends without a wake.
     fn time_is_over(&self, park: bool) -> Vec<u32> {
-        self.bell.parker.choose(park);
-        let _ = self.inbox.fall_asleep();
+        if park {
+            self.inbox.park(Some(Duration::ZERO)).unwrap();
+        } else {
+            let _ = self.inbox.fall_asleep();
+        }
         self.inbox.wake_up().map(|value| read(&value)).collect()
     }
 }

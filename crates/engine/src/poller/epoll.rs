@@ -13,7 +13,6 @@ use std::time::Duration;
 use rustix::event::{EventfdFlags, epoll, eventfd};
 use rustix::io::Errno;
 
-use super::parker::Parker;
 use super::{Event, Interest, Registration, closed, is_gone};
 
 /// Marks the waker among the events: no descriptor has this number.
@@ -22,25 +21,17 @@ const WAKER: u64 = u64::MAX;
 pub(crate) struct Poller {
     /// Replaced by `renew`, and gone after `close`.
     epoll: RefCell<Option<OwnedFd>>,
-    bell: Arc<Bell>,
+    eventfd: Arc<Eventfd>,
 }
 
 /// Waits for a poller; see [`super`].
-pub(crate) struct Waiter<'a> {
+pub(crate) struct Waiter {
     epoll: RawFd,
-    /// What to wait at instead.
-    parker: Option<&'a Parker>,
 }
 
 /// Ends the wait of the poller that it came with.
 pub(crate) struct Waker {
-    bell: Arc<Bell>,
-}
-
-/// The two ways to end a wait.
-struct Bell {
-    parker: Parker,
-    eventfd: Eventfd,
+    eventfd: Arc<Eventfd>,
 }
 
 /// What a waker writes to. Threads may hold wakers for longer than the loop lives; closing
@@ -77,15 +68,12 @@ pub(crate) struct Events {
 
 impl Poller {
     pub(crate) fn new() -> io::Result<(Poller, Waker)> {
-        let bell = Arc::new(Bell {
-            parker: Parker::new(),
-            eventfd: Eventfd::new()?,
-        });
-        let epoll = RefCell::new(Some(epoll_with(&bell.eventfd)?));
+        let eventfd = Arc::new(Eventfd::new()?);
+        let epoll = RefCell::new(Some(epoll_with(&eventfd)?));
         let waker = Waker {
-            bell: Arc::clone(&bell),
+            eventfd: Arc::clone(&eventfd),
         };
-        Ok((Poller { epoll, bell }, waker))
+        Ok((Poller { epoll, eventfd }, waker))
     }
 
     /// Watches a descriptor as the registration says, where it was watched for `old`.
@@ -98,12 +86,9 @@ impl Poller {
     #[expect(clippy::unused_self, reason = "other back ends have something to do")]
     pub(crate) fn closing(&self, _registration: Registration) {}
 
-    pub(crate) fn waiter(&self, alone: bool) -> io::Result<Waiter<'_>> {
-        let epoll = self.number()?;
-        self.bell.parker.choose(alone);
+    pub(crate) fn waiter(&self) -> io::Result<Waiter> {
         Ok(Waiter {
-            epoll,
-            parker: alone.then_some(&self.bell.parker),
+            epoll: self.number()?,
         })
     }
 
@@ -112,7 +97,7 @@ impl Poller {
         registrations: impl Iterator<Item = Registration>,
     ) -> io::Result<()> {
         self.number()?;
-        let fresh = epoll_with(&self.bell.eventfd)?;
+        let fresh = epoll_with(&self.eventfd)?;
         for registration in registrations.filter(|it| !it.interest.is_none()) {
             match update(fresh.as_raw_fd(), registration, Interest::NONE) {
                 Err(error) if is_gone(&error) => {}
@@ -127,7 +112,7 @@ impl Poller {
     /// spares a parent process whose poller this is as well since a `fork`.
     pub(crate) fn close(&self) {
         self.epoll.replace(None);
-        self.bell.eventfd.close();
+        self.eventfd.close();
     }
 
     fn number(&self) -> io::Result<RawFd> {
@@ -139,7 +124,7 @@ impl Poller {
     }
 }
 
-impl Waiter<'_> {
+impl Waiter {
     /// Waits until something is ready, a signal arrives, or `timeout` (`None`: never) is over. At
     /// most `most` events come; what is left over is ready at the next wait too.
     pub(crate) fn wait(
@@ -149,9 +134,6 @@ impl Waiter<'_> {
         timeout: Option<Duration>,
     ) -> io::Result<()> {
         events.list.clear();
-        if let Some(parker) = self.parker {
-            return parker.park(timeout);
-        }
         events.list.reserve(most);
         let count = wait(self.epoll, &mut events.list, most, timeout)?;
         // SAFETY: the kernel has written that many, within the capacity that it was told.
@@ -162,19 +144,15 @@ impl Waiter<'_> {
 
 impl Waker {
     pub(crate) fn wake(&self) {
-        if self.bell.parker.unpark() {
-            return;
-        }
-        let eventfd = &self.bell.eventfd;
         loop {
             let one = 1u64.to_ne_bytes();
-            match eventfd.with(|it| rustix::io::write(it, &one)) {
+            match self.eventfd.with(|it| rustix::io::write(it, &one)) {
                 Some(Err(Errno::INTR)) => {}
                 // The counter is full, after more wakes than anybody lives to see. What is read was
                 // seen: only the writing is an event.
                 Some(Err(Errno::AGAIN)) => {
                     let mut count = [0; 8];
-                    let _ = eventfd.with(|it| rustix::io::read(it, &mut count));
+                    let _ = self.eventfd.with(|it| rustix::io::read(it, &mut count));
                 }
                 _ => return,
             }

@@ -5,11 +5,9 @@
 //! - `update(Registration, old)`: one registration per descriptor, level-triggered or
 //!   edge-triggered;
 //! - `closing(Registration)`: the descriptor is about to be closed by its owner;
-//! - `waiter(alone)`, and `Waiter::wait(&mut Events, most, timeout)`: in two steps, because the wait
+//! - `waiter()`, and `Waiter::wait(&mut Events, most, timeout)`: in two steps, because the wait
 //!   goes on while the floor above has let go of its lock and other threads call `update`,
-//!   so that it must not look at anything that changes. `alone` says that nothing is watched and will be
-//!   meanwhile, so that only a waker ends the wait. The first step comes before the loop announces
-//!   that it sleeps;
+//!   so that it must not look at anything that changes;
 //! - `renew(registrations)`: replaces all registrations by these, or fails and changes nothing;
 //! - `close()`: forgets everything and fails from then on;
 //! - `Waker::wake`, from any thread: ends the current wait, or the next.
@@ -19,10 +17,6 @@ use std::os::fd::RawFd;
 
 #[cfg(all(target_os = "linux", not(feature = "portable-poller")))]
 mod epoll;
-#[cfg(all(target_os = "linux", not(feature = "portable-poller")))]
-mod futex;
-#[cfg(all(target_os = "linux", not(feature = "portable-poller")))]
-pub(crate) mod parker;
 #[cfg(all(target_os = "linux", not(feature = "portable-poller")))]
 pub(crate) use epoll::{Events, Poller, Waker};
 

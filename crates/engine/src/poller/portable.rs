@@ -78,7 +78,7 @@ impl Poller {
         let _ = self.update(gone, registration.interest);
     }
 
-    pub(crate) fn waiter(&self, _alone: bool) -> io::Result<Waiter> {
+    pub(crate) fn waiter(&self) -> io::Result<Waiter> {
         Ok(Waiter {
             poller: self.current()?,
         })
