@@ -7,8 +7,8 @@
 //! - `EMPTY`: nothing inside, the loop is up and will look;
 //! - `SLEEPING`: nothing inside, and the loop waits at the poller, or is about to. Only the loop puts
 //!   this, and only over `EMPTY`: announcing the sleep and looking again are one step;
-//! - `PARKED`: the same, but the loop waits at this very word, which is a futex: in the kernel's hands
-//!   to announce the sleep, to look again and to fall asleep are one step too;
+//! - `PARKED`: the same, but the loop waits at this very word, which is a futex. The kernel compares it
+//!   and falls asleep in one step, so nobody's wake comes in between;
 //! - `WOKEN`: nothing inside, but the loop must not fall asleep before it has looked;
 //! - `CLOSED`: nothing gets in any more, for ever;
 //! - the newest of a list of nodes, which leads to the older ones.
@@ -100,14 +100,14 @@ fn woken<T>() -> *mut Node<T> {
     ptr::without_provenance_mut(2)
 }
 
+fn closed<T>() -> *mut Node<T> {
+    ptr::without_provenance_mut(3)
+}
+
 const PARKED: u32 = 4;
 
 fn parked<T>() -> *mut Node<T> {
     ptr::without_provenance_mut(PARKED as usize)
-}
-
-fn closed<T>() -> *mut Node<T> {
-    ptr::without_provenance_mut(3)
 }
 
 fn is_node<T>(state: *mut Node<T>) -> bool {
@@ -124,10 +124,8 @@ impl<T> Inbox<T> {
 
     /// A node without a value, of the caller's own; from any thread.
     fn node(&self) -> *mut Node<T> {
-        if self.spare.load(Ordering::Relaxed).is_null() {
-            return Node::new();
-        }
-        // Acquire: the loop has read what was in it before.
+        // Acquire: the loop has read what was in it before. Without a look first: that would fetch
+        // the line once to read and once more to write.
         let spare = self.spare.swap(ptr::null_mut(), Ordering::Acquire);
         if spare.is_null() { Node::new() } else { spare }
     }
@@ -257,13 +255,11 @@ impl<T> Inbox<T> {
     /// `Interrupted` after a signal.
     #[cfg(target_os = "linux")]
     pub(crate) fn park(&self, timeout: Option<Duration>) -> io::Result<()> {
-        // Relaxed: what is inside is taken by `wake_up`.
-        let _ = self.state.compare_exchange(
-            empty(),
-            parked(),
-            Ordering::Relaxed,
-            Ordering::Relaxed,
-        );
+        // Relaxed: what is inside is taken by `wake_up`. Nothing is left to do between the announcement and
+        // the sleep, for who comes in between wakes in vain.
+        let _ =
+            self.state
+                .compare_exchange(empty(), parked(), Ordering::Relaxed, Ordering::Relaxed);
         while timeout != Some(Duration::ZERO) && self.state.load(Ordering::Relaxed) == parked() {
             if futex::wait(&self.state, PARKED, timeout)? {
                 break;

@@ -16,7 +16,9 @@ pub struct Remote {
     shared: Arc<Shared>,
 }
 
-/// What the loop shares with other threads.
+/// What the loop shares with other threads. In a line of its own, away from the count of those who share
+/// it: otherwise the loop would lose the line to whoever has woken it and lets go of its share (a
+/// hundredth of `cargo bench --bench tasks -- woken`).
 #[repr(align(64))]
 pub(crate) struct Shared {
     pub(crate) inbox: Inbox<RemoteJob>,

@@ -337,7 +337,6 @@ impl EventLoop {
     #[cfg(target_os = "linux")]
     fn nap<D: Driver>(&self, driver: &mut D, patience: Option<Duration>) -> io::Result<usize> {
         let patience = self.clock.patience(patience);
-        // Nothing is left to do between the announcement and the sleep: who comes then wakes in vain.
         driver.park(|| self.shared.inbox.park(patience))?;
         self.jump();
         Ok(0)
