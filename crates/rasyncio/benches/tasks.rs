@@ -7,7 +7,8 @@
 //! (the median over rounds of neighbouring measurements or, with other threads, by the best rounds;
 //! above 1 rasyncio is faster).
 //!
-//! *Without a runtime* is what the row takes with a thread that does nothing but that.
+//! *Without a runtime* is what the row takes with a thread that does nothing but that. *Median of the rounds*
+//! stands below rows with other threads: how threads meet differs by round, and the best is luck.
 //!
 //! `-- WORD...` runs only the rows whose name has one of the words; `-- --only NAME` only one of the
 //! runtimes, for a profiler; `-- --rounds N` and `-- --operations N` say how much.
@@ -83,6 +84,16 @@ fn main() {
     }
 }
 
+fn print_times(name: &str, times: &[Vec<f64>], of: impl Fn(&[f64]) -> f64) {
+    print!("{name:<34}");
+    for times in times {
+        match times.is_empty() {
+            true => print!("{:>15}", ""),
+            false => print!("{:>15.1}", of(times)),
+        }
+    }
+}
+
 fn run(options: &Options, runtimes: &Runtimes, row: &Row) {
     let operations = options.operations.unwrap_or(row.operations);
     let mut times = vec![Vec::new(); NAMES.len()];
@@ -106,13 +117,7 @@ fn run(options: &Options, runtimes: &Runtimes, row: &Row) {
             }
         }
     }
-    print!("{:<34}", row.name);
-    for times in &times {
-        match times.is_empty() {
-            true => print!("{:>15}", ""),
-            false => print!("{:>15.1}", best(times)),
-        }
-    }
+    print_times(row.name, &times, best);
     let ratio = match row.clock {
         // How threads meet is bimodal: neighbouring rounds say little about each other.
         ClockId::ProcessCPUTime => {
@@ -130,6 +135,12 @@ fn run(options: &Options, runtimes: &Runtimes, row: &Row) {
     match options.only.is_some() {
         true => println!(),
         false => println!("{:>11.2}x", median(ratio)),
+    }
+    if row.clock == ClockId::ProcessCPUTime {
+        print_times("  median of the rounds", &times, |times| {
+            median(times.to_vec())
+        });
+        println!();
     }
     if !floor.is_empty() {
         println!("{:<34}{:>15.1}", "  without a runtime", best(&floor));
