@@ -47,6 +47,7 @@
 //! - `portable-poller`: on Linux, use the poller of other systems, in order to test it.
 
 mod abi;
+mod ahead;
 mod batch;
 mod child;
 mod clock;
@@ -70,6 +71,7 @@ mod watchers;
 mod workers;
 
 pub use abi::{ABI_VERSION, LoopAbi, RawJob, RemoveWatch, SetWatch};
+pub use ahead::fetch;
 pub use child::{Child, ChildWatch};
 pub use clock::{Clock, ClockHold, VirtualClock};
 pub use driver::{Driver, PlainDriver, Time};

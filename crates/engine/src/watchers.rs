@@ -15,9 +15,13 @@ use std::io;
 use std::os::fd::RawFd;
 use std::rc::Rc;
 
+use crate::ahead;
 use crate::job::Job;
 use crate::poller::{Events, Interest, Poller, Registration};
 use crate::sources::{Direction, Source, WaitKey};
+
+/// From so many events on it is worth a look at all of them before their jobs are touched.
+const MANY: usize = 8;
 
 pub(crate) struct Watchers {
     /// Borrowed only while jobs are moved or cloned, never while they run or are dropped.
@@ -285,6 +289,7 @@ impl Watchers {
     pub(crate) fn dispatch(&self, poller: &Poller, events: &Events, mut schedule: impl FnMut(Job)) {
         let mut stale = false;
         let table = &mut *self.table.borrow_mut();
+        table.fetch(events);
         for event in events.iter() {
             let watch = table.watches.get_mut(event.fd as usize);
             let Some(watch) = watch.filter(|watch| {
@@ -335,6 +340,25 @@ impl Watchers {
 }
 
 impl Table {
+    /// Has that be fetched which the events will need.
+    fn fetch(&self, events: &Events) {
+        if events.len() < MANY {
+            return;
+        }
+        for event in events.iter() {
+            let Some(watch) = self.watches.get(event.fd as usize) else {
+                continue;
+            };
+            if let Some(source) = &watch.source {
+                ahead::fetch::<2>(Rc::as_ptr(source).cast());
+            } else if let Some(job) = &watch.reader
+                && event.readable
+            {
+                ahead::fetch::<6>(job.data());
+            }
+        }
+    }
+
     /// Registers a source for an interest that includes the one that it has.
     fn register(
         &mut self,

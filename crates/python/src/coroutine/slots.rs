@@ -28,6 +28,11 @@ impl<const N: usize> Slots<N> {
         unsafe { self.0.add(1).cast::<*mut PyObject>().add(index) }
     }
 
+    /// Where the coroutine is.
+    pub(crate) fn address(self) -> *const () {
+        self.0.cast_const().cast()
+    }
+
     /// The object in a slot, borrowed until the slot is changed; NULL when empty.
     #[inline]
     pub(crate) fn get(self, index: usize) -> *mut PyObject {

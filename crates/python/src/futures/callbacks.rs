@@ -6,6 +6,7 @@
 use core::ptr;
 
 use pyo3::ffi::{self, PyObject};
+use rasyncio_engine::fetch;
 
 use super::DoneFn;
 use super::done_callback;
@@ -19,7 +20,8 @@ use crate::names::names;
 use crate::object::{Ref, Res};
 use crate::tasks;
 
-/// One callback. `data` and (for Python callbacks) `extra` are owned.
+/// One callback. `data` and (for Python callbacks) `extra` are owned. That of a wake-up is where the task's
+/// coroutine was, to fetch it ahead.
 pub(crate) struct Callback {
     kind: Kind,
     data: *mut PyObject,
@@ -54,11 +56,11 @@ impl Callback {
         }
     }
 
-    pub(crate) fn wakeup(task: Ref) -> Callback {
+    pub(crate) fn wakeup(task: Ref, coro: *mut PyObject) -> Callback {
         Callback {
             kind: Kind::Wakeup,
             data: task.into_ptr(),
-            extra: ptr::null_mut(),
+            extra: coro,
         }
     }
 
@@ -323,6 +325,8 @@ pub(crate) unsafe fn schedule_all(fut: *mut FutureObject) -> Res<()> {
             && !core.debug()
         {
             let task = Ref::own((*fut).callbacks.first.data);
+            fetch::<3>(task.ptr().cast());
+            fetch::<4>((*fut).callbacks.first.extra.cast());
             ptr::write(&raw mut (*fut).callbacks.first, Callback::EMPTY);
             core.engine().schedule(jobs::wakeup(task));
             return Ok(());

@@ -4,7 +4,7 @@ use core::ffi::{c_int, c_void};
 use core::ptr;
 
 use pyo3::ffi::{self, PyObject, PyTypeObject};
-use rasyncio_engine::Job;
+use rasyncio_engine::{Job, fetch};
 
 use super::{LOOP, SOCKET, SockSlots, WAITER, WATCH};
 use crate::boundary;
@@ -30,6 +30,8 @@ pub(crate) struct SocketWatch {
     fd: c_int,
     /// How much the last `recv` has brought that did not succeed at once.
     pub(super) last: usize,
+    /// Where the coroutine was that waits, to fetch it ahead.
+    sleeper: *const (),
 }
 
 static CLASS: Global<*mut PyTypeObject> = Global::new();
@@ -46,6 +48,7 @@ pub(super) async unsafe fn wait(
         let watch = watch.cast::<SocketWatch>();
         let waiter = slots.set(WAITER, futures::new_future(slots.get(LOOP))?);
         set_slot(&raw mut (*watch).waiter, ffi::Py_NewRef(waiter));
+        (*watch).sleeper = slots.address();
         let woken = await_future(waiter).await;
         finally(woken, || {
             // Somebody else may have begun to wait in our place.
@@ -203,6 +206,7 @@ pub(crate) unsafe fn readable(this: *mut SocketWatch) -> Res<()> {
                 if let Some(core) = event_loop::any_native((*this).loop_) {
                     core.engine().has_left_unread();
                 }
+                fetch::<4>((*this).sleeper);
                 futures::set_result(waiter.ptr(), ffi::Py_None())
             }
             _ => stop(this),

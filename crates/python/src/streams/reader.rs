@@ -5,6 +5,7 @@ use core::ptr;
 
 use pyo3::ffi::{self, PyObject, PyTypeObject};
 use rasyncio::streams::reader::{DEFAULT_LIMIT, ReaderState};
+use rasyncio_engine::fetch;
 
 use super::piece::Piece;
 use crate::boundary;
@@ -29,6 +30,8 @@ pub(super) struct ReaderObject {
     pub(super) transport: *mut PyObject,
     /// A method of the object was replaced that others of ours call directly.
     altered: bool,
+    /// Where the coroutine was that waits, to fetch it ahead.
+    pub(super) sleeper: *const (),
     /// Written by `__new__`, dropped by dealloc only; `__init__` replaces it, for its limit.
     state: State,
 }
@@ -176,6 +179,7 @@ pub(super) unsafe fn wake_puller(this: *mut ReaderObject, transport: *mut PyObje
         if futures::is_done(waiter.ptr())? {
             return Ok(false);
         }
+        fetch::<4>((*this).sleeper);
         futures::set_result(waiter.ptr(), ffi::Py_None())?;
         Ok(true)
     }

@@ -330,6 +330,7 @@ async unsafe fn wait(
         let loop_ = Ref::borrow_opt((*reader).loop_).unwrap_or_else(Ref::none);
         let waiter = slots.set(WAITER, futures::new_future(loop_.ptr())?);
         drop(loop_);
+        (*reader).sleeper = slots.address();
         if state.wait_to_pull(Ref::borrow(waiter)) {
             resume(reader)?;
         }

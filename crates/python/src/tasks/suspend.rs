@@ -41,7 +41,7 @@ pub(super) unsafe fn suspend(
             _ => event_loop::native((*fut).loop_).is_some(),
         };
         let link = if is_native {
-            Callback::wakeup(Ref::borrow(task.cast()))
+            Callback::wakeup(Ref::borrow(task.cast()), (*task).coro)
         } else {
             Callback::python(
                 futures::done_callback::new(wakeup, task.cast())?,
