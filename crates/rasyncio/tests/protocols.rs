@@ -404,6 +404,27 @@ fn all_errors_can_be_had() -> Outcome {
 }
 
 #[test]
+fn how_to_look_up_whom_to_connect_to() -> Outcome {
+    run(async {
+        let listener = TcpListener::bind("127.0.0.1:0").await?;
+        let port = listener.local_addr()?.port();
+        let tcp = Builder::new().proto(libc::IPPROTO_TCP);
+        tcp.connect(("localhost", port)).await?;
+        let numbers = Builder::new().flags(libc::AI_NUMERICHOST);
+        numbers.connect(("127.0.0.1", port)).await?;
+        assert!(numbers.connect(("localhost", port)).await.is_err());
+        let udp = Builder::new().proto(libc::IPPROTO_UDP);
+        assert!(udp.connect(("localhost", port)).await.is_err());
+        let address = listener.local_addr()?;
+        let error = udp.connect(address).await.unwrap_err();
+        assert_eq!(error.raw_os_error(), Some(libc::EPROTONOSUPPORT));
+        let error = Builder::new().proto(-1).connect(address).await;
+        assert_eq!(error.unwrap_err().kind(), ErrorKind::InvalidInput);
+        Ok(())
+    })
+}
+
+#[test]
 fn a_local_address_to_connect_from() -> Outcome {
     run(async {
         let listener = TcpListener::bind("127.0.0.1:0").await?;

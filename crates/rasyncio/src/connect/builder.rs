@@ -17,7 +17,7 @@ use super::{
     connect_socket, create_connection, create_unix_connection, open_connection, open_socket,
     open_unix_connection,
 };
-use crate::net::{Family, TcpStream, ToAddrs, UnixStream, socket};
+use crate::net::{Family, Hints, TcpStream, ToAddrs, UnixStream, socket};
 use crate::protocols::Protocol;
 use crate::streams::{DEFAULT_LIMIT, Shared, StreamReader, StreamWriter};
 use crate::tls::Tls;
@@ -48,6 +48,8 @@ pub struct Builder {
     happy_eyeballs_delay: Option<Duration>,
     interleave: Option<usize>,
     family: Option<Family>,
+    proto: i32,
+    flags: i32,
     local_addr: Option<SocketAddr>,
     all_errors: bool,
     limit: Option<usize>,
@@ -119,6 +121,31 @@ impl Builder {
     /// ```
     pub fn family(mut self, family: Family) -> Builder {
         self.family = Some(family);
+        self
+    }
+
+    /// The protocol, by the system's number. Without one it is TCP.
+    ///
+    /// ```
+    /// let _builder = rasyncio::connect::Builder::new().proto(libc::IPPROTO_TCP);
+    /// ```
+    pub fn proto(mut self, proto: i32) -> Builder {
+        self.proto = proto;
+        self
+    }
+
+    /// How a name is looked up, by the system's flags for `getaddrinfo`.
+    ///
+    /// ```
+    /// use rasyncio::connect::Builder;
+    ///
+    /// rasyncio::run(async {
+    ///     let builder = Builder::new().flags(libc::AI_NUMERICHOST);
+    ///     assert!(builder.connect(("localhost", 80)).await.is_err());
+    /// });
+    /// ```
+    pub fn flags(mut self, flags: i32) -> Builder {
+        self.flags = flags;
         self
     }
 
@@ -197,10 +224,13 @@ impl Builder {
     /// .unwrap();
     /// ```
     pub async fn connect(&self, addresses: impl ToAddrs) -> io::Result<TcpStream> {
-        let mut addresses = addresses.to_addrs().await?;
-        if let Some(family) = self.family {
-            addresses.retain(|address| Family::of(address) == family);
-        }
+        let hints = Hints {
+            family: self.family,
+            kind: libc::SOCK_STREAM,
+            proto: self.proto,
+            flags: self.flags,
+        };
+        let mut addresses = addresses.to_addrs_with(hints).await?;
         if addresses.is_empty() {
             return Err(io::Error::new(
                 ErrorKind::NotFound,
@@ -443,7 +473,8 @@ impl Builder {
     }
 
     async fn connect_to(&self, address: SocketAddr) -> io::Result<TcpStream> {
-        let socket = socket::open(socket::family(&address), SocketType::STREAM)?;
+        let proto = socket::protocol(self.proto)?;
+        let socket = socket::open_with(socket::family(&address), SocketType::STREAM, proto)?;
         if let Some(local) = self.local_addr {
             if Family::of(&local) != Family::of(&address) {
                 let message = format!(

@@ -3,12 +3,11 @@
 use std::fmt;
 use std::io::{self, ErrorKind};
 use std::net::SocketAddr;
-use std::num::NonZeroU32;
 use std::os::fd::OwnedFd;
 use std::pin::Pin;
 use std::rc::Rc;
 
-use rustix::net::{AddressFamily, Protocol, SocketType, sockopt};
+use rustix::net::{AddressFamily, SocketType, sockopt};
 
 use super::datagrams::made;
 #[cfg(doc)]
@@ -306,8 +305,7 @@ impl<'a> DatagramBuilder<'a> {
             Family::Inet => AddressFamily::INET,
             Family::Inet6 => AddressFamily::INET6,
         };
-        let proto = u32::try_from(self.proto).map_err(|_| invalid("unexpected protocol"))?;
-        let proto = NonZeroU32::new(proto).map(Protocol::from_raw);
+        let proto = socket::protocol(self.proto)?;
         let socket = socket::open_with(family, SocketType::DGRAM, proto)?;
         if self.reuse_port {
             sockopt::set_socket_reuseport(&socket, true)?;

@@ -2,6 +2,7 @@
 
 use std::io::{self, ErrorKind, IoSlice};
 use std::net::SocketAddr;
+use std::num::NonZeroU32;
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
 
@@ -50,6 +51,13 @@ pub(crate) fn open_with(
 ) -> io::Result<OwnedFd> {
     let flags = SocketFlags::NONBLOCK | SocketFlags::CLOEXEC;
     Ok(rustix::net::socket_with(family, kind, flags, proto)?)
+}
+
+/// A protocol by the system's number; 0 says nothing.
+pub(crate) fn protocol(number: i32) -> io::Result<Option<Protocol>> {
+    let number = u32::try_from(number)
+        .map_err(|_| io::Error::new(ErrorKind::InvalidInput, "unexpected protocol"))?;
+    Ok(NonZeroU32::new(number).map(Protocol::from_raw))
 }
 
 pub(crate) fn family(address: &SocketAddr) -> AddressFamily {
