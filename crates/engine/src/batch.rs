@@ -84,7 +84,7 @@ mod tests {
     #[test]
     fn as_many_as_are_good_for_the_cache() {
         let batch = Batch::default();
-        assert_eq!(poll(&batch, 1000, 100 * 1024), 1000);
+        assert_eq!(poll(&batch, 1000, 100 * 1024), MOST);
         for _ in 0..10 {
             assert!((5..=10).contains(&poll(&batch, 1000, 100 * 1024)));
         }
@@ -94,13 +94,13 @@ mod tests {
     }
 
     #[test]
-    fn all_when_they_bring_little() {
+    fn the_most_when_they_bring_little() {
         let batch = Batch::default();
         poll(&batch, 1000, BYTES);
         assert_eq!(poll(&batch, 1000, 100), LEAST);
         for _ in 0..7 {
             poll(&batch, 1000, 100);
         }
-        assert_eq!(poll(&batch, 1000, 100), 1000);
+        assert_eq!(poll(&batch, 1000, 100), MOST);
     }
 }
