@@ -2,6 +2,7 @@
 
 mod common;
 
+use std::collections::BTreeSet;
 use std::fs::File;
 use std::io::{self, Read, Write};
 use std::os::fd::{AsRawFd, FromRawFd, IntoRawFd, OwnedFd, RawFd};
@@ -316,15 +317,24 @@ fn an_event_of_a_file_that_is_gone_does_not_fire_for_the_number_s_next_one() {
 }
 
 #[test]
-fn many_descriptors_fire_in_one_poll() {
+fn many_descriptors_take_turns() {
     let bench = Bench::new();
     let pairs: Vec<_> = (0..200).map(|_| pair()).collect();
     for (_, far, fd) in &pairs {
-        bench.event_loop.set_reader(*fd, bench.says("r")).unwrap();
+        let number = fd.to_string().leak();
+        bench
+            .event_loop
+            .set_reader(*fd, bench.says(number))
+            .unwrap();
         (&mut &*far).write_all(b"x").unwrap();
     }
-    bench.poll();
-    assert_eq!(bench.log().split(' ').count(), 200);
+    // Nobody reads: each is ready all the time, and one poll does not bring them all.
+    let mut fired = BTreeSet::new();
+    for _ in 0..4 {
+        bench.poll();
+        fired.extend(bench.log().split(' ').map(str::to_owned));
+    }
+    assert_eq!(fired.len(), 200);
 }
 
 #[test]
