@@ -321,11 +321,8 @@ fn many_descriptors_take_turns() {
     let bench = Bench::new();
     let pairs: Vec<_> = (0..200).map(|_| pair()).collect();
     for (_, far, fd) in &pairs {
-        let number = fd.to_string().leak();
-        bench
-            .event_loop
-            .set_reader(*fd, bench.says(number))
-            .unwrap();
+        let says = bench.says(fd.to_string());
+        bench.event_loop.set_reader(*fd, says).unwrap();
         (&mut &*far).write_all(b"x").unwrap();
     }
     // Nobody reads: each is ready all the time, and one poll does not bring them all.
