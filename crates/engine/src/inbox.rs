@@ -22,7 +22,7 @@
 
 use std::mem::MaybeUninit;
 use std::ptr;
-#[cfg(target_os = "linux")]
+#[cfg(all(target_os = "linux", not(feature = "portable-poller")))]
 use std::{io, time::Duration};
 
 #[cfg(loom)]
@@ -30,7 +30,7 @@ use loom::sync::atomic::{AtomicPtr, Ordering};
 #[cfg(not(loom))]
 use std::sync::atomic::{AtomicPtr, Ordering};
 
-#[cfg(target_os = "linux")]
+#[cfg(all(target_os = "linux", not(feature = "portable-poller")))]
 mod futex;
 
 pub(crate) struct Inbox<T> {
@@ -213,7 +213,7 @@ impl<T> Inbox<T> {
         if state == sleeping() {
             return Wake::Needed;
         }
-        #[cfg(target_os = "linux")]
+        #[cfg(all(target_os = "linux", not(feature = "portable-poller")))]
         if state == parked() {
             futex::wake(&self.state);
         }
@@ -253,7 +253,7 @@ impl<T> Inbox<T> {
     /// # Errors
     ///
     /// `Interrupted` after a signal.
-    #[cfg(target_os = "linux")]
+    #[cfg(all(target_os = "linux", not(feature = "portable-poller")))]
     pub(crate) fn park(&self, timeout: Option<Duration>) -> io::Result<()> {
         // Relaxed: what is inside is taken by `wake_up`. Nothing is left to do between the announcement and
         // the sleep, for who comes in between wakes in vain.

@@ -175,7 +175,7 @@ impl EventLoop {
         let due = self.polled.jobs.get() >= JOBS_PER_POLL || D::EVERY_TURN && driver.selects();
         if self.ready.is_empty() || !later && due {
             self.polled.stride.set(JOBS_PER_LOOK);
-            // A loop that waits looks at the clock when it has.
+            // A loop that waits at the poller looks at the clock afterwards.
             if !self.ready.is_empty() {
                 self.polled.at.set(monotonic_coarse());
             }
@@ -312,7 +312,7 @@ impl EventLoop {
 
     /// Waits, in the arms of the driver, until something is ready.
     fn sleep<D: Driver>(&self, driver: &mut D, patience: Option<Duration>) -> io::Result<usize> {
-        #[cfg(target_os = "linux")]
+        #[cfg(all(target_os = "linux", not(feature = "portable-poller")))]
         if D::ALONE && self.watchers.is_empty() {
             return self.nap(driver, patience);
         }
@@ -333,8 +333,9 @@ impl EventLoop {
         Ok(count)
     }
 
-    /// Waits with no descriptor to watch, so without the poller: for other threads and for signals.
-    #[cfg(target_os = "linux")]
+    /// Waits with no descriptor to watch, so without the poller: for other threads and for signals. When
+    /// that was is not noted, for a poll that is due too early costs no system call then.
+    #[cfg(all(target_os = "linux", not(feature = "portable-poller")))]
     fn nap<D: Driver>(&self, driver: &mut D, patience: Option<Duration>) -> io::Result<usize> {
         let patience = self.clock.patience(patience);
         driver.park(|| self.shared.inbox.park(patience))?;

@@ -340,7 +340,7 @@ impl Watchers {
 }
 
 impl Table {
-    /// Has that be fetched which the events will need.
+    /// Fetches ahead what the events will need.
     fn fetch(&self, events: &Events) {
         if events.len() < MANY {
             return;
