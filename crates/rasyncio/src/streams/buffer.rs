@@ -28,7 +28,10 @@ const SMALL: usize = 4096;
 /// assert_eq!(buffer.len(), 4);
 /// ```
 pub struct ReadBuffer<B> {
-    pieces: VecDeque<Piece<B>>,
+    /// Mostly the only one. It is in here, so that it costs no memory elsewhere.
+    first: Option<Piece<B>>,
+    /// Those behind it. None without it.
+    others: VecDeque<Piece<B>>,
     /// How much of the first piece is gone. Less than it is long.
     gone: usize,
     len: usize,
@@ -76,7 +79,8 @@ impl<B> ReadBuffer<B> {
     /// An empty one.
     pub const fn new() -> ReadBuffer<B> {
         ReadBuffer {
-            pieces: VecDeque::new(),
+            first: None,
+            others: VecDeque::new(),
             gone: 0,
             len: 0,
         }
@@ -94,10 +98,32 @@ impl<B> ReadBuffer<B> {
 
     /// The chunks that are still as they came. For a collector.
     pub fn chunks(&self) -> impl Iterator<Item = &B> {
-        self.pieces.iter().filter_map(|piece| match piece {
+        self.pieces().filter_map(|piece| match piece {
             Piece::Given(chunk) => Some(chunk),
             Piece::Own(_) => None,
         })
+    }
+
+    fn pieces(&self) -> impl Iterator<Item = &Piece<B>> {
+        self.first.iter().chain(&self.others)
+    }
+
+    #[inline]
+    fn pop_front(&mut self) -> Option<Piece<B>> {
+        let first = self.first.take();
+        if !self.others.is_empty() {
+            self.first = self.others.pop_front();
+        }
+        first
+    }
+
+    #[inline]
+    fn push_back(&mut self, piece: Piece<B>) {
+        if self.first.is_none() {
+            self.first = Some(piece);
+        } else {
+            self.others.push_back(piece);
+        }
     }
 }
 
@@ -111,15 +137,15 @@ impl<B: AsRef<[u8]>> ReadBuffer<B> {
             spent.first = Some(chunk);
             return spent;
         }
-        if bytes.len() >= SMALL || self.pieces.is_empty() {
-            self.pieces.push_back(Piece::Given(chunk));
+        if bytes.len() >= SMALL || self.first.is_none() {
+            self.push_back(Piece::Given(chunk));
             return spent;
         }
         // Into the last piece if that is ours, however long: a vector grows by doubling.
-        if let Some(Piece::Own(last)) = self.pieces.back_mut() {
+        if let Some(Piece::Own(last)) = self.others.back_mut().or(self.first.as_mut()) {
             last.extend_from_slice(bytes);
         } else {
-            self.pieces.push_back(Piece::Own(bytes.to_vec()));
+            self.push_back(Piece::Own(bytes.to_vec()));
         }
         spent.first = Some(chunk);
         spent
@@ -127,13 +153,13 @@ impl<B: AsRef<[u8]>> ReadBuffer<B> {
 
     /// The chunk whose bytes are the first `count`, if there is one.
     pub fn take_whole(&mut self, count: usize) -> Option<B> {
-        let Some(Piece::Given(first)) = self.pieces.front() else {
+        let Some(Piece::Given(first)) = &self.first else {
             return None;
         };
         if self.gone > 0 || first.as_ref().len() != count {
             return None;
         }
-        match self.pieces.pop_front() {
+        match self.pop_front() {
             Some(Piece::Given(chunk)) => {
                 self.len -= count;
                 Some(chunk)
@@ -148,7 +174,7 @@ impl<B: AsRef<[u8]>> ReadBuffer<B> {
         let mut left = count.min(self.len);
         self.len -= left;
         let mut spent = Spent::none();
-        while let Some(piece) = self.pieces.front() {
+        while let Some(piece) = &self.first {
             let bytes = &piece.bytes()[self.gone..];
             if bytes.len() > left {
                 if left > 0 {
@@ -160,7 +186,7 @@ impl<B: AsRef<[u8]>> ReadBuffer<B> {
             left -= bytes.len();
             copy(bytes);
             self.gone = 0;
-            if let Some(piece) = self.pieces.pop_front() {
+            if let Some(piece) = self.pop_front() {
                 spent.put(piece);
             }
         }
@@ -177,8 +203,8 @@ impl<B: AsRef<[u8]>> ReadBuffer<B> {
     /// byte once however often this is called meanwhile.
     pub fn contiguous(&mut self) -> (&[u8], Spent<B>) {
         let mut spent = Spent::none();
-        if self.pieces.len() > 1 {
-            let mut all = match self.pieces.pop_front() {
+        if !self.others.is_empty() {
+            let mut all = match self.pop_front() {
                 Some(Piece::Own(bytes)) => bytes,
                 Some(piece) => {
                     let mut bytes = Vec::with_capacity(self.len);
@@ -189,13 +215,13 @@ impl<B: AsRef<[u8]>> ReadBuffer<B> {
                 }
                 None => Vec::new(),
             };
-            for piece in self.pieces.drain(..) {
+            while let Some(piece) = self.pop_front() {
                 all.extend_from_slice(piece.bytes());
                 spent.put(piece);
             }
-            self.pieces.push_back(Piece::Own(all));
+            self.first = Some(Piece::Own(all));
         }
-        let bytes = match self.pieces.front() {
+        let bytes = match &self.first {
             Some(piece) => &piece.bytes()[self.gone..],
             None => &[],
         };
@@ -204,7 +230,7 @@ impl<B: AsRef<[u8]>> ReadBuffer<B> {
 
     /// The bytes that lie in a row at the front: all, after [`ReadBuffer::contiguous`].
     pub fn front(&self) -> &[u8] {
-        match self.pieces.front() {
+        match &self.first {
             Some(piece) => &piece.bytes()[self.gone..],
             None => &[],
         }
@@ -214,7 +240,7 @@ impl<B: AsRef<[u8]>> ReadBuffer<B> {
     /// is never quite empty does not grow. What is moved is less than what was read since.
     fn compact(&mut self) {
         if self.gone >= SMALL
-            && let Some(Piece::Own(bytes)) = self.pieces.front_mut()
+            && let Some(Piece::Own(bytes)) = &mut self.first
             && self.gone > bytes.len() / 2
         {
             bytes.drain(..self.gone);
@@ -233,7 +259,7 @@ impl<B> fmt::Debug for ReadBuffer<B> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ReadBuffer")
             .field("bytes", &self.len)
-            .field("pieces", &self.pieces.len())
+            .field("pieces", &self.pieces().count())
             .finish()
     }
 }
@@ -279,7 +305,7 @@ mod tests {
             drop(buffer.push(vec![1]));
         }
         assert_eq!(buffer.len(), 100_000);
-        assert!(buffer.pieces.len() <= 2);
+        assert!(buffer.pieces().count() <= 2);
     }
 
     #[test]
@@ -292,7 +318,7 @@ mod tests {
             take(&mut buffer, 10);
         }
         assert_eq!(buffer.len(), 2);
-        let held: usize = buffer.pieces.iter().map(|piece| piece.bytes().len()).sum();
+        let held: usize = buffer.pieces().map(|piece| piece.bytes().len()).sum();
         assert!(held < 4 * SMALL, "{held}");
     }
 
@@ -349,7 +375,7 @@ mod tests {
                     }
                     Step::Whole(count) => {
                         // The length of the first piece, so that it happens.
-                        let count = buffer.pieces.front().map_or(count, |it| it.bytes().len());
+                        let count = buffer.first.as_ref().map_or(count, |it| it.bytes().len());
                         if let Some(bytes) = buffer.take_whole(count) {
                             let expected: Vec<_> = model.drain(..count).collect();
                             prop_assert_eq!(bytes, expected);
