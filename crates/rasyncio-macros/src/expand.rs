@@ -23,9 +23,20 @@ fn expand(
     options: TokenStream,
     item: TokenStream,
 ) -> TokenStream {
-    let expanded = syn::parse2::<Options>(options).and_then(|options| {
-        let function = check(attribute, item)?;
-        Ok(rewrite(function, extra, &options, clock))
+    let expanded = syn::parse2::<Options>(options.clone()).and_then(|parsed| {
+        let clock = parsed.clock.unwrap_or(clock);
+        let interruptible = parsed.interruptible == Some(true);
+        if interruptible && clock == Clock::Virtual {
+            // Nobody presses a key on virtual time.
+            let message = "what is interruptible runs on the clock \"real\"";
+            return Err(Error::new_spanned(options, message));
+        }
+        let run = match (clock, interruptible) {
+            (Clock::Virtual, _) => quote!(runners::run_virtual),
+            (Clock::Real, false) => quote!(run),
+            (Clock::Real, true) => quote!(runners::run_or_end),
+        };
+        Ok(rewrite(check(attribute, item)?, extra, &run, parsed.debug))
     });
     expanded.unwrap_or_else(Error::into_compile_error)
 }
@@ -57,8 +68,8 @@ fn check(attribute: &str, item: TokenStream) -> syn::Result<ItemFn> {
 fn rewrite(
     mut function: ItemFn,
     extra: &TokenStream,
-    options: &Options,
-    clock: Clock,
+    run: &TokenStream,
+    debug: Option<bool>,
 ) -> TokenStream {
     function.sig.asyncness = None;
     let ItemFn {
@@ -67,15 +78,11 @@ fn rewrite(
         sig,
         block,
     } = &function;
-    let run = match options.clock.unwrap_or(clock) {
-        Clock::Real => quote!(run),
-        Clock::Virtual => quote!(runners::run_virtual),
-    };
     // Inside an async block, the compiler would look for the type of the output in the wrong
     // place; an inner function tells it, and keeps `return` and `?` working. Its name must not
     // hide one that the block uses.
     let output = &sig.output;
-    let body = match options.debug {
+    let body = match debug {
         None => quote!(__rasyncio_body()),
         Some(debug) => quote!(async {
             ::rasyncio::events::set_debug(#debug);

@@ -3,14 +3,16 @@
 use syn::parse::{Parse, ParseStream};
 use syn::{Error, Ident, LitBool, LitStr, Token};
 
-/// `debug`, `debug = true`, `clock = "real"`, `clock = "virtual"`, with commas in between.
+/// `debug`, `debug = true`, `clock = "real"`, `clock = "virtual"`, `interruptible`,
+/// `interruptible = true`, with commas in between.
 #[derive(Default)]
 pub(crate) struct Options {
     pub(crate) debug: Option<bool>,
     pub(crate) clock: Option<Clock>,
+    pub(crate) interruptible: Option<bool>,
 }
 
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Clock {
     Real,
     Virtual,
@@ -22,13 +24,14 @@ impl Parse for Options {
         while !input.is_empty() {
             let name: Ident = input.parse()?;
             let before = match name.to_string().as_str() {
-                "debug" => options.debug.replace(debug(input)?).is_some(),
+                "debug" => options.debug.replace(flag(input)?).is_some(),
                 "clock" => options.clock.replace(clock(input)?).is_some(),
+                "interruptible" => options.interruptible.replace(flag(input)?).is_some(),
                 other => {
-                    return Err(Error::new(
-                        name.span(),
-                        format!("there is no option `{other}`; there are `debug` and `clock`"),
-                    ));
+                    let message = format!(
+                        "there is no option `{other}`; there are `debug`, `clock` and `interruptible`"
+                    );
+                    return Err(Error::new(name.span(), message));
                 }
             };
             if before {
@@ -42,7 +45,7 @@ impl Parse for Options {
     }
 }
 
-fn debug(input: ParseStream<'_>) -> syn::Result<bool> {
+fn flag(input: ParseStream<'_>) -> syn::Result<bool> {
     if !input.peek(Token![=]) {
         return Ok(true);
     }

@@ -69,7 +69,7 @@ fn an_unknown_option_is_named_beside_those_there_are() {
             async fn main() {}
         ),
     ));
-    let expected = "there is no option `flavor`; there are `debug` and `clock`";
+    let expected = "there is no option `flavor`; there are `debug`, `clock` and `interruptible`";
     assert_eq!(message.unwrap(), expected);
 }
 
@@ -110,4 +110,26 @@ fn a_main_runs_on_real_time_and_a_test_on_virtual_time_unless_said() {
     assert!(run(test(quote!(), item.clone())));
     assert!(run(main(quote!(clock = "virtual"), item.clone())));
     assert!(!run(test(quote!(debug, clock = "real",), item)));
+}
+
+#[test]
+fn what_is_interruptible_runs_on_real_time() {
+    let item = quote!(
+        async fn it() {}
+    );
+    let expected = "what is interruptible runs on the clock \"real\"";
+    let refused = error(main(quote!(interruptible, clock = "virtual"), item.clone()));
+    assert_eq!(refused.unwrap(), expected);
+    assert_eq!(
+        error(test(quote!(interruptible), item.clone())).unwrap(),
+        expected
+    );
+
+    let runs_so = |options| {
+        let text = main(options, item.clone()).to_string().replace(' ', "");
+        text.contains("::rasyncio::runners::run_or_end(")
+    };
+    assert!(runs_so(quote!(interruptible)));
+    assert!(runs_so(quote!(debug, interruptible = true)));
+    assert!(!runs_so(quote!(interruptible = false)));
 }

@@ -120,10 +120,11 @@ pub use queues::{LifoQueue, PriorityQueue, Queue};
 ///
 /// What it answers decides the exit code, as that of any `main`: an `Err` is printed by its `Debug`.
 ///
-/// Options are `debug` ([`events::set_debug`]) and `clock = "virtual"` ([`runners::run_virtual`]):
+/// Options are `debug` ([`events::set_debug`]), `clock = "virtual"` ([`runners::run_virtual`]), and
+/// `interruptible`, with which Ctrl-C cancels the main task, as in asyncio ([`runners::run_or_end`]):
 ///
 /// ```
-/// #[rasyncio::main(debug = true)]
+/// #[rasyncio::main(interruptible, debug = true)]
 /// async fn main() {
 ///     assert!(rasyncio::events::get_debug());
 /// }

@@ -1,7 +1,7 @@
 //! Running a program on a loop (asyncio's `runners`).
 //!
-//! [`run`] is for whole programs, [`run_interruptible`] for those that Ctrl-C should end in order, [`Runner`] for several in a row on one loop, and [`Host`] for
-//! a loop that somebody else turns.
+//! [`run`] is for whole programs, [`run_interruptible`] for those that Ctrl-C should end in order, [`Runner`]
+//! for several in a row on one loop, and [`Host`] for a loop that somebody else turns.
 
 mod host;
 mod interruptible;
@@ -13,7 +13,7 @@ use crate::events;
 use crate::exceptions::{RunError, TaskError};
 
 pub use host::Host;
-pub use interruptible::run_interruptible;
+pub use interruptible::{run_interruptible, run_or_end};
 pub use runner::Runner;
 
 /// Runs `main` as the first task of a new loop, and answers what it resolves to (asyncio's

@@ -5,6 +5,7 @@ mod common;
 use std::cell::Cell;
 use std::env;
 use std::future::pending;
+use std::io::Write;
 use std::os::unix::process::ExitStatusExt;
 use std::process::Command;
 use std::rc::Rc;
@@ -190,6 +191,17 @@ fn in_a_process_of_its_own() {
             });
             unreachable!("the second one ends the process");
         }
+        Ok("program") => {
+            #[rasyncio::main(interruptible)]
+            async fn main() {
+                events::call_soon(press_ctrl_c);
+                assert!(sleep(HOUR).await.is_err());
+                // `print!` would show nothing in a test.
+                write!(std::io::stdout(), "cleaned up").unwrap();
+            }
+            main();
+            unreachable!("what was interrupted ends");
+        }
         Ok("handled") => {
             let handled = Rc::new(Cell::new(0));
             let result = run_interruptible(async {
@@ -219,6 +231,9 @@ fn in_a_process_of_its_own() {
             };
             assert_eq!(run("twice").status.signal(), Some(libc::SIGINT));
             assert_eq!(run("busy").status.signal(), Some(libc::SIGINT));
+            let program = run("program");
+            assert_eq!(program.status.signal(), Some(libc::SIGINT));
+            assert!(program.stdout.ends_with(b"cleaned up"), "{program:?}");
             let handled = run("handled");
             assert!(handled.status.success(), "{handled:?}");
         }

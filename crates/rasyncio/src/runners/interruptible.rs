@@ -1,10 +1,13 @@
 //! Ctrl-C as asyncio's runners treat it.
 
 use std::cell::{Cell, OnceCell};
+use std::io::{self, Write};
 use std::os::fd::{AsFd, AsRawFd};
+use std::process;
 use std::rc::Rc;
 
 use rasyncio_engine::{Interrupts, Job};
+use rustix::process::{Signal, getpid, kill_process};
 
 use super::{Runner, output};
 use crate::events;
@@ -50,6 +53,37 @@ pub fn run_interruptible<F: Future>(main: F) -> Result<F::Output, RunError> {
     // First, so that the other tasks clean up even if this one has panicked.
     drop(runner);
     result.map(output)
+}
+
+/// [`run_interruptible`] for a whole program, which is what `#[rasyncio::main(interruptible)]` does: one that
+/// was interrupted ends as Ctrl-C ends any other, once its tasks have cleaned up, so that a shell sees it.
+///
+/// # Panics
+///
+/// As [`run`](super::run).
+///
+/// ```
+/// use rasyncio::{runners::run_or_end, sleep};
+///
+/// let slept = run_or_end(async { sleep(std::time::Duration::from_millis(1)).await });
+/// assert_eq!(slept, Ok(()));
+/// ```
+#[track_caller]
+pub fn run_or_end<F: Future>(main: F) -> F::Output {
+    match run_interruptible(main) {
+        Ok(output) => output,
+        Err(RunError::Interrupted) => end_interrupted(),
+        Err(error) => panic!("{error}"),
+    }
+}
+
+fn end_interrupted() -> ! {
+    // A signal leaves no time for it.
+    let _ = io::stdout().flush();
+    // What it does is the default again.
+    let _ = kill_process(getpid(), Signal::INT);
+    // It was blocked, or another thread has it: the number by which shells know of a death by this signal.
+    process::exit(128 + libc::SIGINT)
 }
 
 impl Runner {
