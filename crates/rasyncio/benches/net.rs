@@ -26,6 +26,7 @@ use std::fmt::Display;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdout, Command, Stdio};
+use std::time::Duration;
 use std::{env, fs};
 
 /// What servers listen on.
@@ -316,6 +317,7 @@ fn main() {
                 let (kind, address) = (kind_of(&next()), next());
                 let mut number = || next().parse::<u32>().expect("a number");
                 let (connections, bytes, requests) = (number(), number(), number());
+                give_up_after(Duration::from_secs(number().into()));
                 let connecting = argument == "--connect";
                 let bytes = bytes as usize;
                 return rasyncio::run(net::load::run(
@@ -440,13 +442,22 @@ fn serve(who: &str) {
         _ if who.contains("monoio") => {
             let uring = who.ends_with("-uring");
             match who.split('-').next() {
-                Some("unix") => net::monoio::run(uring, net::monoio::unix()),
+                Some("unix") => net::monoio::run(uring, net::monoio::unix(uring)),
                 Some("udp") => net::monoio::run(uring, net::monoio::udp()),
                 _ => net::monoio::run(uring, net::monoio::tcp()),
             }
         }
         _ => panic!("no such server: {who}"),
     }
+}
+
+/// Ends the process, and so the measurement, should a server hang.
+fn give_up_after(patience: Duration) {
+    std::thread::spawn(move || {
+        std::thread::sleep(patience);
+        eprintln!("the load has waited for {patience:?}");
+        std::process::exit(1);
+    });
 }
 
 /// A path for a Unix socket, of this process alone.

@@ -27,11 +27,19 @@ pub(crate) async fn tcp() {
     }
 }
 
-pub(crate) async fn unix() {
+pub(crate) async fn unix(uring: bool) {
     let path = own_path();
-    // By default it asks for SO_REUSEPORT, which Linux refuses for a Unix socket.
-    let options = ListenerOpts::new().reuse_port(false);
-    let listener = UnixListener::bind_with_config(&path, &options).unwrap();
+    let listener = if uring {
+        // By default it asks for SO_REUSEPORT, which Linux refuses for a Unix socket.
+        let options = ListenerOpts::new().reuse_port(false);
+        UnixListener::bind_with_config(&path, &options)
+    } else {
+        // The same leaves the socket blocking, which hangs the runtime that is on epoll (monoio 0.2.4).
+        let listener = std::os::unix::net::UnixListener::bind(&path).unwrap();
+        listener.set_nonblocking(true).unwrap();
+        UnixListener::from_std(listener)
+    };
+    let listener = listener.unwrap();
     serving(path.display());
     loop {
         let (stream, _) = listener.accept().await.unwrap();
