@@ -35,6 +35,29 @@ def test_connected_and_not(host):
     same(scenario)
 
 
+@pytest.mark.parametrize("hosts", [["127.0.0.1", "127.0.0.2"], ["::1"]])
+def test_senders_of_one_host_and_of_another(hosts):
+    async def scenario(log):
+        server = await endpoint(log, local_addr=(hosts[0], 0))
+        address = server.transport.get_extra_info("sockname")
+        family = server.transport.get_extra_info("socket").family
+        senders = [(host, socket.socket(family, socket.SOCK_DGRAM)) for host in hosts for _ in range(2)]
+        for host, sender in senders:
+            sender.bind((host, 0))
+        # Each twice in a row, and after each other.
+        for _, sender in [*senders, *senders[::-1], *senders[::2]]:
+            sender.sendto(b"from me", address)
+            _, shown = await server.got.get()
+            log(shown[0], shown == sender.getsockname())
+            server.transport.sendto(b"to you", shown)
+            log(sender.recv(100))
+        for _, sender in senders:
+            sender.close()
+        await ended(server)
+
+    same(scenario)
+
+
 def test_keywords():
     async def scenario(log):
         with tempfile.TemporaryDirectory(dir="/tmp") as folder:

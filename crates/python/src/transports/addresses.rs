@@ -133,6 +133,36 @@ impl Address {
 
     /// As `socket` writes it; `None` for families that only that module knows.
     pub(crate) fn to_python(&self) -> Res<Option<Ref>> {
+        self.to_python_at(None)
+    }
+
+    /// The numbers of its host, if it is of the internet.
+    fn host(&self) -> Option<&[u8]> {
+        let start = match c_int::from(self.storage.ss_family) {
+            libc::AF_INET => {
+                offset_of!(libc::sockaddr_in, sin_addr)..offset_of!(libc::sockaddr_in, sin_zero)
+            }
+            libc::AF_INET6 => {
+                offset_of!(libc::sockaddr_in6, sin6_addr)
+                    ..offset_of!(libc::sockaddr_in6, sin6_scope_id)
+            }
+            _ => return None,
+        };
+        self.bytes().get(start)
+    }
+
+    /// The text of the host of an address that was `shown` so, if it is this one's too.
+    pub(super) fn same_host(&self, other: &Address, shown: &Ref) -> Option<Ref> {
+        let host = self
+            .host()
+            .filter(|_| self.storage.ss_family == other.storage.ss_family)?;
+        // SAFETY: alive; an address that has a host is shown as a tuple, which begins with it.
+        (other.host() == Some(host))
+            .then(|| unsafe { Ref::borrow(ffi::PyTuple_GET_ITEM(shown.ptr(), 0)) })
+    }
+
+    /// [`to_python`](Address::to_python), where the text of the host is known or not.
+    pub(super) fn to_python_at(&self, host: Option<Ref>) -> Res<Option<Ref>> {
         if self.length == 0 {
             // A datagram of nobody in particular.
             return Ok(Some(Ref::none()));
@@ -142,8 +172,8 @@ impl Address {
         // each.
         let made = unsafe {
             match c_int::from(self.storage.ss_family) {
-                libc::AF_INET => of_version_4(&*at.cast())?,
-                libc::AF_INET6 => of_version_6(&*at.cast())?,
+                libc::AF_INET => of_version_4(&*at.cast(), host)?,
+                libc::AF_INET6 => of_version_6(&*at.cast(), host)?,
                 libc::AF_UNIX => of_unix(&*at.cast(), self.length as usize)?,
                 _ => return Ok(None),
             }
@@ -152,9 +182,14 @@ impl Address {
     }
 }
 
-unsafe fn of_version_4(address: &libc::sockaddr_in) -> Res {
-    let mut text = [0; LONGEST];
-    let host = Ref::str(dotted(address.sin_addr.s_addr.to_ne_bytes(), &mut text))?;
+unsafe fn of_version_4(address: &libc::sockaddr_in, host: Option<Ref>) -> Res {
+    let host = match host {
+        Some(host) => host,
+        None => Ref::str(dotted(
+            address.sin_addr.s_addr.to_ne_bytes(),
+            &mut [0; LONGEST],
+        ))?,
+    };
     let port = Ref::int(i64::from(u16::from_be(address.sin_port)))?;
     Ref::tuple(&[host.ptr(), port.ptr()])
 }
@@ -181,18 +216,25 @@ fn dotted(numbers: [u8; 4], text: &mut [u8; LONGEST]) -> &str {
     core::str::from_utf8(&text[..length]).unwrap_or_default()
 }
 
-unsafe fn of_version_6(address: &libc::sockaddr_in6) -> Res {
+/// Eight numbers with colons between them, or fewer.
+fn with_colons(numbers: &libc::in6_addr) -> Res {
     let mut text = [0; LONGEST];
     // SAFETY: an address of that family, and room for the longest text, which ends with a zero.
-    let host = unsafe {
-        let at = (&raw const address.sin6_addr).cast();
+    unsafe {
         inet_ntop(
             libc::AF_INET6,
-            at,
+            (&raw const *numbers).cast(),
             text.as_mut_ptr(),
             text.len() as libc::socklen_t,
         );
-        Ref::checked(ffi::PyUnicode_FromString(text.as_ptr()))?
+        Ref::checked(ffi::PyUnicode_FromString(text.as_ptr()))
+    }
+}
+
+unsafe fn of_version_6(address: &libc::sockaddr_in6, host: Option<Ref>) -> Res {
+    let host = match host {
+        Some(host) => host,
+        None => with_colons(&address.sin6_addr)?,
     };
     let port = Ref::int(i64::from(u16::from_be(address.sin6_port)))?;
     let flow = Ref::int(i64::from(u32::from_be(address.sin6_flowinfo)))?;

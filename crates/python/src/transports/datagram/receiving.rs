@@ -158,13 +158,17 @@ unsafe fn shown(this: *mut DatagramObject, from: &Address) -> Res {
     // SAFETY: `this` is alive, says the caller; the state owns what it holds.
     unsafe {
         let state = TransportObject::state(this);
-        if state.last_address.borrow().as_ref() == Some(from)
+        let mut host = None;
+        if let Some(last) = state.last_address.borrow().as_ref()
             && let Some(shown) = Ref::borrow_opt(state.last.get())
         {
-            return Ok(shown);
+            if last == from {
+                return Ok(shown);
+            }
+            host = from.same_host(last, &shown);
         }
         // The class sees to it that the families are those that are known.
-        let Some(shown) = from.to_python()? else {
+        let Some(shown) = from.to_python_at(host)? else {
             return Err(raise(ffi::PyExc_OSError, "unknown address family"));
         };
         state.last_address.replace(None);
