@@ -30,10 +30,23 @@ unsafe extern "C" fn clone_data(data: *mut ()) {
     unsafe { ffi::Py_INCREF(data.cast()) };
 }
 
+/// The job of a transport is cloned for an event, along with those of the poll's other events, and runs
+/// after that.
+unsafe extern "C" fn clone_readable(data: *mut ()) {
+    // SAFETY: the job that is cloned keeps the transport alive.
+    unsafe {
+        clone_data(data);
+        transports::fetch_ahead(data.cast());
+    }
+}
+
 /// A kind of job: its table, and the function that makes one. Its function takes a live
 /// object, and an error of it leaves the loop.
 macro_rules! job_kind {
     ($(#[$doc:meta])* $make:ident, $table:ident, $run:ident, $function:path) => {
+        job_kind!($(#[$doc])* $make, $table, $run, $function, clone_data);
+    };
+    ($(#[$doc:meta])* $make:ident, $table:ident, $run:ident, $function:path, $clone:path) => {
         unsafe extern "C" fn $run(data: *mut ()) -> Flow {
             // SAFETY: the job owned one reference, which is ours now.
             let data = unsafe { Ref::own(data.cast::<PyObject>()) };
@@ -42,7 +55,7 @@ macro_rules! job_kind {
             flow(boundary::result(|| unsafe { $function(data.ptr().cast()) }))
         }
 
-        job_table!($(#[$doc])* $make, $table, $run);
+        job_table!($(#[$doc])* $make, $table, $run, $clone);
     };
 }
 
@@ -59,13 +72,13 @@ macro_rules! context_job_kind {
             }))
         }
 
-        job_table!($(#[$doc])* $make, $table, $run);
+        job_table!($(#[$doc])* $make, $table, $run, clone_data);
     };
 }
 
 macro_rules! job_table {
-    ($(#[$doc:meta])* $make:ident, $table:ident, $run:ident) => {
-        static $table: JobVTable = JobVTable { run: $run, drop: drop_data, clone: clone_data };
+    ($(#[$doc:meta])* $make:ident, $table:ident, $run:ident, $clone:path) => {
+        static $table: JobVTable = JobVTable { run: $run, drop: drop_data, clone: $clone };
 
         $(#[$doc])*
         #[inline]
@@ -116,7 +129,7 @@ job_kind!(
 
 job_kind!(
     /// A transport whose descriptor is readable.
-    transport_readable, READABLE, run_readable, transports::readable
+    transport_readable, READABLE, run_readable, transports::readable, clone_readable
 );
 job_kind!(
     /// A transport whose descriptor is writable.

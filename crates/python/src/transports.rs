@@ -52,7 +52,7 @@ pub(crate) use object::{TransportObject, as_direct};
 pub(crate) use pulling::{Pulled, pull, settle_object};
 pub(crate) use reading::{receive, receive_from};
 pub(crate) use socket::{Fd, Source, plain_descriptor, plain_kind};
-pub(crate) use watching::{readable, writable};
+pub(crate) use watching::{fetch_ahead, readable, writable};
 pub(crate) use writing::{write, write_to};
 
 use pyo3::ffi::PyObject;

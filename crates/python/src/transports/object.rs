@@ -320,7 +320,8 @@ pub(super) unsafe extern "C" fn setattro(
 pub(super) unsafe fn as_transport(object: *mut PyObject) -> Option<*mut TransportObject> {
     // SAFETY: alive, says the caller; an instance of our class has our layout.
     unsafe {
-        (ffi::PyType_IsSubtype(ffi::Py_TYPE(object), *CLASS.get()) != 0).then(|| object.cast())
+        let (class, ours) = (ffi::Py_TYPE(object), *CLASS.get());
+        (ptr::eq(class, ours) || ffi::PyType_IsSubtype(class, ours) != 0).then(|| object.cast())
     }
 }
 

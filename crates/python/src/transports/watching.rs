@@ -7,7 +7,7 @@
 use core::ptr;
 
 use pyo3::ffi::{self, PyObject};
-use rasyncio_engine::Job;
+use rasyncio_engine::{Job, fetch};
 
 use super::object::{State, TransportObject};
 use super::pulling;
@@ -121,6 +121,16 @@ unsafe fn context_of<S>(this: *mut TransportObject<S>, side: Side) -> *mut *mut 
             Side::Read => &raw mut (*this).reader_context,
             Side::Write => &raw mut (*this).writer_context,
         }
+    }
+}
+
+/// Fetches what [`readable`] needs besides the transport itself.
+#[inline]
+pub(crate) unsafe fn fetch_ahead(this: *mut TransportObject) {
+    // SAFETY: `this` is alive, says the caller.
+    unsafe {
+        fetch::<1>((*this).protocol.cast());
+        fetch::<1>((*this).reader_context.cast());
     }
 }
 
