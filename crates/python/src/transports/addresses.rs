@@ -138,7 +138,7 @@ impl Address {
 
     /// The numbers of its host, if it is of the internet.
     fn host(&self) -> Option<&[u8]> {
-        let start = match c_int::from(self.storage.ss_family) {
+        let place = match c_int::from(self.storage.ss_family) {
             libc::AF_INET => {
                 offset_of!(libc::sockaddr_in, sin_addr)..offset_of!(libc::sockaddr_in, sin_zero)
             }
@@ -148,7 +148,7 @@ impl Address {
             }
             _ => return None,
         };
-        self.bytes().get(start)
+        self.bytes().get(place)
     }
 
     /// The text of the host of an address that was `shown` so, if it is this one's too.
