@@ -1,3 +1,5 @@
+//! What goes in comes out, once, and who sleeps is woken. What threads do at the same time is in `loom_model`.
+
 use super::*;
 
 #[test]

@@ -133,7 +133,7 @@ impl Address {
 
     /// As `socket` writes it; `None` for families that only that module knows.
     pub(crate) fn to_python(&self) -> Res<Option<Ref>> {
-        self.to_python_at(None)
+        self.to_python_with_host(None)
     }
 
     /// The numbers of its host, if it is of the internet.
@@ -156,13 +156,15 @@ impl Address {
         let host = self
             .host()
             .filter(|_| self.storage.ss_family == other.storage.ss_family)?;
-        // SAFETY: alive; an address that has a host is shown as a tuple, which begins with it.
-        (other.host() == Some(host))
-            .then(|| unsafe { Ref::borrow(ffi::PyTuple_GET_ITEM(shown.ptr(), 0)) })
+        // SAFETY: alive, and a tuple that is not empty.
+        unsafe {
+            (other.host() == Some(host) && length_of(shown.ptr()) > 0)
+                .then(|| Ref::borrow(ffi::PyTuple_GET_ITEM(shown.ptr(), 0)))
+        }
     }
 
-    /// [`to_python`](Address::to_python), where the text of the host is known or not.
-    pub(super) fn to_python_at(&self, host: Option<Ref>) -> Res<Option<Ref>> {
+    /// The same. The text of the host is made here, if there is none.
+    pub(super) fn to_python_with_host(&self, host: Option<Ref>) -> Res<Option<Ref>> {
         if self.length == 0 {
             // A datagram of nobody in particular.
             return Ok(Some(Ref::none()));
@@ -223,7 +225,7 @@ fn with_colons(numbers: &libc::in6_addr) -> Res {
     unsafe {
         inet_ntop(
             libc::AF_INET6,
-            (&raw const *numbers).cast(),
+            ptr::from_ref(numbers).cast(),
             text.as_mut_ptr(),
             text.len() as libc::socklen_t,
         );

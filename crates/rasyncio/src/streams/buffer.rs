@@ -110,6 +110,7 @@ impl<B> ReadBuffer<B> {
 
     #[inline]
     fn pop_front(&mut self) -> Option<Piece<B>> {
+        debug_assert!(self.first.is_some() || self.others.is_empty());
         let first = self.first.take();
         if !self.others.is_empty() {
             self.first = self.others.pop_front();

@@ -168,7 +168,7 @@ unsafe fn shown(this: *mut DatagramObject, from: &Address) -> Res {
             host = from.same_host(last, &shown);
         }
         // The class sees to it that the families are those that are known.
-        let Some(shown) = from.to_python_at(host)? else {
+        let Some(shown) = from.to_python_with_host(host)? else {
             return Err(raise(ffi::PyExc_OSError, "unknown address family"));
         };
         state.last_address.replace(None);
