@@ -185,8 +185,9 @@ class Bench:
             # Each takes a port of the client's for a minute.
             requests = min(self.options.requests // 8, 4000)
         else:
-            # Fewer of the large ones, and at least five on each connection.
-            requests = max(self.options.requests // (1 + size // 4), 5 * connections)
+            # Fewer of the large ones, and so many on each connection that a server's memory has grown
+            # to what it needs long before the end: a new page costs as much as many requests.
+            requests = max(self.options.requests // (1 + size // 4), 20 * connections)
         names = list(servers)
         first = turn % len(names)
         for name in names[first:] + names[:first]:

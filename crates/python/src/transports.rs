@@ -13,6 +13,7 @@
 //! chunk.rs      bytes that wait to be written
 //! watching.rs   readiness: watching for it, and the jobs that it schedules
 //! reading.rs    from the socket to the protocol
+//! expected.rs   the same of as much as the last time, without a copy
 //! large.rs      the same of much at once, without a copy
 //! pulling.rs    from the socket to a stream's reader that waits
 //! clients.rs    who is connected to a server
@@ -29,6 +30,7 @@ mod clients;
 mod closing;
 mod datagram;
 mod described;
+mod expected;
 mod large;
 mod making;
 mod methods;
@@ -47,6 +49,7 @@ pub(crate) use datagram::audit;
 pub(crate) use datagram::{
     again as datagram_again, readable as datagram_readable, writable as datagram_writable,
 };
+pub(crate) use expected::LastReads;
 pub(crate) use making::{accepted, begin, number_of, socket_of};
 pub(crate) use object::{TransportObject, as_direct};
 pub(crate) use pulling::{Pulled, pull, settle_object};

@@ -5,14 +5,14 @@ use core::ptr;
 use pyo3::ffi::{self, PyObject};
 use rasyncio::transports::stream::{MAX_RECEIVE, Received, is_blocked};
 
-use super::watch::{descriptor, last_read, until_read, wait};
+use super::watch::{came_at_once, descriptor, last_at_once, until_read, wait};
 use super::{ARGUMENT, SockSlots, argument, common, held, rarely, tried, was_tried};
 use crate::args::Signature;
 use crate::coroutine::{CoroutineDef, coroutine_at_once};
 use crate::event_loop;
 use crate::names::names;
 use crate::object::{Ref, Res, raised_matches, take_raised};
-use crate::transports::{Fd, Source, View, receive};
+use crate::transports::{Fd, LastReads, Source, View, receive};
 
 static RECV: CoroutineDef = CoroutineDef::method(
     c"<rasyncio.selector_events>",
@@ -40,8 +40,11 @@ fn recv_at_once(slots: SockSlots) -> Option<Res> {
     unsafe {
         let most = plain_size(slots.get(ARGUMENT))?;
         let (core, fd) = common(slots)?;
-        match recv(fd, last_read(core, fd), most) {
-            Ok(Some((data, _))) => Some(Ok(data)),
+        match recv(fd, last_at_once(core, fd), most) {
+            Ok(Some((data, count))) => {
+                came_at_once(core, fd, count);
+                Some(Ok(data))
+            }
             Ok(None) => tried(slots, 0),
             Err(raised) => Some(Err(raised)),
         }
@@ -58,8 +61,10 @@ async fn recv_body(slots: SockSlots) -> Res {
         };
         loop {
             let watch = wait(slots, core, fd).await?;
-            if let Some((data, count)) = recv(descriptor(slots)?, (*watch).last, most)? {
-                (*watch).last = count;
+            let last = (*watch).last;
+            if let Some((data, count)) = recv(descriptor(slots)?, last, most)? {
+                (*watch).last = last.and(count);
+                (*watch).at_once = false;
                 return Ok(data);
             }
         }
@@ -109,7 +114,7 @@ pub(super) unsafe fn plain_size(given: *mut PyObject) -> Option<usize> {
 }
 
 /// One `recv`, and how much it brought; `None` if nothing has come yet.
-pub(super) unsafe fn recv(fd: Fd, last: usize, most: usize) -> Res<Option<(Ref, usize)>> {
+pub(super) unsafe fn recv(fd: Fd, last: LastReads, most: usize) -> Res<Option<(Ref, usize)>> {
     // SAFETY: as for `receive`.
     match unsafe { receive(fd, last, most)? } {
         (Received::Data(count), Some(data)) => Ok(Some((data, count))),

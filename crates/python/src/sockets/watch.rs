@@ -15,7 +15,7 @@ use crate::global::Global;
 use crate::jobs;
 use crate::names::names;
 use crate::object::{Ref, Res, runtime_error, set_slot, take_slot};
-use crate::transports::{Fd, plain_descriptor};
+use crate::transports::{Fd, LastReads, plain_descriptor};
 use crate::types::{TypeBuilder, free_instance};
 
 /// Who waits for a socket to be ready.
@@ -28,8 +28,10 @@ pub(crate) struct SocketWatch {
     waiter: *mut PyObject,
     loop_: *mut PyObject,
     fd: c_int,
-    /// How much the last `recv` has brought that did not succeed at once.
-    pub(super) last: usize,
+    /// What the last `recv` have brought.
+    pub(super) last: LastReads,
+    /// It was there already, and nobody had to wait.
+    pub(super) at_once: bool,
     /// Where the coroutine was that waits, to fetch it ahead.
     sleeper: *const (),
 }
@@ -113,15 +115,30 @@ unsafe fn watched(core: &LoopCore, fd: Fd, sock: *mut PyObject) -> Res {
     }
 }
 
-/// How much came last from a socket with that number, which may be another by now.
-pub(super) unsafe fn last_read(core: &LoopCore, fd: Fd) -> usize {
-    let last = core.engine().with_reader(fd.0, |job| {
+/// What came last from a socket with that number, which may be another by now, if it came at once.
+/// Else the next attempt will find nothing either, and need not prepare for anything.
+pub(super) fn last_at_once(core: &LoopCore, fd: Fd) -> LastReads {
+    let last = with_watch(core, fd, |watch| watch.at_once.then_some(watch.last));
+    last.flatten().unwrap_or_default().of_anything()
+}
+
+/// `count` bytes were there already.
+pub(super) fn came_at_once(core: &LoopCore, fd: Fd, count: usize) {
+    with_watch(core, fd, |watch| {
+        watch.last = watch.last.and(count);
+        watch.at_once = true;
+    });
+}
+
+/// The watch of a number, whose socket may be gone.
+fn with_watch<R>(core: &LoopCore, fd: Fd, look: impl FnOnce(&mut SocketWatch) -> R) -> Option<R> {
+    let found = core.engine().with_reader(fd.0, |job| {
         jobs::is_socket_watch(job).then(|| {
-            // SAFETY: the job keeps its watch alive.
-            unsafe { (*job.data().cast::<SocketWatch>()).last }
+            // SAFETY: the job keeps its watch alive, and nobody else looks at it meanwhile.
+            look(unsafe { &mut *job.data().cast::<SocketWatch>() })
         })
     });
-    last.flatten().unwrap_or(0)
+    found.flatten()
 }
 
 /// A watch that nobody waits for yet.
@@ -133,6 +150,7 @@ unsafe fn new(loop_: Ref, fd: Fd, sock: *mut PyObject) -> Res {
         (*this).socket = Ref::checked(ffi::PyWeakref_NewRef(sock, ptr::null_mut()))?.into_ptr();
         (*this).loop_ = loop_.into_ptr();
         (*this).fd = fd.0;
+        (*this).last = LastReads::of_socket(fd.kind());
         Ok(made)
     }
 }

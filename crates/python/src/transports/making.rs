@@ -11,6 +11,7 @@ use super::addresses::Address;
 use super::chunk::Chunk;
 use super::clients;
 use super::described;
+use super::expected::LastReads;
 use super::methods::{set_protocol, set_socket};
 use super::object::{self, TransportObject};
 use super::socket::Fd;
@@ -52,6 +53,8 @@ pub(super) unsafe extern "C" fn tp_init(
             let [waiter, extra, server, context] = rest.map(|value| given(value));
             let this = slf.cast::<TransportObject>();
             start(this, [loop_, sock, protocol], extra, server, context)?;
+            let kind = Fd((*this).fd).kind();
+            (*this).last_reads.set(LastReads::of_socket(kind));
             if described::is_internet(this) {
                 // What a program writes goes out at once, and is not put off until more comes.
                 Fd((*this).fd).set_no_delay();
@@ -142,7 +145,8 @@ pub(crate) unsafe fn accepted(
         let made =
             object::tp_new::<StreamState<Chunk>>(class.cast(), ptr::null_mut(), ptr::null_mut());
         let made = Ref::checked(made)?;
-        let this = made.ptr().cast();
+        let this = made.ptr().cast::<TransportObject>();
+        (*this).last_reads.set(LastReads::of_socket(kind[1]));
         described::of_accepted(this, fd.into_raw_fd(), kind, peer)?;
         // Whoever hears of what is made expects a socket when it would be made.
         if audit::is_heard() {

@@ -11,6 +11,7 @@ use rasyncio_engine::Job;
 use super::chunk::Chunk;
 use super::clients;
 use super::described::{self, Untold};
+use super::expected::LastReads;
 use super::watching::Side;
 use super::{pipes, pulling, reading, writing};
 use crate::boundary;
@@ -115,8 +116,8 @@ pub(crate) struct TransportObject<S = StreamState<Chunk>> {
     /// A method of the object was replaced that others of ours call directly.
     altered: bool,
     pub(super) kind: Kind,
-    /// The size of the last read; the next one prepares for as much.
-    pub(super) last_read: Cell<usize>,
+    /// What the last reads have brought; the next one prepares for as much.
+    pub(super) last_reads: Cell<LastReads>,
     /// How often a pipe has refused to be written to (asyncio's `_conn_lost`).
     pub(super) lost_writes: Cell<u32>,
     /// Written by `__new__`, dropped by dealloc only.

@@ -63,9 +63,10 @@ pub(crate) unsafe fn pull(transport: *mut PyObject) -> Res<Pulled> {
         if !state.take_unread() || !state.may_receive() {
             return Ok(Pulled::NothingLeft);
         }
-        let other = match receive(descriptor(this), (*this).last_read.get(), MAX_RECEIVE) {
+        let last = (*this).last_reads.get();
+        let other = match receive(descriptor(this), last, MAX_RECEIVE) {
             Ok((Received::Data(count), Some(data))) => {
-                (*this).last_read.set(count);
+                (*this).last_reads.set(last.and(count));
                 return Ok(Pulled::Data(data));
             }
             Ok((other, _)) => in_its_context(this, || no_data(this, other)),

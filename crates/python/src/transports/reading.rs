@@ -10,6 +10,7 @@ use super::addresses::Address;
 use super::chunk::View;
 use super::closing::{closed, failed, log_debug};
 use super::described;
+use super::expected::{self, LastReads};
 use super::large;
 use super::object::{Kind, TransportObject};
 use super::pipes;
@@ -29,12 +30,20 @@ const BUFFER_UPDATED_FAILED: &str = "Fatal error: protocol.buffer_updated() call
 
 /// Where small reads arrive. One serves all: no Python code runs between the system's call and
 /// the copy.
-struct Scratch(UnsafeCell<[u8; MAX_RECEIVE]>);
+pub(super) struct Scratch(UnsafeCell<[u8; MAX_RECEIVE]>);
 
 // SAFETY: used with the GIL held only (crate invariant, see `object.rs`).
 unsafe impl Sync for Scratch {}
 
-static SCRATCH: Scratch = Scratch(UnsafeCell::new([0; MAX_RECEIVE]));
+pub(super) static SCRATCH: Scratch = Scratch(UnsafeCell::new([0; MAX_RECEIVE]));
+
+impl Scratch {
+    /// Its first byte of [`MAX_RECEIVE`].
+    #[inline]
+    pub(super) fn start(&self) -> *mut u8 {
+        self.0.get().cast()
+    }
+}
 
 /// The descriptor is readable, and somebody wants to know.
 pub(super) unsafe fn read_ready(this: *mut TransportObject) -> Res<()> {
@@ -54,9 +63,10 @@ pub(super) unsafe fn read_ready(this: *mut TransportObject) -> Res<()> {
 unsafe fn read_data(this: *mut TransportObject) -> Res<()> {
     // SAFETY: `this` is alive, says the caller; the protocol is held over the call.
     unsafe {
-        let data = match receive(descriptor(this), (*this).last_read.get(), MAX_RECEIVE) {
+        let last = (*this).last_reads.get();
+        let data = match receive(descriptor(this), last, MAX_RECEIVE) {
             Ok((Received::Data(count), Some(data))) => {
-                (*this).last_read.set(count);
+                (*this).last_reads.set(last.and(count));
                 if count >= NOTABLE {
                     TransportObject::core(this)?.engine().has_read(count);
                 }
@@ -89,7 +99,7 @@ unsafe fn read_tls(this: *mut TransportObject) -> Res<()> {
     // SAFETY: `this` is alive, says the caller; the protocol is held over the call. The scratch buffer
     // is ours until the session has copied what is there.
     unsafe {
-        let start = SCRATCH.0.get().cast::<u8>();
+        let start = SCRATCH.start();
         let count = match received(descriptor(this).receive(start, MAX_RECEIVE)) {
             Received::Data(count) => count,
             other => return no_data(this, other),
@@ -108,21 +118,26 @@ unsafe fn read_tls(this: *mut TransportObject) -> Res<()> {
 }
 
 /// One `recv` of `most` bytes at most, and its data as a `bytes` object. `most` is at most
-/// [`MAX_RECEIVE`]; `last` is what the last one brought.
+/// [`MAX_RECEIVE`]; `last` is what the last ones brought.
 #[inline]
 pub(crate) unsafe fn receive(
     from: impl Source,
-    last: usize,
+    last: LastReads,
     most: usize,
 ) -> Res<(Received, Option<Ref>)> {
     // SAFETY: the scratch buffer is ours until we return, and a fresh bytes object is too.
     unsafe {
-        if large::is_likely(last)
-            && let Some(size) = large::waiting(&from)
+        if let Some(size) = last.expected()
+            && size <= most
+        {
+            return expected::receive(from, size, most);
+        }
+        if last.are_large()
+            && let Some(size) = large::waiting(from)
         {
             return large::receive(from, size.min(most));
         }
-        let start = SCRATCH.0.get().cast::<u8>();
+        let start = SCRATCH.start();
         let got = received(from.receive(start, most.min(MAX_RECEIVE)));
         let data = match got {
             Received::Data(count) => Some(Ref::checked(ffi::PyBytes_FromStringAndSize(
@@ -140,7 +155,7 @@ pub(crate) unsafe fn receive(
 pub(crate) unsafe fn receive_from(fd: Fd, most: usize) -> Res<io::Result<(Ref, Address)>> {
     // SAFETY: the scratch buffer is ours until we return.
     unsafe {
-        let start = SCRATCH.0.get().cast::<u8>();
+        let start = SCRATCH.start();
         Ok(match fd.receive_from(start, most.min(MAX_RECEIVE)) {
             Ok((count, from)) => {
                 let count = count as ffi::Py_ssize_t;

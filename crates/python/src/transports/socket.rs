@@ -83,12 +83,12 @@ pub(super) fn answer(result: isize) -> io::Result<usize> {
 }
 
 /// What bytes come from.
-pub(crate) trait Source {
+pub(crate) trait Source: Copy {
     /// One call that brings `room` bytes at most.
     unsafe fn receive(self, start: *mut u8, room: usize) -> io::Result<usize>;
 
     /// The descriptor.
-    fn number(&self) -> c_int;
+    fn number(self) -> c_int;
 }
 
 impl Source for Fd {
@@ -99,7 +99,7 @@ impl Source for Fd {
         answer(unsafe { libc::recv(self.0, start.cast(), room, 0) })
     }
 
-    fn number(&self) -> c_int {
+    fn number(self) -> c_int {
         self.0
     }
 }
@@ -132,6 +132,23 @@ impl Fd {
         let flags = libc::MSG_NOSIGNAL | libc::MSG_DONTWAIT;
         // SAFETY: memory that the slice describes, and an address of that length.
         answer(unsafe { libc::sendto(self.0, data.as_ptr().cast(), data.len(), flags, at, length) })
+    }
+
+    /// `SO_TYPE`: what kind of socket it is, whatever its object says; 0 if it is none.
+    pub(crate) fn kind(self) -> c_int {
+        let mut kind: c_int = 0;
+        let mut length = size_of::<c_int>() as libc::socklen_t;
+        // SAFETY: memory of the length that is told.
+        unsafe {
+            libc::getsockopt(
+                self.0,
+                libc::SOL_SOCKET,
+                libc::SO_TYPE,
+                (&raw mut kind).cast(),
+                &mut length,
+            );
+        }
+        kind
     }
 
     /// `TCP_NODELAY`, where there is such a thing.

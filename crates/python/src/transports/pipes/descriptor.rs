@@ -71,7 +71,7 @@ impl Source for Pipe {
         answer(unsafe { libc::read(self.0, start.cast(), room) })
     }
 
-    fn number(&self) -> c_int {
+    fn number(self) -> c_int {
         self.0
     }
 }

@@ -22,9 +22,10 @@ pub(in super::super) unsafe fn read_ready(this: *mut TransportObject) -> Res<()>
         let Some(protocol) = Ref::borrow_opt((*this).protocol) else {
             return Ok(());
         };
-        match receive(pipe(this), (*this).last_read.get(), MAX_RECEIVE)? {
+        let last = (*this).last_reads.get();
+        match receive(pipe(this), last, MAX_RECEIVE)? {
             (Received::Data(count), Some(data)) => {
-                (*this).last_read.set(count);
+                (*this).last_reads.set(last.and(count));
                 if streams::is_direct_protocol(protocol.ptr()) {
                     return streams::data_received(protocol.ptr(), data.ptr());
                 }
