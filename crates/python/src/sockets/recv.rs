@@ -42,7 +42,7 @@ fn recv_at_once(slots: SockSlots) -> Option<Res> {
         let (core, fd) = common(slots)?;
         match recv(fd, last_at_once(core, fd), most) {
             Ok(Some((data, count))) => {
-                came_at_once(core, fd, count);
+                came_at_once(core, fd, count, &data);
                 Some(Ok(data))
             }
             Ok(None) => tried(slots, 0),
@@ -63,7 +63,7 @@ async fn recv_body(slots: SockSlots) -> Res {
             let watch = wait(slots, core, fd).await?;
             let last = (*watch).last;
             if let Some((data, count)) = recv(descriptor(slots)?, last, most)? {
-                (*watch).last = last.and(count);
+                (*watch).last = last.and(count, &data);
                 (*watch).at_once = false;
                 return Ok(data);
             }

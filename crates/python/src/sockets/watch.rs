@@ -123,9 +123,9 @@ pub(super) fn last_at_once(core: &LoopCore, fd: Fd) -> LastReads {
 }
 
 /// `count` bytes were there already.
-pub(super) fn came_at_once(core: &LoopCore, fd: Fd, count: usize) {
+pub(super) fn came_at_once(core: &LoopCore, fd: Fd, count: usize, data: &Ref) {
     with_watch(core, fd, |watch| {
-        watch.last = watch.last.and(count);
+        watch.last = watch.last.and(count, data);
         watch.at_once = true;
     });
 }

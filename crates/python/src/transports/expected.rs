@@ -8,6 +8,7 @@ use core::ptr;
 
 use pyo3::ffi;
 use rasyncio::transports::stream::{Received, received};
+use rasyncio_engine::fetch;
 
 use super::large;
 use super::reading::SCRATCH;
@@ -17,10 +18,19 @@ use crate::object::{Ref, Res};
 /// What is smaller is copied for less than a wrong guess costs.
 const SMALLEST: usize = 2 * 1024;
 
+/// Up to here a `bytes` object is one of the interpreter's own small blocks.
+const SMALL: usize = 480;
+/// What the allocator puts before a block.
+const TAG: usize = 16;
+/// That and what a `bytes` object has beside its data.
+const HEAD: usize = TAG + 32;
+
 /// What the last reads have brought. All zero: nothing yet, of something that may not be a stream.
 #[derive(Clone, Copy, Default)]
 pub(crate) struct LastReads {
     size: u32,
+    /// Where the last one's `bytes` object was, of which there may be nothing left.
+    data: usize,
     /// The one before has brought as much.
     twice: bool,
     /// What a read leaves stays there for the next one. The rest of a datagram would be lost.
@@ -39,12 +49,29 @@ impl LastReads {
 
     /// After one more, which has brought `count`.
     #[inline]
-    pub(crate) fn and(self, count: usize) -> Self {
+    pub(crate) fn and(self, count: usize, data: &Ref) -> Self {
         let size = count as u32; // at most MAX_RECEIVE
         Self {
             size,
+            data: data.ptr() as usize,
             twice: size == self.size,
             ..self
+        }
+    }
+
+    /// A program mostly lets go of what it got when it gets more. The allocator then looks at both ends of
+    /// the block and at the end of the next one, which is as long where all get as much. So these are
+    /// fetched, while the system copies.
+    #[inline]
+    pub(super) fn fetch_last(self) {
+        let size = self.size as usize;
+        if size <= SMALL {
+            return;
+        }
+        let block = size + HEAD;
+        let first = (self.data as *const u8).wrapping_sub(TAG);
+        for at in [0, TAG, block, 2 * block] {
+            fetch::<1>(first.wrapping_add(at).cast());
         }
     }
 

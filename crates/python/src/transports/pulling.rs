@@ -66,7 +66,7 @@ pub(crate) unsafe fn pull(transport: *mut PyObject) -> Res<Pulled> {
         let last = (*this).last_reads.get();
         let other = match receive(descriptor(this), last, MAX_RECEIVE) {
             Ok((Received::Data(count), Some(data))) => {
-                (*this).last_reads.set(last.and(count));
+                (*this).last_reads.set(last.and(count, &data));
                 return Ok(Pulled::Data(data));
             }
             Ok((other, _)) => in_its_context(this, || no_data(this, other)),

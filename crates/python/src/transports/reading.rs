@@ -66,7 +66,7 @@ unsafe fn read_data(this: *mut TransportObject) -> Res<()> {
         let last = (*this).last_reads.get();
         let data = match receive(descriptor(this), last, MAX_RECEIVE) {
             Ok((Received::Data(count), Some(data))) => {
-                (*this).last_reads.set(last.and(count));
+                (*this).last_reads.set(last.and(count, &data));
                 if count >= NOTABLE {
                     TransportObject::core(this)?.engine().has_read(count);
                 }
@@ -127,6 +127,7 @@ pub(crate) unsafe fn receive(
 ) -> Res<(Received, Option<Ref>)> {
     // SAFETY: the scratch buffer is ours until we return, and a fresh bytes object is too.
     unsafe {
+        last.fetch_last();
         if let Some(size) = last.expected()
             && size <= most
         {

@@ -25,7 +25,7 @@ pub(in super::super) unsafe fn read_ready(this: *mut TransportObject) -> Res<()>
         let last = (*this).last_reads.get();
         match receive(pipe(this), last, MAX_RECEIVE)? {
             (Received::Data(count), Some(data)) => {
-                (*this).last_reads.set(last.and(count));
+                (*this).last_reads.set(last.and(count, &data));
                 if streams::is_direct_protocol(protocol.ptr()) {
                     return streams::data_received(protocol.ptr(), data.ptr());
                 }
