@@ -19,7 +19,7 @@ use crate::global::Global;
 use crate::jobs;
 use crate::names::names;
 use crate::object::{
-    Raised, Ref, Res, check, import, raised_matches, runtime_error, set_slot, take_raised,
+    Raised, Ref, Res, check, counts, import, raised_matches, runtime_error, set_slot, take_raised,
 };
 use crate::types::{TypeBuilder, free_instance};
 
@@ -61,7 +61,7 @@ vectorcall!(watch, |slf, WATCH [pid, callback]| {
     let this = made.ptr().cast::<ChildWatch>();
     ptr::addr_of_mut!((*this).child).write(Some(child));
     (*this).pid = pid;
-    (*this).callback = ffi::Py_NewRef(callback);
+    (*this).callback = counts::new_ref(callback);
     (*this).context = Ref::checked(ffi::PyContext_CopyCurrent())?.into_ptr();
     begin(core, made)?;
     Ok(Ref::none())

@@ -14,7 +14,7 @@ use crate::children;
 use crate::event_loop::{self, LoopCore};
 use crate::futures::{self, FutureObject};
 use crate::handles;
-use crate::object::{Raised, Ref, Res};
+use crate::object::{Raised, Ref, Res, counts};
 use crate::servers;
 use crate::sockets;
 use crate::tasks;
@@ -22,12 +22,12 @@ use crate::transports;
 
 unsafe extern "C" fn drop_data(data: *mut ()) {
     // SAFETY: the job owned one reference; jobs of ours are dropped attached only.
-    boundary::quiet(|| unsafe { ffi::Py_DECREF(data.cast()) });
+    boundary::quiet(|| unsafe { counts::decrement(data.cast()) });
 }
 
 unsafe extern "C" fn clone_data(data: *mut ()) {
     // SAFETY: the job that is cloned keeps the object alive.
-    unsafe { ffi::Py_INCREF(data.cast()) };
+    unsafe { counts::increment(data.cast()) };
 }
 
 /// The job of a transport is cloned for an event, along with those of the poll's other events, and runs

@@ -8,6 +8,7 @@
 //! `Sync`, all entries into the crate come from the interpreter, and the one place that
 //! detaches (parking in the poller) touches no Python object. So the methods here are safe.
 
+pub(crate) mod counts;
 mod errors;
 
 use core::ffi::{CStr, c_char};
@@ -31,7 +32,7 @@ impl Drop for Ref {
     #[inline]
     fn drop(&mut self) {
         // SAFETY: we own one reference; attached (crate invariant).
-        unsafe { ffi::Py_DECREF(self.0.as_ptr()) }
+        unsafe { counts::decrement(self.0.as_ptr()) }
     }
 }
 
@@ -57,7 +58,7 @@ impl Ref {
     pub(crate) unsafe fn borrow(ptr: *mut PyObject) -> Ref {
         // SAFETY: alive and not NULL, says the caller.
         unsafe {
-            ffi::Py_INCREF(ptr);
+            counts::increment(ptr);
             Ref::own(ptr)
         }
     }
@@ -136,7 +137,7 @@ impl Ref {
         unsafe {
             let tuple = Ref::checked(ffi::PyTuple_New(items.len() as ffi::Py_ssize_t))?;
             for (i, &item) in items.iter().enumerate() {
-                ffi::Py_INCREF(item);
+                counts::increment(item);
                 ffi::PyTuple_SET_ITEM(tuple.ptr(), i as ffi::Py_ssize_t, item);
             }
             Ok(tuple)
@@ -431,7 +432,7 @@ pub(crate) unsafe fn set_slot(slot: *mut *mut PyObject, value: *mut PyObject) {
     // SAFETY: the slot is valid, says the caller; the old value was owned by it.
     unsafe {
         let old = ptr::replace(slot, value);
-        ffi::Py_XDECREF(old);
+        counts::decrement_opt(old);
     }
 }
 

@@ -20,7 +20,7 @@ use crate::event_loop::{self, LoopCore};
 use crate::global::Global;
 use crate::jobs;
 use crate::names::names;
-use crate::object::{Raised, Ref, Res, check, import, set_slot, take_raised, type_error};
+use crate::object::{Raised, Ref, Res, check, counts, import, set_slot, take_raised, type_error};
 use crate::transports::{self, Address, plain_descriptor};
 use crate::types::{TypeBuilder, free_instance};
 
@@ -85,19 +85,19 @@ vectorcall!(listen, |slf, LISTEN [sock, factory, server, backlog, transport_clas
     }
     let made = Ref::checked(ffi::PyType_GenericAlloc(KNOWN.get().class, 0))?;
     let this = made.ptr().cast::<Listener>();
-    (*this).loop_ = ffi::Py_NewRef(slf);
-    (*this).sock = ffi::Py_NewRef(sock);
-    (*this).factory = ffi::Py_NewRef(factory);
-    (*this).server = ffi::Py_NewRef(server);
-    (*this).transport_class = ffi::Py_NewRef(transport_class);
+    (*this).loop_ = counts::new_ref(slf);
+    (*this).sock = counts::new_ref(sock);
+    (*this).factory = counts::new_ref(factory);
+    (*this).server = counts::new_ref(server);
+    (*this).transport_class = counts::new_ref(transport_class);
     if !ptr::eq(context, ffi::Py_None()) {
-        (*this).context = ffi::Py_NewRef(context);
+        (*this).context = counts::new_ref(context);
     }
     if !ptr::eq(tls, ffi::Py_None()) {
         if ffi::PyTuple_Check(tls) == 0 || ffi::PyTuple_GET_SIZE(tls) != 4 {
             return Err(type_error("tls must be a tuple of four"));
         }
-        (*this).tls = ffi::Py_NewRef(tls);
+        (*this).tls = counts::new_ref(tls);
     }
     (*this).current = Ref::checked(ffi::PyContext_CopyCurrent())?.into_ptr();
     (*this).kind = kind_of(sock)?;

@@ -9,7 +9,7 @@ use core::ptr;
 use pyo3::ffi::{self, PyGetSetDef, PyMemberDef, PyMethodDef, PyObject, PyTypeObject};
 
 use crate::docs::{self, Docs};
-use crate::object::{Ref, Res};
+use crate::object::{Ref, Res, counts};
 
 /// The functions of a type, collected before it is made.
 pub(crate) struct TypeBuilder {
@@ -295,6 +295,6 @@ pub(crate) unsafe fn free_instance(obj: *mut PyObject) {
         if let Some(free) = (*class).tp_free {
             free(obj.cast());
         }
-        ffi::Py_DECREF(class.cast());
+        counts::decrement(class.cast());
     }
 }

@@ -24,7 +24,7 @@ use pyo3::ffi::{self, PyObject};
 
 pub(crate) use entered::{Entered, Stay};
 
-use crate::object::{Ref, Res, import};
+use crate::object::{Ref, Res, counts, import};
 
 struct Kept(Cell<*mut PyObject>);
 
@@ -211,7 +211,7 @@ impl Drop for RunContext {
             if self.mark() == Mark::Own && ffi::Py_REFCNT(context) == 1 {
                 forget_variables_of(context);
             }
-            ffi::Py_DECREF(context);
+            counts::decrement(context);
         }
     }
 }

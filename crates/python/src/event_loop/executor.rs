@@ -18,7 +18,7 @@ use crate::global::Global;
 use crate::handles;
 use crate::jobs;
 use crate::names::names;
-use crate::object::{Ref, Res, call_method, import, runtime_error, set_slot, type_error};
+use crate::object::{Ref, Res, call_method, counts, import, runtime_error, set_slot, type_error};
 use crate::types::{TypeBuilder, free_instance};
 
 static RUN_IN_EXECUTOR: Signature =
@@ -153,7 +153,7 @@ unsafe fn new_arrival(destination: *mut PyObject) -> Res {
     unsafe {
         let made: *mut Arrival = ffi::PyObject_GC_New(*TYPE.get());
         let owned = Ref::checked(made.cast())?;
-        (*made).destination = ffi::Py_NewRef(destination);
+        (*made).destination = counts::new_ref(destination);
         ffi::PyObject_GC_Track(made.cast());
         Ok(owned)
     }

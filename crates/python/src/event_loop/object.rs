@@ -12,7 +12,7 @@ use super::core::{LoopCore, os_error};
 use crate::boundary;
 use crate::jobs;
 use crate::names::names;
-use crate::object::{Ref, Res, check};
+use crate::object::{Ref, Res, check, counts};
 use crate::types::free_instance;
 
 /// A loop's C layout.
@@ -55,7 +55,7 @@ pub(super) unsafe extern "C" fn tp_new(
             core.slow_callback_duration.set(Some(Ref::float(0.1)?));
             (*this).core = Some(Box::new(core));
             if KNOWN.0.get().is_null() {
-                ffi::Py_INCREF(class.cast());
+                counts::increment(class.cast());
                 KNOWN.0.set(class);
             }
             Ok(made)

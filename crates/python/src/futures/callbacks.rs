@@ -5,7 +5,7 @@
 
 use core::ptr;
 
-use pyo3::ffi::{self, PyObject};
+use pyo3::ffi::PyObject;
 use rasyncio_engine::fetch;
 
 use super::DoneFn;
@@ -17,7 +17,7 @@ use crate::gather;
 use crate::handles;
 use crate::jobs;
 use crate::names::names;
-use crate::object::{Ref, Res};
+use crate::object::{Ref, Res, counts};
 use crate::tasks;
 
 /// One callback. `data` and (for Python callbacks) `extra` are owned. That of a wake-up is where the task's
@@ -182,9 +182,9 @@ impl Drop for Callback {
     fn drop(&mut self) {
         // SAFETY: both are owned, or NULL.
         unsafe {
-            ffi::Py_XDECREF(self.data);
+            counts::decrement_opt(self.data);
             if self.kind == Kind::Python {
-                ffi::Py_XDECREF(self.extra);
+                counts::decrement_opt(self.extra);
             }
         }
     }

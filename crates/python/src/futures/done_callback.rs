@@ -9,7 +9,7 @@ use pyo3::ffi::{self, PyObject, PyTypeObject};
 use super::DoneFn;
 use crate::boundary;
 use crate::global::Global;
-use crate::object::{Ref, Res, type_error};
+use crate::object::{Ref, Res, counts, type_error};
 use crate::types::{TypeBuilder, free_instance};
 
 #[repr(C)]
@@ -28,7 +28,7 @@ pub(crate) unsafe fn new(run: DoneFn, data: *mut PyObject) -> Res {
     unsafe {
         let made: *mut DoneCallback = ffi::PyObject_GC_New(*TYPE.get());
         let owned = Ref::checked(made.cast())?;
-        ffi::Py_INCREF(data);
+        counts::increment(data);
         (*made).run = run;
         (*made).data = data;
         (*made).weakrefs = ptr::null_mut();
@@ -72,7 +72,7 @@ unsafe extern "C" fn richcompare(a: *mut PyObject, b: *mut PyObject, op: c_int) 
     // SAFETY: the interpreter passes objects, the first of this class.
     unsafe {
         if !matches!(op, ffi::Py_EQ | ffi::Py_NE) || ffi::Py_TYPE(b) != *TYPE.get() {
-            return ffi::Py_NewRef(ffi::Py_NotImplemented());
+            return counts::new_ref(ffi::Py_NotImplemented());
         }
         let (a, b) = (a.cast::<DoneCallback>(), b.cast::<DoneCallback>());
         let same = ptr::eq((*a).data, (*b).data) && (*a).run as usize == (*b).run as usize;
@@ -96,7 +96,7 @@ unsafe extern "C" fn qualname(slf: *mut PyObject, _: *mut c_void) -> *mut PyObje
 
 unsafe extern "C" fn owner(slf: *mut PyObject, _: *mut c_void) -> *mut PyObject {
     // SAFETY: an instance, whose data is alive.
-    unsafe { ffi::Py_NewRef((*slf.cast::<DoneCallback>()).data) }
+    unsafe { counts::new_ref((*slf.cast::<DoneCallback>()).data) }
 }
 
 unsafe extern "C" fn repr(slf: *mut PyObject) -> *mut PyObject {
@@ -130,7 +130,7 @@ unsafe extern "C" fn dealloc(slf: *mut PyObject) {
         if !(*this).weakrefs.is_null() {
             ffi::PyObject_ClearWeakRefs(slf);
         }
-        ffi::Py_DECREF((*this).data);
+        counts::decrement((*this).data);
         free_instance(slf);
     }
 }

@@ -11,7 +11,7 @@ use crate::args::Signature;
 use crate::boundary;
 use crate::freelist::FreeList;
 use crate::global::Global;
-use crate::object::{Ref, Res, runtime_error, to_c};
+use crate::object::{Ref, Res, counts, runtime_error, to_c};
 use crate::returning::{end_iteration, stop_iteration};
 use crate::throwing::thrown;
 use crate::types::{TypeBuilder, free_instance};
@@ -39,7 +39,7 @@ pub(crate) unsafe extern "C" fn new(future: *mut PyObject) -> *mut PyObject {
                 None => Ref::checked(ffi::PyObject_GC_New(*TYPE.get()))?,
             };
             let made = owned.ptr().cast::<FutureIter>();
-            ffi::Py_INCREF(future);
+            counts::increment(future);
             (*made).future = future;
             ffi::PyObject_GC_Track(made.cast());
             Ok(owned)
@@ -159,7 +159,7 @@ unsafe extern "C" fn dealloc(slf: *mut PyObject) {
     // SAFETY: the object is dead; untracked before its field goes.
     unsafe {
         ffi::PyObject_GC_UnTrack(slf.cast());
-        ffi::Py_XDECREF((*slf.cast::<FutureIter>()).future);
+        counts::decrement_opt((*slf.cast::<FutureIter>()).future);
         if !FREE.give(slf) {
             free_instance(slf);
         }

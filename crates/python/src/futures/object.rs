@@ -7,7 +7,7 @@ use pyo3::ffi::{self, PyObject, PyTypeObject};
 
 use super::callbacks::{Callback, Callbacks};
 use crate::freelist::FreeList;
-use crate::object::{Ref, Res, set_slot};
+use crate::object::{Ref, Res, counts, set_slot};
 
 /// Where a future is in its life.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -123,7 +123,7 @@ pub(crate) unsafe fn alloc(class: *mut PyTypeObject, loop_: *mut PyObject) -> Re
             None => Ref::checked(ffi::PyObject_GC_New(class))?,
         };
         let fut = owned.ptr().cast::<FutureObject>();
-        ffi::Py_INCREF(loop_);
+        counts::increment(loop_);
         (*fut).dict = ptr::null_mut();
         (*fut).weakrefs = ptr::null_mut();
         (*fut).loop_ = loop_;
@@ -190,9 +190,9 @@ pub(crate) unsafe fn reset(fut: *mut FutureObject) {
 pub(crate) unsafe fn release_fields(fut: *mut FutureObject) {
     // SAFETY: the object is dead and untracked; each field is dropped once.
     unsafe {
-        ffi::Py_XDECREF((*fut).dict);
-        ffi::Py_XDECREF((*fut).loop_);
-        ffi::Py_XDECREF((*fut).value);
+        counts::decrement_opt((*fut).dict);
+        counts::decrement_opt((*fut).loop_);
+        counts::decrement_opt((*fut).value);
         if !(*fut).callbacks.is_empty() {
             ptr::drop_in_place(&raw mut (*fut).callbacks);
         }

@@ -11,7 +11,7 @@ use crate::boundary;
 use crate::docs;
 use crate::futures::object as future_object;
 use crate::futures::{self, future_type};
-use crate::object::{Ref, Res, check, set_slot};
+use crate::object::{Ref, Res, check, counts, set_slot};
 use crate::types::{TypeBuilder, add_functions, fastcall_def, free_instance};
 
 static CANCEL: Signature = Signature::required("cancel", &[]).optional(&["msg"]);
@@ -94,8 +94,8 @@ unsafe extern "C" fn dealloc(slf: *mut PyObject) {
             if !(*this).future.weakrefs.is_null() {
                 ffi::PyObject_ClearWeakRefs(slf);
             }
-            ffi::Py_XDECREF((*this).children);
-            ffi::Py_XDECREF((*this).awaiting);
+            counts::decrement_opt((*this).children);
+            counts::decrement_opt((*this).awaiting);
             future_object::release_fields(this.cast());
             free_instance(slf);
         }

@@ -13,7 +13,7 @@ use crate::contexts::RunContext;
 use crate::docs;
 use crate::event_loop;
 use crate::names::names;
-use crate::object::{Ref, Res, call_method, check, set_slot};
+use crate::object::{Ref, Res, call_method, check, counts, set_slot};
 use crate::types::{TypeBuilder, free_instance};
 
 static NEW: Signature =
@@ -72,11 +72,11 @@ pub(super) unsafe fn fill(
     unsafe {
         let context = RunContext::given(context)?;
         let args = Ref::checked(ffi::PySequence_Tuple(args))?;
-        set_slot(&raw mut (*this).callback, ffi::Py_NewRef(callback));
+        set_slot(&raw mut (*this).callback, counts::new_ref(callback));
         set_slot(&raw mut (*this).args, args.into_ptr());
         (*this).shape = Shape::Tuple;
         drop(ptr::replace(&raw mut (*this).context, context));
-        set_slot(&raw mut (*this).loop_, ffi::Py_NewRef(loop_));
+        set_slot(&raw mut (*this).loop_, counts::new_ref(loop_));
         if let Some(full) = HandleObject::full(this)
             && call_method(loop_, names().get_debug, &[])?.truth()?
         {
@@ -167,7 +167,7 @@ unsafe extern "C" fn set_source_traceback(
     // SAFETY: a live instance; NULL means deletion. A plain handle keeps no traceback.
     unsafe {
         if let Some(full) = HandleObject::full(slf.cast()) {
-            ffi::Py_XINCREF(value);
+            counts::increment_opt(value);
             set_slot(&raw mut (*full).source_traceback, value);
         }
     }

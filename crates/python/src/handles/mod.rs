@@ -30,7 +30,7 @@ use crate::contexts::RunContext;
 use crate::event_loop::LoopCore;
 use crate::freelist::FreeList;
 use crate::global::Global;
-use crate::object::{Ref, Res, take_slot};
+use crate::object::{Ref, Res, counts, take_slot};
 
 /// The head of all three layouts.
 #[repr(C)]
@@ -100,7 +100,7 @@ impl HandleObject {
     ) {
         // SAFETY: `this` is fresh memory of the layout's size, says the caller.
         unsafe {
-            ffi::Py_INCREF(core_owner);
+            counts::increment(core_owner);
             (*this).weakrefs = ptr::null_mut();
             (*this).callback = callback.into_ptr();
             (*this).args = args.args;
@@ -155,7 +155,7 @@ unsafe fn pack(args: &[*mut PyObject]) -> Res<Packed> {
     let (shape, args) = unsafe {
         match args {
             [] => (Shape::NoArgs, ptr::null_mut()),
-            [one] => (Shape::OneArg, ffi::Py_NewRef(*one)),
+            [one] => (Shape::OneArg, counts::new_ref(*one)),
             many => (Shape::Tuple, Ref::tuple(many)?.into_ptr()),
         }
     };

@@ -9,7 +9,7 @@ use pyo3::ffi::{self, PyObject};
 use super::TYPES;
 use crate::boundary;
 use crate::event_loop;
-use crate::object::{Ref, Res};
+use crate::object::{Ref, Res, counts};
 use crate::types::{TypeBuilder, free_instance};
 
 #[repr(C)]
@@ -84,8 +84,8 @@ unsafe extern "C" fn dealloc(slf: *mut PyObject) {
     let this = slf.cast::<NativeCall>();
     // SAFETY: the object is dead.
     unsafe {
-        ffi::Py_XDECREF((*this).first);
-        ffi::Py_XDECREF((*this).second);
+        counts::decrement_opt((*this).first);
+        counts::decrement_opt((*this).second);
         free_instance(slf);
     }
 }

@@ -12,7 +12,7 @@ use crate::contexts::RunContext;
 use crate::docs;
 use crate::event_loop::{self, LoopCore};
 use crate::names::names;
-use crate::object::{Raised, Ref, Res, call_method, set_slot, type_error};
+use crate::object::{Raised, Ref, Res, call_method, counts, set_slot, type_error};
 use crate::types::TypeBuilder;
 
 /// A timer's layout. `when` is the object that was given: repr and `when()` show it as it
@@ -113,7 +113,7 @@ unsafe extern "C" fn tp_new(
             methods::fill(made.ptr().cast(), callback, args, loop_, context)?;
             set_slot(
                 &raw mut (*made.ptr().cast::<TimerObject>()).when,
-                ffi::Py_NewRef(when),
+                counts::new_ref(when),
             );
             Ok(made)
         }
@@ -139,7 +139,7 @@ unsafe extern "C" fn get_scheduled(slf: *mut PyObject, _: *mut c_void) -> *mut P
 unsafe extern "C" fn set_when(slf: *mut PyObject, value: *mut PyObject, _: *mut c_void) -> c_int {
     // SAFETY: a live instance; NULL means deletion.
     unsafe {
-        ffi::Py_XINCREF(value);
+        counts::increment_opt(value);
         set_slot(&raw mut (*slf.cast::<TimerObject>()).when, value);
     }
     0

@@ -6,6 +6,8 @@ use core::ptr;
 use pyo3::ffi::{self, PyObject};
 
 use super::Ref;
+#[cfg(not(Py_3_12))]
+use super::counts;
 
 /// The interpreter's error indicator is set; whoever receives this hands it on (by
 /// returning NULL at the boundary) or takes the exception with [`take_raised`].
@@ -98,7 +100,7 @@ pub(crate) fn raise_instance(exception: Ref) -> Raised {
         {
             let exc = exception.into_ptr();
             let kind = ffi::Py_TYPE(exc).cast::<PyObject>();
-            ffi::Py_INCREF(kind);
+            counts::increment(kind);
             ffi::PyErr_Restore(kind, exc, ffi::PyException_GetTraceback(exc));
         }
     }
@@ -129,9 +131,9 @@ pub(crate) fn take_raised(_: Raised) -> Ref {
             ffi::PyErr_NormalizeException(&mut kind, &mut value, &mut tb);
             if !tb.is_null() {
                 ffi::PyException_SetTraceback(value, tb);
-                ffi::Py_DECREF(tb);
+                counts::decrement(tb);
             }
-            ffi::Py_DECREF(kind);
+            counts::decrement(kind);
             Ref::own(value)
         }
     }

@@ -14,7 +14,7 @@ use crate::futures;
 use crate::global::Global;
 use crate::jobs;
 use crate::names::names;
-use crate::object::{Ref, Res, runtime_error, set_slot, take_slot};
+use crate::object::{Ref, Res, counts, runtime_error, set_slot, take_slot};
 use crate::transports::{Fd, LastReads, plain_descriptor};
 use crate::types::{TypeBuilder, free_instance};
 
@@ -49,7 +49,7 @@ pub(super) async unsafe fn wait(
         let watch = slots.set(WATCH, watched(core, fd, slots.get(SOCKET))?);
         let watch = watch.cast::<SocketWatch>();
         let waiter = slots.set(WAITER, futures::new_future(slots.get(LOOP))?);
-        set_slot(&raw mut (*watch).waiter, ffi::Py_NewRef(waiter));
+        set_slot(&raw mut (*watch).waiter, counts::new_ref(waiter));
         (*watch).sleeper = slots.address();
         let woken = await_future(waiter).await;
         finally(woken, || {
@@ -172,7 +172,7 @@ pub(super) async unsafe fn wait_to_write(
         let waiter = slots.set(WAITER, futures::new_future(slots.get(LOOP))?);
         let job = jobs::socket_writable(watch.clone());
         let watch = slots.set(WATCH, watch).cast::<SocketWatch>();
-        set_slot(&raw mut (*watch).waiter, ffi::Py_NewRef(waiter));
+        set_slot(&raw mut (*watch).waiter, counts::new_ref(waiter));
         let replaced = core.engine().set_writer(fd.0, job);
         event_loop::forget_watcher(replaced.map_err(|error| event_loop::os_error(&error))?)?;
         let woken = await_future(waiter).await;

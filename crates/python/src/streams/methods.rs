@@ -12,7 +12,7 @@ use crate::boundary;
 use crate::coroutine::add_methods;
 use crate::docs;
 use crate::futures;
-use crate::object::{Ref, Res, check, raise, saturating_int, set_slot};
+use crate::object::{Ref, Res, check, counts, raise, saturating_int, set_slot};
 use crate::types::TypeBuilder;
 
 static INIT: Signature = Signature::required("StreamReader", &["limit", "loop"]);
@@ -121,7 +121,7 @@ noargs!(peek, |this: ReaderObject| {
 
 unsafe extern "C" fn aiter(slf: *mut PyObject) -> *mut PyObject {
     // SAFETY: the interpreter passes a live instance.
-    unsafe { ffi::Py_NewRef(slf) }
+    unsafe { counts::new_ref(slf) }
 }
 
 getter!(get_limit, |this: ReaderObject| Ref::int(
@@ -168,7 +168,7 @@ setter!(set_loop, |this: ReaderObject, value| {
     let value = if value.is_null() {
         value
     } else {
-        ffi::Py_NewRef(value)
+        counts::new_ref(value)
     };
     set_slot(&raw mut (*this).loop_, value);
     Ok(())

@@ -35,6 +35,13 @@ impl Piece {
         }
     }
 
+    /// The `bytes` object of a read.
+    pub(super) fn received(data: Ref) -> Piece {
+        // SAFETY: alive.
+        debug_assert!(unsafe { ffi::PyBytes_CheckExact(data.ptr()) } != 0);
+        Piece(data)
+    }
+
     /// The object.
     pub(super) fn into_bytes(self) -> Ref {
         self.0

@@ -13,7 +13,7 @@ use crate::boundary;
 use crate::direct::Direct;
 use crate::global::Global;
 use crate::names::names;
-use crate::object::{Ref, Res, check, import, set_slot};
+use crate::object::{Ref, Res, check, counts, import, set_slot};
 use crate::types::{TypeBuilder, free_instance};
 
 #[repr(C)]
@@ -60,7 +60,7 @@ pub(super) unsafe fn flow(protocol: *mut PyObject) -> Res<Flow> {
             if !helper.is(known.drain_helper.ptr()) {
                 return Ok(Flow::Ask);
             }
-            ffi::Py_INCREF(class.cast());
+            counts::increment(class.cast());
             let before = known.seen.replace(class);
             drop(Ref::own_opt(before.cast()));
         }
@@ -188,7 +188,7 @@ setter!(set_reader, |this: ProtocolObject, value| {
     let value = if none {
         ptr::null_mut()
     } else {
-        ffi::Py_NewRef(value)
+        counts::new_ref(value)
     };
     set_slot(&raw mut (*this).reader, value);
     Ok(())

@@ -13,7 +13,7 @@ use crate::direct::Direct;
 use crate::futures;
 use crate::global::Global;
 use crate::names::names;
-use crate::object::{Raised, Ref, Res, raise, raised_matches, set_slot, take_raised};
+use crate::object::{Raised, Ref, Res, counts, raise, raised_matches, set_slot, take_raised};
 use crate::transports::{self, Pulled};
 use crate::types::free_instance;
 
@@ -49,7 +49,7 @@ impl ReaderObject {
         // SAFETY: alive, says the caller; what is replaced is dropped when it is out of reach.
         unsafe {
             let old = ptr::replace(&raw mut (*this).state, ReaderState::new(limit));
-            set_slot(&raw mut (*this).loop_, ffi::Py_NewRef(loop_));
+            set_slot(&raw mut (*this).loop_, counts::new_ref(loop_));
             set_slot(&raw mut (*this).transport, ptr::null_mut());
             drop(old);
         }
@@ -194,7 +194,7 @@ pub(super) unsafe fn pull(this: *mut ReaderObject) -> Res<bool> {
             return Ok(false);
         };
         match transports::pull(transport.ptr())? {
-            Pulled::Data(data) => ReaderObject::state(this).put(Piece::of(data.ptr())?),
+            Pulled::Data(data) => ReaderObject::state(this).put(Piece::received(data)),
             Pulled::Other => {}
             Pulled::NothingLeft => return Ok(false),
         }
@@ -246,7 +246,7 @@ pub(super) unsafe fn set_transport(this: *mut ReaderObject, transport: *mut PyOb
             set_slot(&raw mut (*this).transport, ptr::null_mut());
             ReaderObject::state(this).cannot_pause();
         } else {
-            set_slot(&raw mut (*this).transport, ffi::Py_NewRef(transport));
+            set_slot(&raw mut (*this).transport, counts::new_ref(transport));
             ReaderObject::state(this).can_pause();
         }
     }

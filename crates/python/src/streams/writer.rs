@@ -15,7 +15,7 @@ use crate::coroutine::{
 use crate::docs;
 use crate::futures;
 use crate::names::names;
-use crate::object::{Ref, Res, check, raise, set_slot};
+use crate::object::{Ref, Res, check, counts, raise, set_slot};
 use crate::transports::{self, TransportObject};
 use crate::types::TypeBuilder;
 
@@ -67,7 +67,7 @@ unsafe extern "C" fn tp_init(
         unsafe {
             let given = INIT.parse_tuple::<4>(args, kwargs)?;
             for (slot, value) in WriterObject::slots(this).into_iter().zip(given) {
-                set_slot(slot, ffi::Py_NewRef(value));
+                set_slot(slot, counts::new_ref(value));
             }
             Ok(())
         }
@@ -203,7 +203,7 @@ macro_rules! attribute {
             let value = if value.is_null() {
                 value
             } else {
-                ffi::Py_NewRef(value)
+                counts::new_ref(value)
             };
             set_slot(&raw mut (*this).$field, value);
             Ok(())

@@ -25,7 +25,7 @@ use crate::futures::methods as future_methods;
 use crate::global::Global;
 use crate::jobs;
 use crate::names::names;
-use crate::object::{Ref, Res, set_slot, type_error};
+use crate::object::{Ref, Res, counts, set_slot, type_error};
 use crate::stdlib::stdlib;
 
 static TYPE: Global<*mut PyTypeObject> = Global::new();
@@ -79,7 +79,7 @@ pub(crate) fn create(core: &LoopCore, coro: *mut PyObject, options: Options) -> 
         core.check_thread_in_debug()?;
         let made = object::alloc(task_type())?;
         let task = made.ptr().cast::<TaskObject>();
-        (*task).future.loop_ = ffi::Py_NewRef(core.owner());
+        (*task).future.loop_ = counts::new_ref(core.owner());
         let prepared = prepare(task, coro, options);
         ffi::PyObject_GC_Track(task.cast());
         prepared?;
@@ -128,7 +128,7 @@ unsafe fn prepare(task: *mut TaskObject, coro: *mut PyObject, options: Options) 
         } else {
             (*task).number = methods::next_number();
         }
-        set_slot(&raw mut (*task).coro, ffi::Py_NewRef(coro));
+        set_slot(&raw mut (*task).coro, counts::new_ref(coro));
         Ok(())
     }
 }

@@ -10,7 +10,7 @@ use crate::contexts::RunContext;
 use crate::freelist::FreeList;
 use crate::futures::object as future_object;
 use crate::futures::{FutureObject, State};
-use crate::object::{Ref, Res, set_slot};
+use crate::object::{Ref, Res, counts, set_slot};
 
 /// A task's C layout: a future and what drives it.
 #[repr(C)]
@@ -73,10 +73,10 @@ pub(super) unsafe fn release(task: *mut TaskObject) {
     // SAFETY: the object is dead and untracked; each field is dropped once.
     unsafe {
         registry::remove(task);
-        ffi::Py_XDECREF((*task).coro);
-        ffi::Py_XDECREF((*task).name);
+        counts::decrement_opt((*task).coro);
+        counts::decrement_opt((*task).name);
         drop(RunContext::take(&raw mut (*task).context));
-        ffi::Py_XDECREF((*task).waiter);
+        counts::decrement_opt((*task).waiter);
         future_object::release_fields(task.cast());
     }
 }

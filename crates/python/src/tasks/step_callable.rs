@@ -8,7 +8,7 @@ use pyo3::ffi::{self, PyObject, PyTypeObject};
 use super::step;
 use crate::boundary;
 use crate::global::Global;
-use crate::object::{Ref, Res, set_slot, type_error};
+use crate::object::{Ref, Res, counts, set_slot, type_error};
 use crate::types::{TypeBuilder, free_instance};
 
 #[repr(C)]
@@ -27,7 +27,7 @@ pub(super) unsafe fn new(task: *mut PyObject, failure: Option<Ref>) -> Res {
     unsafe {
         let made: *mut StepCallable = ffi::PyObject_GC_New(*TYPE.get());
         let owned = Ref::checked(made.cast())?;
-        (*made).task = ffi::Py_NewRef(task);
+        (*made).task = counts::new_ref(task);
         (*made).failure = failure.map_or(ptr::null_mut(), Ref::into_ptr);
         ffi::PyObject_GC_Track(made.cast());
         Ok(owned)
@@ -56,7 +56,7 @@ unsafe extern "C" fn call(
 
 unsafe extern "C" fn owner(slf: *mut PyObject, _: *mut c_void) -> *mut PyObject {
     // SAFETY: a live instance, whose task is alive.
-    unsafe { ffi::Py_NewRef((*slf.cast::<StepCallable>()).task) }
+    unsafe { counts::new_ref((*slf.cast::<StepCallable>()).task) }
 }
 
 unsafe extern "C" fn qualname(_: *mut PyObject, _: *mut c_void) -> *mut PyObject {

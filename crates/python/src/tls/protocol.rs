@@ -13,7 +13,7 @@ use crate::boundary;
 use crate::global::Global;
 use crate::names::names;
 use crate::object::{
-    Raised, Ref, Res, check, import, isinstance, raise_instance, runtime_error, set_slot,
+    Raised, Ref, Res, check, counts, import, isinstance, raise_instance, runtime_error, set_slot,
     value_error,
 };
 use crate::stdlib::stdlib;
@@ -63,7 +63,7 @@ unsafe extern "C" fn tp_init(
                 TlsObject::state(this).set_known();
             }
             if !ptr::eq(waiter, ffi::Py_None()) {
-                set_slot(&raw mut (*this).waiter, ffi::Py_NewRef(waiter));
+                set_slot(&raw mut (*this).waiter, counts::new_ref(waiter));
             }
             (*this).known = session::is_known(worker, [incoming, outgoing]);
             (*this).server_side = Ref::borrow(server_side).truth()?;
@@ -77,7 +77,7 @@ unsafe extern "C" fn tp_init(
                 (&raw mut (*this).sslobj, sslobj),
                 (&raw mut (*this).worker, worker),
             ] {
-                set_slot(slot, ffi::Py_NewRef(value));
+                set_slot(slot, counts::new_ref(value));
             }
             set_app(this, app)
         }
@@ -90,7 +90,7 @@ pub(super) unsafe fn set_app(this: *mut TlsObject, app: *mut PyObject) -> Res<()
     unsafe {
         let buffered = isinstance(app, BUFFERED_PROTOCOL.get().ptr())?;
         (*this).app_is_buffered = buffered;
-        set_slot(&raw mut (*this).app, ffi::Py_NewRef(app));
+        set_slot(&raw mut (*this).app, counts::new_ref(app));
         Ok(())
     }
 }
@@ -117,7 +117,7 @@ macro_rules! onearg {
 }
 
 onearg!(connection_made, |this, link| {
-    set_slot(&raw mut (*this).link, ffi::Py_NewRef(link));
+    set_slot(&raw mut (*this).link, counts::new_ref(link));
     TlsObject::state(this).connection_made(&Conn(this))?;
     Ok(Ref::none())
 });
@@ -296,7 +296,7 @@ setter!(set_app_transport, |this: TlsObject, value| {
     let value = if value.is_null() || ptr::eq(value, ffi::Py_None()) {
         ptr::null_mut()
     } else {
-        ffi::Py_NewRef(value)
+        counts::new_ref(value)
     };
     set_slot(&raw mut (*this).app_transport, value);
     Ok(())

@@ -15,7 +15,7 @@ use crate::docs;
 use crate::global::Global;
 use crate::names::names;
 use crate::object::{
-    Ref, Res, check, import, items, raise_instance, raise_object, runtime_error, set_slot,
+    Ref, Res, check, counts, import, items, raise_instance, raise_object, runtime_error, set_slot,
     type_error, type_name,
 };
 use crate::stdlib::stdlib;
@@ -74,8 +74,8 @@ unsafe extern "C" fn tp_init(
             if !super::is_protocol(protocol) {
                 return Err(type_error("a TlsProtocol is required"));
             }
-            set_slot(&raw mut (*this).loop_, ffi::Py_NewRef(loop_));
-            set_slot(&raw mut (*this).protocol, ffi::Py_NewRef(protocol));
+            set_slot(&raw mut (*this).loop_, counts::new_ref(loop_));
+            set_slot(&raw mut (*this).protocol, counts::new_ref(protocol));
             Ok(())
         }
     })

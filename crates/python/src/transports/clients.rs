@@ -14,7 +14,7 @@ use super::object::{TransportObject, as_transport};
 use crate::boundary;
 use crate::global::Global;
 use crate::names::names;
-use crate::object::{Raised, Ref, Res, check, import, items, set_slot, take_slot};
+use crate::object::{Raised, Ref, Res, check, counts, import, items, set_slot, take_slot};
 use crate::types::{TypeBuilder, add_functions, free_instance, onearg_def};
 
 #[repr(C)]
@@ -92,7 +92,7 @@ impl Clients {
                 return others.call_method(names().add, &[client]).map(drop);
             };
             leave(transport);
-            (*transport).clients = ffi::Py_NewRef(this.cast());
+            (*transport).clients = counts::new_ref(this.cast());
             (*this).ours.borrow_mut().insert(client);
             Ok(())
         }

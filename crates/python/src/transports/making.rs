@@ -25,7 +25,7 @@ use crate::global::Global;
 use crate::handles::{self, HandleContext};
 use crate::jobs;
 use crate::names::names;
-use crate::object::{Raised, Ref, Res, check, import, runtime_error, set_slot};
+use crate::object::{Raised, Ref, Res, check, counts, import, runtime_error, set_slot};
 
 struct Known {
     /// `asyncio.futures._set_result_unless_cancelled`
@@ -93,7 +93,7 @@ pub(super) unsafe fn start<S>(
         }
         (*this).fd = fd;
         set_socket(this, sock)?;
-        set_slot(&raw mut (*this).extra, ffi::Py_XNewRef(extra));
+        set_slot(&raw mut (*this).extra, counts::new_ref_opt(extra));
         described::describe(this)?;
         join(this, [loop_, protocol], server, context)
     }
@@ -108,8 +108,8 @@ unsafe fn join<S>(
 ) -> Res<()> {
     // SAFETY: all alive or NULL, says the caller.
     unsafe {
-        set_slot(&raw mut (*this).loop_, ffi::Py_NewRef(loop_));
-        set_slot(&raw mut (*this).context, ffi::Py_XNewRef(context));
+        set_slot(&raw mut (*this).loop_, counts::new_ref(loop_));
+        set_slot(&raw mut (*this).context, counts::new_ref_opt(context));
         set_protocol(this, protocol)?;
         if let Some(server) = Ref::borrow_opt(server) {
             set_slot(&raw mut (*this).server, server.clone().into_ptr());

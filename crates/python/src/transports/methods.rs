@@ -17,7 +17,7 @@ use crate::docs;
 use crate::global::Global;
 use crate::names::names;
 use crate::object::{
-    Raised, Ref, Res, check, import, isinstance, runtime_error, saturating_int, set_slot,
+    Raised, Ref, Res, check, counts, import, isinstance, runtime_error, saturating_int, set_slot,
     value_error,
 };
 use crate::streams;
@@ -32,7 +32,7 @@ pub(super) unsafe fn set_socket<S>(this: *mut TransportObject<S>, sock: *mut PyO
     unsafe {
         let plain = socket::is_plain(sock)?;
         (*this).plain_socket = false;
-        set_slot(&raw mut (*this).sock, ffi::Py_NewRef(sock));
+        set_slot(&raw mut (*this).sock, counts::new_ref(sock));
         (*this).plain_socket = plain;
         Ok(())
     }
@@ -54,7 +54,7 @@ pub(super) unsafe fn set_protocol<S>(
             Kind::Data
         };
         (*this).protocol_connected = true;
-        set_slot(&raw mut (*this).protocol, ffi::Py_NewRef(protocol));
+        set_slot(&raw mut (*this).protocol, counts::new_ref(protocol));
         Ok(())
     }
 }
@@ -278,7 +278,7 @@ getter!(get_protocol_connected, |this: TransportObject| Ok(
 ));
 setter!(set_extra, |this: TransportObject, value| {
     (*this).untold = Untold::default();
-    set_slot(&raw mut (*this).extra, ffi::Py_XNewRef(value));
+    set_slot(&raw mut (*this).extra, counts::new_ref_opt(value));
     Ok(())
 });
 setter!(set_sock, |this: TransportObject, value| {

@@ -6,7 +6,7 @@ use core::ptr;
 use pyo3::ffi::{self, PyObject};
 
 use crate::global::Global;
-use crate::object::{Ref, Res, check, import};
+use crate::object::{Ref, Res, check, counts, import};
 use crate::stdlib::stdlib;
 
 /// The registry of the standard library's tasks in pure Python, which are unknown to its C
@@ -105,7 +105,7 @@ impl Mirror {
             if field.is_null() || !(*field).is_null() {
                 return stdlib().enter_task.call(&[loop_, task]).map(drop);
             }
-            *field = ffi::Py_NewRef(task);
+            *field = counts::new_ref(task);
         }
         Ok(())
     }
@@ -125,7 +125,7 @@ impl Mirror {
                 return stdlib().leave_task.call(&[loop_, task]).map(drop);
             }
             *field = ptr::null_mut();
-            ffi::Py_DECREF(task);
+            counts::decrement(task);
         }
         Ok(())
     }

@@ -14,7 +14,7 @@ use crate::boundary;
 use crate::docs;
 use crate::names::names;
 use crate::object::{
-    Ref, Res, check, import, runtime_error, saturating_int, set_slot, value_error,
+    Ref, Res, check, counts, import, runtime_error, saturating_int, set_slot, value_error,
 };
 use crate::transports::methods::{
     call_connection_lost, get_extra, get_extra_info, get_loop_attr, get_protocol,
@@ -62,7 +62,7 @@ unsafe extern "C" fn tp_init(
                 .family
                 .set(c_int::try_from(family).unwrap_or(libc::AF_UNSPEC));
             state.connected.set(connected);
-            set_slot(state.address.as_ptr(), ffi::Py_XNewRef(address));
+            set_slot(state.address.as_ptr(), counts::new_ref_opt(address));
             making::announce(this, waiter, true)
         }
     })

@@ -12,7 +12,9 @@ use crate::args::Signature;
 use crate::boundary;
 use crate::event_loop;
 use crate::names::names;
-use crate::object::{Raised, Ref, Res, check, runtime_error, set_slot, type_error, value_error};
+use crate::object::{
+    Raised, Ref, Res, check, counts, runtime_error, set_slot, type_error, value_error,
+};
 
 static READ_INIT: Signature = Signature::required(
     "_UnixReadPipeTransport.__init__",
@@ -82,9 +84,9 @@ unsafe fn start(
             return Err(value_error(refusal));
         };
         // From here on the pipe is the transport's, which closes it.
-        set_slot(&raw mut (*this).loop_, ffi::Py_NewRef(loop_));
+        set_slot(&raw mut (*this).loop_, counts::new_ref(loop_));
         set_slot(&raw mut (*this).sock, held.into_ptr());
-        set_slot(&raw mut (*this).protocol, ffi::Py_NewRef(protocol));
+        set_slot(&raw mut (*this).protocol, counts::new_ref(protocol));
         (*this).protocol_connected = true;
         Pipe(fd)
             .set_nonblocking()
@@ -119,7 +121,7 @@ pub(super) unsafe fn set_protocol(this: *mut TransportObject, protocol: *mut PyO
         let protocol = if none {
             ptr::null_mut()
         } else {
-            ffi::Py_NewRef(protocol)
+            counts::new_ref(protocol)
         };
         set_slot(&raw mut (*this).protocol, protocol);
     }

@@ -19,7 +19,7 @@ use crate::boundary;
 use crate::direct::Direct;
 use crate::docs;
 use crate::global::Global;
-use crate::object::{Ref, Res, check, import, runtime_error, set_slot};
+use crate::object::{Ref, Res, check, counts, import, runtime_error, set_slot};
 use crate::types::TypeBuilder;
 
 static WRITE_CLASS: Global<*mut PyTypeObject> = Global::new();
@@ -106,7 +106,7 @@ setter!(set_pipe, |this: TransportObject, value| {
     let pipe = if value.is_null() || ptr::eq(value, ffi::Py_None()) {
         ptr::null_mut()
     } else {
-        ffi::Py_NewRef(value)
+        counts::new_ref(value)
     };
     set_slot(&raw mut (*this).sock, pipe);
     Ok(())
