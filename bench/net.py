@@ -187,7 +187,8 @@ class Bench:
         else:
             # Fewer of the large ones, and so many on each connection that a server's memory has grown
             # to what it needs long before the end: a new page costs as much as many requests.
-            requests = max(self.options.requests // (1 + size // 4), 20 * connections)
+            fewest = self.options.requests // 5
+            requests = max(self.options.requests // (1 + size // 4), fewest, 20 * connections)
         names = list(servers)
         first = turn % len(names)
         for name in names[first:] + names[:first]:

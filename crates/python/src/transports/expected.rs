@@ -4,6 +4,7 @@
 //! connections keep what came, that is what a request costs most of.
 
 use core::ffi::c_int;
+use core::ops::Range;
 use core::ptr;
 
 use pyo3::ffi;
@@ -15,8 +16,9 @@ use super::reading::SCRATCH;
 use super::socket::Source;
 use crate::object::{Ref, Res};
 
-/// What is smaller is copied for less than a wrong guess costs.
-const SMALLEST: usize = 2 * 1024;
+/// What is smaller is copied for less than a wrong guess costs. What is larger costs so much to copy after a
+/// wrong guess that asking is cheaper.
+const WORTH_IT: Range<usize> = 2 * 1024..large::LARGE;
 
 /// Up to here a `bytes` object is one of the interpreter's own small blocks.
 const SMALL: usize = 480;
@@ -94,7 +96,7 @@ impl LastReads {
     #[inline]
     pub(super) fn expected(self) -> Option<usize> {
         let size = self.size as usize;
-        (self.stream && self.twice && size >= SMALLEST).then_some(size)
+        (self.stream && self.twice && WORTH_IT.contains(&size)).then_some(size)
     }
 }
 
