@@ -7,25 +7,45 @@ use syn::{Error, ItemFn};
 
 use crate::options::{Clock, Options};
 
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Attribute {
+    Main,
+    Test,
+}
+
+impl Attribute {
+    fn name(self) -> &'static str {
+        match self {
+            Attribute::Main => "#[rasyncio::main]",
+            Attribute::Test => "#[rasyncio::test]",
+        }
+    }
+
+    fn clock(self) -> Clock {
+        match self {
+            Attribute::Main => Clock::Real,
+            Attribute::Test => Clock::Virtual,
+        }
+    }
+}
+
 pub(crate) fn main(options: TokenStream, item: TokenStream) -> TokenStream {
-    expand("#[rasyncio::main]", Clock::Real, &quote!(), options, item)
+    expand(Attribute::Main, options, item)
 }
 
 pub(crate) fn test(options: TokenStream, item: TokenStream) -> TokenStream {
-    let extra = quote!(#[::core::prelude::v1::test]);
-    expand("#[rasyncio::test]", Clock::Virtual, &extra, options, item)
+    expand(Attribute::Test, options, item)
 }
 
-fn expand(
-    attribute: &str,
-    clock: Clock,
-    extra: &TokenStream,
-    options: TokenStream,
-    item: TokenStream,
-) -> TokenStream {
+fn expand(attribute: Attribute, options: TokenStream, item: TokenStream) -> TokenStream {
     let expanded = syn::parse2::<Options>(options.clone()).and_then(|parsed| {
-        let clock = parsed.clock.unwrap_or(clock);
+        let clock = parsed.clock.unwrap_or(attribute.clock());
         let interruptible = parsed.interruptible == Some(true);
+        if attribute == Attribute::Test && parsed.interruptible.is_some() {
+            // Ctrl-C ends the process that runs all the tests, whatever one of them wants.
+            let message = "`interruptible` is for #[rasyncio::main]";
+            return Err(Error::new_spanned(options, message));
+        }
         if interruptible && clock == Clock::Virtual {
             // Nobody presses a key on virtual time.
             let message = "what is interruptible runs on the clock \"real\"";
@@ -36,7 +56,8 @@ fn expand(
             (Clock::Real, false) => quote!(run),
             (Clock::Real, true) => quote!(runners::run_or_end),
         };
-        Ok(rewrite(check(attribute, item)?, extra, &run, parsed.debug))
+        let function = check(attribute.name(), item)?;
+        Ok(rewrite(function, attribute, &run, parsed.debug))
     });
     expanded.unwrap_or_else(Error::into_compile_error)
 }
@@ -67,7 +88,7 @@ fn check(attribute: &str, item: TokenStream) -> syn::Result<ItemFn> {
 
 fn rewrite(
     mut function: ItemFn,
-    extra: &TokenStream,
+    attribute: Attribute,
     run: &TokenStream,
     debug: Option<bool>,
 ) -> TokenStream {
@@ -89,6 +110,7 @@ fn rewrite(
             __rasyncio_body().await
         }),
     };
+    let extra = (attribute == Attribute::Test).then(|| quote!(#[::core::prelude::v1::test]));
     let call = quote_spanned!(block.span()=> ::rasyncio::#run(#body));
     quote! {
         #(#attrs)*
