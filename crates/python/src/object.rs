@@ -425,6 +425,22 @@ pub(crate) fn import(module: &CStr) -> Res {
     unsafe { Ref::checked(ffi::PyImport_ImportModule(module.as_ptr())) }
 }
 
+/// What calling a weak reference answers: what it refers to, or None. Anything else is called.
+pub(crate) unsafe fn referent(reference: *mut PyObject) -> Res {
+    // SAFETY: alive, says the caller; a new reference or NULL is written.
+    unsafe {
+        if ffi::PyWeakref_CheckRefExact(reference) == 0 {
+            return Ref::borrow(reference).call0();
+        }
+        let mut found = ptr::null_mut();
+        match ffi::compat::PyWeakref_GetRef(reference, &mut found) {
+            1 => Ok(Ref::own(found)),
+            0 => Ok(Ref::none()),
+            _ => Err(Raised::set()),
+        }
+    }
+}
+
 /// Swaps a nullable owned slot of a C struct, dropping what was there *after* the store:
 /// a destructor may run arbitrary code that looks at the slot.
 #[inline]

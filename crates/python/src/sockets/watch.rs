@@ -14,7 +14,7 @@ use crate::futures;
 use crate::global::Global;
 use crate::jobs;
 use crate::names::names;
-use crate::object::{Ref, Res, counts, runtime_error, set_slot, take_slot};
+use crate::object::{Ref, Res, counts, referent, runtime_error, set_slot, take_slot};
 use crate::transports::{Fd, LastReads, plain_descriptor};
 use crate::types::{TypeBuilder, free_instance};
 
@@ -99,7 +99,7 @@ unsafe fn watched(core: &LoopCore, fd: Fd, sock: *mut PyObject) -> Res {
         });
         if let Some(Some(stayed)) = stayed {
             let reference = Ref::borrow((*stayed.ptr().cast::<SocketWatch>()).socket);
-            if reference.call0()?.is(sock) {
+            if referent(reference.ptr())?.is(sock) {
                 return Ok(stayed);
             }
         }

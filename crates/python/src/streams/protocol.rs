@@ -13,7 +13,7 @@ use crate::boundary;
 use crate::direct::Direct;
 use crate::global::Global;
 use crate::names::names;
-use crate::object::{Ref, Res, check, counts, import, set_slot};
+use crate::object::{Ref, Res, check, counts, import, referent, set_slot};
 use crate::types::{TypeBuilder, free_instance};
 
 #[repr(C)]
@@ -115,10 +115,12 @@ unsafe extern "C" fn setattro(
 /// The reader, or None.
 #[inline]
 unsafe fn reader_of(protocol: *mut PyObject) -> Res {
-    // SAFETY: alive, says the caller.
-    match unsafe { Ref::borrow_opt((*protocol.cast::<ProtocolObject>()).reader) } {
-        Some(reference) => reference.call0(),
-        None => Ok(Ref::none()),
+    // SAFETY: alive, says the caller. The reference is held, as it may be anything that can be called.
+    unsafe {
+        match Ref::borrow_opt((*protocol.cast::<ProtocolObject>()).reader) {
+            Some(reference) => referent(reference.ptr()),
+            None => Ok(Ref::none()),
+        }
     }
 }
 
