@@ -10,6 +10,8 @@
 
 pub(crate) mod counts;
 mod errors;
+mod slots;
+mod texts;
 
 use core::ffi::{CStr, c_char};
 use core::ptr::{self, NonNull};
@@ -21,8 +23,8 @@ pub(crate) use errors::{
     runtime_error, stash_error, take_raised, to_c, to_status, type_error, value_error,
     while_handling, write_unraisable,
 };
-
-use crate::names::names;
+pub(crate) use slots::{set_slot, take_slot};
+pub(crate) use texts::{full_type_name, repr, str_of, to_string, type_name};
 
 /// An owned (strong) reference to a Python object.
 #[repr(transparent)]
@@ -327,48 +329,6 @@ pub(crate) fn isinstance(obj: *mut PyObject, class: *mut PyObject) -> Res<bool> 
     }
 }
 
-/// `f"{obj!r}"` as Rust text, for messages.
-pub(crate) fn repr(obj: *mut PyObject) -> Res<String> {
-    // SAFETY: alive; the UTF-8 is copied before the str is dropped.
-    unsafe {
-        let text = Ref::checked(ffi::PyObject_Repr(obj))?;
-        to_string(&text)
-    }
-}
-
-/// `str(obj)` as Rust text, for messages. Lone surrogates are replaced.
-pub(crate) fn str_of(obj: *mut PyObject) -> Res<String> {
-    // SAFETY: alive.
-    unsafe {
-        let text = Ref::checked(ffi::PyObject_Str(obj))?;
-        to_string(&text)
-    }
-}
-
-/// The text of a `str` object.
-pub(crate) fn to_string(text: &Ref) -> Res<String> {
-    // SAFETY: a str; the bytes are copied while it is alive.
-    unsafe {
-        let encoded = Ref::checked(ffi::PyUnicode_AsEncodedString(
-            text.ptr(),
-            c"utf-8".as_ptr(),
-            c"backslashreplace".as_ptr(),
-        ))?;
-        let data = ffi::PyBytes_AS_STRING(encoded.ptr()).cast::<u8>();
-        let len = ffi::PyBytes_Size(encoded.ptr()) as usize;
-        Ok(String::from_utf8_lossy(core::slice::from_raw_parts(data, len)).into_owned())
-    }
-}
-
-/// The name of an object's type, as `type(obj).__name__`.
-pub(crate) fn type_name(obj: *mut PyObject) -> String {
-    // SAFETY: tp_name is a C string for the life of the type.
-    unsafe {
-        let full = CStr::from_ptr((*ffi::Py_TYPE(obj)).tp_name).to_string_lossy();
-        full.rsplit('.').next().unwrap_or_default().to_owned()
-    }
-}
-
 /// `list(iterable)`: new references, so that the iterable may change meanwhile.
 pub(crate) fn items(iterable: *mut PyObject) -> Res<Vec<Ref>> {
     // SAFETY: alive.
@@ -384,20 +344,6 @@ pub(crate) fn items(iterable: *mut PyObject) -> Res<Vec<Ref>> {
             Err(Raised::set())
         }
     }
-}
-
-/// The name of an object's type with its module, as `%T` in the interpreter's own messages.
-pub(crate) fn full_type_name(obj: *mut PyObject) -> Res<String> {
-    // SAFETY: a live object's type is alive.
-    let class = unsafe { Ref::borrow(ffi::Py_TYPE(obj).cast()) };
-    let name = to_string(&class.attr(names().__qualname__)?)?;
-    let module = to_string(&class.attr(names().__module__)?)?;
-    let known = matches!(module.as_str(), "builtins" | "__main__");
-    Ok(if known {
-        name
-    } else {
-        format!("{module}.{name}")
-    })
 }
 
 /// An `int` as a number; one that is too large becomes as large as can be. A `float` is rounded
@@ -439,22 +385,4 @@ pub(crate) unsafe fn referent(reference: *mut PyObject) -> Res {
             _ => Err(Raised::set()),
         }
     }
-}
-
-/// Swaps a nullable owned slot of a C struct, dropping what was there *after* the store:
-/// a destructor may run arbitrary code that looks at the slot.
-#[inline]
-pub(crate) unsafe fn set_slot(slot: *mut *mut PyObject, value: *mut PyObject) {
-    // SAFETY: the slot is valid, says the caller; the old value was owned by it.
-    unsafe {
-        let old = ptr::replace(slot, value);
-        counts::decrement_opt(old);
-    }
-}
-
-/// Empties a nullable owned slot and hands its content over.
-#[inline]
-pub(crate) unsafe fn take_slot(slot: *mut *mut PyObject) -> Option<Ref> {
-    // SAFETY: as for `set_slot`.
-    unsafe { Ref::own_opt(ptr::replace(slot, ptr::null_mut())) }
 }

@@ -94,10 +94,8 @@ unsafe fn watched(core: &LoopCore, fd: Fd, sock: *mut PyObject) -> Res {
     core.check_closed()?;
     // SAFETY: all alive, says the caller.
     unsafe {
-        let stayed = core.engine().with_reader(fd.0, |job| {
-            jobs::is_socket_watch(job).then(|| Ref::borrow(job.data().cast()))
-        });
-        if let Some(Some(stayed)) = stayed {
+        let stayed = with_watch(core, fd, |watch| Ref::borrow(ptr::from_mut(watch).cast()));
+        if let Some(stayed) = stayed {
             let reference = Ref::borrow((*stayed.ptr().cast::<SocketWatch>()).socket);
             if referent(reference.ptr())?.is(sock) {
                 return Ok(stayed);

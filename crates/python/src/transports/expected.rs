@@ -117,11 +117,7 @@ pub(super) unsafe fn receive(
         match got {
             Received::Data(count) if count == size => Ok((got, Some(data))),
             Received::Data(count) if count < size => Ok((got, Some(large::cut(data, count)?))),
-            Received::Data(count) => {
-                let data = with_rest(from, &data, count, most)?;
-                let count = ffi::PyBytes_Size(data.ptr()) as usize;
-                Ok((Received::Data(count), Some(data)))
-            }
+            Received::Data(count) => with_rest(from, &data, count, most),
             other => Ok((other, None)),
         }
     }
@@ -130,7 +126,12 @@ pub(super) unsafe fn receive(
 /// `count` bytes of the object's memory, and what else waits, `most` bytes together at most: one read
 /// brings all that there is, as if nothing had been expected.
 #[cold]
-unsafe fn with_rest(from: impl Source, data: &Ref, count: usize, most: usize) -> Res {
+unsafe fn with_rest(
+    from: impl Source,
+    data: &Ref,
+    count: usize,
+    most: usize,
+) -> Res<(Received, Option<Ref>)> {
     // SAFETY: the object's memory has so many bytes, says the caller, and the fresh one as many as
     // are written.
     unsafe {
@@ -144,6 +145,6 @@ unsafe fn with_rest(from: impl Source, data: &Ref, count: usize, most: usize) ->
         let (whole, to) = large::uninitialised(count + rest)?;
         ptr::copy_nonoverlapping(ffi::PyBytes_AS_STRING(data.ptr()).cast(), to, count);
         ptr::copy_nonoverlapping(start, to.add(count), rest);
-        Ok(whole)
+        Ok((Received::Data(count + rest), Some(whole)))
     }
 }
